@@ -1,0 +1,113 @@
+//! Who is it: the [`Authenticate`] seam, the [`Identity`] it yields, and [`Methods`], the daemon's own
+//! authenticator, which tries the enabled ways.
+//!
+//! The engine calls [`Authenticate::begin`] once for each upgrade request that passed every other check,
+//! and once for each in-band `auth` message. It may answer at once, or later from anywhere by
+//! `Engine::resolve` with the [`Ticket`] it was given; the session's input waits meanwhile.
+//!
+//! Not here: when a peer is asked and what it is told (`engine/session.rs`), the parsing of heads
+//! (`wire/http.rs`).
+
+mod basic;
+
+pub use basic::{Methods, Users};
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::wire::http::{Refusal, RequestHead};
+
+/// Who a session belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    user: Arc<str>,
+}
+
+impl Identity {
+    /// The identity with this user id. A host must keep it within [`crate::limits::USER_ID_BYTES`].
+    pub fn new(user: impl Into<Arc<str>>) -> Identity {
+        Identity { user: user.into() }
+    }
+
+    /// Where nobody is asked who they are.
+    pub fn anonymous() -> Identity {
+        Identity::new("anonymous")
+    }
+
+    /// The user id.
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+}
+
+/// Names one pending question to an [`Authenticate`]. It is good for one answer; an answer to a session
+/// that has gone, or has been asked something else since, changes nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Ticket {
+    pub(crate) session: u64,
+    pub(crate) serial: u32,
+}
+
+/// What there is to judge.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum Attempt<'a> {
+    /// An upgrade request. The handshake itself is in order (RFC 6455, section 4.2.1).
+    Upgrade {
+        /// The whole request head.
+        head: &'a RequestHead,
+        /// The `Origin` header, where there is one.
+        origin: Option<&'a str>,
+        /// The address of the socket's other end.
+        peer: SocketAddr,
+        /// Whether the transport is TLS.
+        secure: bool,
+    },
+    /// The token of an `auth` message.
+    Message {
+        /// The token as sent.
+        token: &'a str,
+        /// The address of the socket's other end.
+        peer: SocketAddr,
+        /// Whether the transport is TLS.
+        secure: bool,
+    },
+}
+
+/// The answer to an [`Attempt`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is this one.
+    Accept(Identity),
+    /// Only for an upgrade: let it in unauthenticated; an `auth` message must follow within the auth timeout.
+    /// To an `auth` message this is a refusal.
+    AskInBand,
+    /// An upgrade is answered with this; an `auth` message with `Authentication failed` and 1008.
+    Refuse(Refusal),
+}
+
+/// Whether the answer is there yet.
+#[derive(Debug)]
+pub enum Decision {
+    /// It is.
+    Now(Verdict),
+    /// It comes by `Engine::resolve` (or `Handle::resolve` from another thread) with the ticket.
+    Later,
+}
+
+/// Decides who a peer is. Called inside a turn: it must neither block nor panic.
+pub trait Authenticate {
+    /// Judge `attempt`. After [`Decision::Later`] exactly one verdict for `ticket` is expected; until then
+    /// nothing more of that session is read, and its deadline runs.
+    fn begin(&mut self, attempt: &Attempt<'_>, ticket: Ticket) -> Decision;
+}
+
+/// Asks nobody: every session is `anonymous` and counts as authenticated (`auth.methods = none`).
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoAuth;
+
+impl Authenticate for NoAuth {
+    fn begin(&mut self, _attempt: &Attempt<'_>, _ticket: Ticket) -> Decision {
+        Decision::Now(Verdict::Accept(Identity::anonymous()))
+    }
+}

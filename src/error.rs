@@ -1,0 +1,251 @@
+//! What can go wrong, by whose fault: [`Error`] is ours or the operator's (the server could not start, or
+//! its loop broke); [`CloseReason`] says why one peer is gone, and decides the close code that the peer
+//! sees, the level of the log line, and the counter.
+//!
+//! Not here: HTTP refusals, which are answers and not ends (`wire/http.rs`); configuration errors, which
+//! belong to the program (`daemon/config.rs`).
+
+use std::borrow::Cow;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+
+/// Why a server could not be built, or why its loop cannot go on.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// A listener could not be opened at this address.
+    Bind {
+        /// The address that was asked for.
+        addr: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The operating system's poller could not be set up, or failed while waiting.
+    Poll(io::Error),
+    /// The certificate chain or the private key cannot be used. Holds one sentence that says which and why.
+    Tls(String),
+    /// The configuration asks for something impossible. Holds one sentence that names the value.
+    Config(String),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Bind { addr, source } => write!(f, "cannot listen on {addr}: {source}"),
+            Error::Poll(source) => write!(f, "cannot wait for sockets: {source}"),
+            Error::Tls(sentence) | Error::Config(sentence) => f.write_str(sentence),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Error::Bind { source, .. } | Error::Poll(source) => Some(source),
+            Error::Tls(_) | Error::Config(_) => None,
+        }
+    }
+}
+
+/// Who brought a session to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Initiator {
+    /// The peer closed in good order, or vanished.
+    Peer,
+    /// The peer broke a rule or a limit.
+    PeerFault,
+    /// The server, its operator or the host.
+    Server,
+}
+
+/// Why a session ended. Each session ends with exactly one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// The peer sent a Close frame; its code and reason, where it gave any (RFC 6455, section 7.1.5 and 7.1.6).
+    PeerClosed {
+        /// The status code of the Close frame.
+        code: Option<u16>,
+        /// The reason of the Close frame, at most 123 bytes, not escaped.
+        reason: String,
+    },
+    /// The stream ended without a Close frame (the peer would report 1006).
+    PeerVanished,
+    /// The connection was reset or another error of the transport ended it.
+    Transport(io::ErrorKind),
+    /// The peer broke TLS; what the TLS library said.
+    Tls(String),
+    /// The conversation was plain HTTP and is over.
+    HttpDone,
+    /// A request was refused with this status, and the connection closed.
+    HttpRefused(u16),
+    /// No request, or no TLS handshake, within the head timeout; or nothing after the last answer.
+    HeadTimeout,
+    /// The peer broke RFC 6455: 1002.
+    Protocol(Cow<'static, str>),
+    /// Text that is not UTF-8: 1007.
+    InvalidUtf8,
+    /// A message above the limit: 1009.
+    MessageTooBig,
+    /// More fragments than allowed for one message: 1008.
+    TooManyFragments,
+    /// A message that took too long from its first byte to its last: 1008.
+    MessageTimeout,
+    /// Something other than `auth` before authentication: 1008.
+    AuthenticationRequired,
+    /// A wrong token in `auth`: 1008.
+    AuthenticationFailed,
+    /// No successful `auth` in time: 1008.
+    AuthenticationTimeout,
+    /// Silent for a whole heartbeat interval: cut without a close handshake.
+    HeartbeatLost,
+    /// The send queue was full when a message was due: 1013.
+    SlowConsumer,
+    /// The send queue made no progress for too long: cut.
+    WriteStalled,
+    /// The server is stopping: 1001.
+    ServerShutdown,
+    /// The host closed the session with this code and reason.
+    Host {
+        /// The status code sent.
+        code: u16,
+        /// The reason sent.
+        reason: Cow<'static, str>,
+    },
+    /// The host's handler panicked while it served this session: 1011.
+    HandlerPanicked,
+}
+
+impl CloseReason {
+    /// The code and the reason of the Close frame that the peer is sent; `None` where it is sent none, or
+    /// only the echo of its own.
+    pub fn close_frame(&self) -> Option<(u16, &str)> {
+        Some(match self {
+            CloseReason::Protocol(_) => (1002, "Protocol error"),
+            CloseReason::InvalidUtf8 => (1007, "Invalid UTF-8"),
+            CloseReason::MessageTooBig => (1009, "Message too big"),
+            CloseReason::TooManyFragments => (1008, "Too many fragments"),
+            CloseReason::MessageTimeout => (1008, "Message timeout"),
+            CloseReason::AuthenticationRequired => (1008, "Authentication required"),
+            CloseReason::AuthenticationFailed => (1008, "Authentication failed"),
+            CloseReason::AuthenticationTimeout => (1008, "Authentication timeout"),
+            CloseReason::SlowConsumer => (1013, "slow consumer"),
+            CloseReason::ServerShutdown => (1001, "Server shutting down"),
+            CloseReason::Host { code, reason } => (*code, reason),
+            CloseReason::HandlerPanicked => (1011, "Internal error"),
+            CloseReason::PeerClosed { .. }
+            | CloseReason::PeerVanished
+            | CloseReason::Transport(_)
+            | CloseReason::Tls(_)
+            | CloseReason::HttpDone
+            | CloseReason::HttpRefused(_)
+            | CloseReason::HeadTimeout
+            | CloseReason::HeartbeatLost
+            | CloseReason::WriteStalled => return None,
+        })
+    }
+
+    /// Who brought it about.
+    pub fn initiator(&self) -> Initiator {
+        match self {
+            CloseReason::PeerClosed { .. }
+            | CloseReason::PeerVanished
+            | CloseReason::Transport(_)
+            | CloseReason::HttpDone => Initiator::Peer,
+            CloseReason::Tls(_)
+            | CloseReason::HttpRefused(_)
+            | CloseReason::HeadTimeout
+            | CloseReason::Protocol(_)
+            | CloseReason::InvalidUtf8
+            | CloseReason::MessageTooBig
+            | CloseReason::TooManyFragments
+            | CloseReason::MessageTimeout
+            | CloseReason::AuthenticationRequired
+            | CloseReason::AuthenticationFailed
+            | CloseReason::AuthenticationTimeout
+            | CloseReason::HeartbeatLost
+            | CloseReason::SlowConsumer
+            | CloseReason::WriteStalled => Initiator::PeerFault,
+            CloseReason::ServerShutdown | CloseReason::Host { .. } | CloseReason::HandlerPanicked => Initiator::Server,
+        }
+    }
+
+    /// The name under which ends of this kind are counted.
+    pub fn name(&self) -> &'static str {
+        match self {
+            CloseReason::PeerClosed { .. } => "peer_closed",
+            CloseReason::PeerVanished => "peer_vanished",
+            CloseReason::Transport(_) => "transport",
+            CloseReason::Tls(_) => "tls",
+            CloseReason::HttpDone => "http_done",
+            CloseReason::HttpRefused(_) => "http_refused",
+            CloseReason::HeadTimeout => "head_timeout",
+            CloseReason::Protocol(_) => "protocol",
+            CloseReason::InvalidUtf8 => "invalid_utf8",
+            CloseReason::MessageTooBig => "message_too_big",
+            CloseReason::TooManyFragments => "too_many_fragments",
+            CloseReason::MessageTimeout => "message_timeout",
+            CloseReason::AuthenticationRequired => "authentication_required",
+            CloseReason::AuthenticationFailed => "authentication_failed",
+            CloseReason::AuthenticationTimeout => "authentication_timeout",
+            CloseReason::HeartbeatLost => "heartbeat_lost",
+            CloseReason::SlowConsumer => "slow_consumer",
+            CloseReason::WriteStalled => "write_stalled",
+            CloseReason::ServerShutdown => "server_shutdown",
+            CloseReason::Host { .. } => "host",
+            CloseReason::HandlerPanicked => "handler_panicked",
+        }
+    }
+}
+
+/// One sentence for a log. What a peer or a library wrote is escaped (`{:?}`), so it cannot forge a line.
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CloseReason::PeerClosed { code: Some(code), reason } => write!(f, "the peer closed with {code} {reason:?}"),
+            CloseReason::PeerClosed { code: None, .. } => f.write_str("the peer closed without a code"),
+            CloseReason::PeerVanished => f.write_str("the stream ended without a Close frame"),
+            CloseReason::Transport(kind) => write!(f, "the connection failed: {kind}"),
+            CloseReason::Tls(detail) => write!(f, "TLS failed: {detail:?}"),
+            CloseReason::HttpDone => f.write_str("the last request was answered"),
+            CloseReason::HttpRefused(status) => write!(f, "a request was refused with {status}"),
+            CloseReason::HeadTimeout => f.write_str("no request head in time"),
+            CloseReason::Protocol(detail) => write!(f, "protocol error: {detail:?}"),
+            CloseReason::InvalidUtf8 => f.write_str("text that is not UTF-8"),
+            CloseReason::MessageTooBig => f.write_str("a message above the limit"),
+            CloseReason::TooManyFragments => f.write_str("more fragments than allowed for one message"),
+            CloseReason::MessageTimeout => f.write_str("a message took too long"),
+            CloseReason::AuthenticationRequired => f.write_str("a message before authentication"),
+            CloseReason::AuthenticationFailed => f.write_str("authentication failed"),
+            CloseReason::AuthenticationTimeout => f.write_str("no authentication in time"),
+            CloseReason::HeartbeatLost => f.write_str("silent for a whole heartbeat interval"),
+            CloseReason::SlowConsumer => f.write_str("the send queue is full"),
+            CloseReason::WriteStalled => f.write_str("the send queue made no progress"),
+            CloseReason::ServerShutdown => f.write_str("the server is stopping"),
+            CloseReason::Host { code, reason } => write!(f, "closed by the server with {code} {reason:?}"),
+            CloseReason::HandlerPanicked => f.write_str("the handler panicked"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_a_peer_wrote_cannot_forge_a_log_line() {
+        let reason = CloseReason::PeerClosed { code: Some(1000), reason: "bye\n[error] forged\u{1b}[31m".into() };
+        let line = reason.to_string();
+        assert!(!line.chars().any(char::is_control), "{line:?}");
+    }
+
+    #[test]
+    fn a_start_error_names_the_address_and_the_cause() {
+        let error = Error::Bind {
+            addr: SocketAddr::from(([127, 0, 0, 1], 8443)),
+            source: io::Error::from(io::ErrorKind::AddrInUse),
+        };
+        assert_eq!(error.to_string(), "cannot listen on 127.0.0.1:8443: address in use");
+    }
+}

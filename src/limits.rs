@@ -1,0 +1,204 @@
+//! Every bound, default and timeout of the house: a name, its unit, and what happens at it.
+//!
+//! Two kinds live here. The fields of [`Limits`] have a key in the configuration and can be changed by a
+//! host; their defaults are the constants named `…_DEFAULT`. The other constants are fixed: they bound the
+//! work of one turn or the size of a buffer, and the `const` block at the end states what must hold between
+//! them.
+//!
+//! Not here: the parsing of configured values (`daemon/config.rs`), the codes that a peer sees at a limit
+//! (`error.rs`).
+
+use std::time::Duration;
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+
+/// Largest message a peer may send, in bytes of payload after inflating, exact to the byte. One byte more
+/// closes the session with 1009.
+pub const MESSAGE_BYTES_DEFAULT: usize = MIB;
+/// The same in the preset `hardened`.
+pub const MESSAGE_BYTES_HARDENED: usize = 100 * KIB;
+/// Largest value that [`Limits::message_bytes`] may be given.
+pub const MESSAGE_BYTES_MAX: usize = 1024 * MIB;
+/// Largest message before a session is authenticated, in bytes. One byte more closes with 1009.
+pub const MESSAGE_BYTES_UNAUTHENTICATED: usize = 16 * KIB;
+/// What may wait for a session to read, in bytes; see [`Limits::send_queue_bytes`].
+pub const SEND_QUEUE_BYTES_DEFAULT: usize = MIB;
+/// What an entry of a send queue costs beside its bytes.
+pub const SEND_QUEUE_ENTRY_BYTES: usize = 64;
+/// Queued bytes above which a session is not read any more, until half of them are gone.
+pub const SEND_QUEUE_PAUSE_BYTES: usize = 64 * KIB;
+/// Queued bytes at or below which a session that was paused is read again.
+pub const SEND_QUEUE_RESUME_BYTES: usize = SEND_QUEUE_PAUSE_BYTES / 2;
+/// A payload from this size on is queued as it is; a smaller one is copied, so that it pins no read buffer.
+pub const SEND_QUEUE_COPY_BYTES: usize = 8 * KIB;
+/// Size above which a send queue's own buffer is not kept for reuse.
+pub const SEND_QUEUE_KEEP_BYTES: usize = 16 * KIB;
+/// Empty send queues the engine keeps for reuse.
+pub const SEND_QUEUE_POOL: usize = 256;
+
+/// Sessions at once. One more is answered 503 with `Retry-After` and closed.
+pub const CONNECTIONS_DEFAULT: usize = 10_000;
+/// Sessions above [`Limits::connections`] that are let in far enough to be told 503; further ones are closed
+/// unanswered.
+pub const CONNECTIONS_OVERFLOW: usize = 64;
+/// Seconds a peer is asked to wait by `Retry-After` with 503.
+pub const RETRY_AFTER_SECONDS: u32 = 5;
+
+/// Request head, in bytes, the blank line included. More is 431, or 414 where the request line alone does not fit.
+pub const HEAD_BYTES_DEFAULT: usize = 8 * KIB;
+/// Header lines in a request head. One more is 431.
+pub const HEADERS_DEFAULT: usize = 64;
+/// Largest value that [`Limits::headers`] may be given.
+pub const HEADERS_MAX: usize = 256;
+/// Largest request body that is read (and dropped, where a route takes none). A larger one is 413.
+pub const BODY_BYTES: usize = 64 * KIB;
+/// Items of one list header (`Connection`, `Upgrade`, `Sec-WebSocket-Protocol`, …). One more is 400.
+pub const LIST_ITEMS: usize = 32;
+
+/// From accept to a complete request head, the TLS handshake included. Then 408 and close.
+pub const HEAD_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
+/// Between two requests of one connection. Then it is closed without a word.
+pub const KEEP_ALIVE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
+/// From the upgrade request to a successful `auth` message. Then 1008 `Authentication timeout`.
+pub const AUTH_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
+/// From our Close frame to the peer's, and again from our end of the stream to the peer's. Then the socket is dropped.
+pub const CLOSE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
+/// Queued bytes without any progress. Then the socket is dropped.
+pub const WRITE_STALL_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
+/// Between two heartbeats of a session; a session silent for a whole interval is cut.
+pub const HEARTBEAT_INTERVAL_DEFAULT: Duration = Duration::from_secs(30);
+/// From the first fragment of a message to its last. Then 1008.
+pub const MESSAGE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
+/// Longest value any timeout may be given.
+pub const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// Fragments of one message. One more closes with 1008.
+pub const FRAGMENTS_DEFAULT: usize = 1024;
+/// Channels a session may be subscribed to. One more is refused with an error, the session stays.
+pub const CHANNELS_PER_SESSION_DEFAULT: usize = 128;
+/// A channel's name, in bytes of UTF-8. A longer one (or an empty one) is refused with an error.
+pub const CHANNEL_NAME_BYTES: usize = 255;
+/// A user id, in bytes of UTF-8. A longer user name is a wrong credential.
+pub const USER_ID_BYTES: usize = 255;
+/// Nesting of arrays and objects inside a message's `payload` or `id`. Deeper is `Invalid format`.
+pub const JSON_DEPTH: usize = 64;
+/// Payload of a control frame (RFC 6455, section 5.5). More is 1002.
+pub const CONTROL_PAYLOAD_BYTES: usize = 125;
+/// A close reason: [`CONTROL_PAYLOAD_BYTES`] less the two bytes of the code. A longer one is cut at a character.
+pub const CLOSE_REASON_BYTES: usize = CONTROL_PAYLOAD_BYTES - 2;
+
+/// What one session may have read and processed in one turn, in bytes.
+pub const READ_BYTES_PER_TURN: usize = 16 * KIB;
+/// The same inside the payload of one large frame.
+pub const READ_BYTES_PER_TURN_BULK: usize = 256 * KIB;
+/// Frames of one session that are processed in one turn; the rest waits for the next.
+pub const FRAMES_PER_TURN: usize = 64;
+/// Connections accepted in one turn.
+pub const ACCEPTS_PER_TURN: usize = 64;
+/// Timer entries that fire in one turn.
+pub const EXPIRIES_PER_TURN: usize = 256;
+/// Commands of other threads carried out in one turn.
+pub const COMMANDS_PER_TURN: usize = 256;
+/// Commands of other threads that may wait. One more is refused with `HandleError::Full`.
+pub const COMMANDS_WAITING: usize = 1024;
+/// Readiness events taken from the operating system in one turn.
+pub const READY_PER_TURN: usize = 1024;
+/// Segments handed to one `writev`.
+pub const WRITE_SEGMENTS: usize = 64;
+/// What is read and dropped after our end of a connection is closed; then the socket is dropped.
+pub const LINGER_BYTES: usize = 256 * KIB;
+/// Pause of accepting after the process ran out of descriptors or memory.
+pub const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+/// Between two log lines about a listener that cannot accept.
+pub const ACCEPT_LOG_INTERVAL: Duration = Duration::from_secs(10);
+/// Connections the kernel may hold for a listener before they are accepted.
+pub const LISTEN_BACKLOG: i32 = 4096;
+/// `SO_SNDBUF` of an accepted socket, in bytes; 0 leaves the system's.
+pub const SEND_BUFFER_BYTES_DEFAULT: usize = 64 * KIB;
+/// Open files the process needs beside its connections (listeners, poller, log, standard streams).
+pub const FILES_RESERVED: usize = 32;
+
+/// tungstenite's `read_buffer_size`: over a memory pipe 1 KiB is the best value.
+pub const CONTEXT_READ_BYTES: usize = KIB;
+/// tungstenite's `write_buffer_size`: above anything the context itself writes (pongs and one Close).
+pub const CONTEXT_WRITE_BYTES: usize = 64 * KIB;
+/// A context that carried a message above this size is dropped, not lent on: it keeps the buffer.
+pub const CONTEXT_KEEP_BYTES: usize = 64 * KIB;
+
+/// Resolution of the timer wheel, in milliseconds. A deadline fires at most this much late, never early.
+pub const TICK_MILLIS: u64 = 32;
+/// Slots of the timer wheel. A deadline beyond the horizon is looked at once a revolution.
+pub const WHEEL_SLOTS: usize = 1024;
+
+/// The limits that a configuration or a host may change.
+///
+/// `Limits::default()` holds the defaults named beside each field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest message, in bytes. Default [`MESSAGE_BYTES_DEFAULT`]; past it 1009.
+    pub message_bytes: usize,
+    /// What may be queued for one session, in bytes. Default [`SEND_QUEUE_BYTES_DEFAULT`]. A broadcast that
+    /// does not fit cuts the session with 1013; an empty queue takes one message of any allowed size.
+    pub send_queue_bytes: usize,
+    /// Sessions at once. Default [`CONNECTIONS_DEFAULT`]; past it 503.
+    pub connections: usize,
+    /// Bytes of a request head. Default [`HEAD_BYTES_DEFAULT`]; past it 431 or 414.
+    pub head_bytes: usize,
+    /// Header lines of a request head. Default [`HEADERS_DEFAULT`]; past it 431.
+    pub headers: usize,
+    /// Time for TLS handshake and head. Default [`HEAD_TIMEOUT_DEFAULT`]; past it 408.
+    pub head_timeout: Duration,
+    /// Time between two requests. Default [`KEEP_ALIVE_TIMEOUT_DEFAULT`]; past it the connection is closed.
+    pub keep_alive_timeout: Duration,
+    /// Time from the upgrade to a successful `auth`. Default [`AUTH_TIMEOUT_DEFAULT`]; past it 1008.
+    pub auth_timeout: Duration,
+    /// Time for a close handshake. Default [`CLOSE_TIMEOUT_DEFAULT`]; past it the socket is dropped.
+    pub close_timeout: Duration,
+    /// Time without progress of a queue. Default [`WRITE_STALL_TIMEOUT_DEFAULT`]; past it the socket is dropped.
+    pub write_stall_timeout: Duration,
+    /// Interval of heartbeats. Default [`HEARTBEAT_INTERVAL_DEFAULT`]; a whole silent interval ends the session.
+    pub heartbeat_interval: Duration,
+    /// Fragments of one message. Default [`FRAGMENTS_DEFAULT`]; past it 1008.
+    pub fragments: usize,
+    /// Time for one fragmented or partial message. Default [`MESSAGE_TIMEOUT_DEFAULT`]; past it 1008.
+    pub message_timeout: Duration,
+    /// Channels of one session. Default [`CHANNELS_PER_SESSION_DEFAULT`]; past it an error, the session stays.
+    pub channels_per_session: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            message_bytes: MESSAGE_BYTES_DEFAULT,
+            send_queue_bytes: SEND_QUEUE_BYTES_DEFAULT,
+            connections: CONNECTIONS_DEFAULT,
+            head_bytes: HEAD_BYTES_DEFAULT,
+            headers: HEADERS_DEFAULT,
+            head_timeout: HEAD_TIMEOUT_DEFAULT,
+            keep_alive_timeout: KEEP_ALIVE_TIMEOUT_DEFAULT,
+            auth_timeout: AUTH_TIMEOUT_DEFAULT,
+            close_timeout: CLOSE_TIMEOUT_DEFAULT,
+            write_stall_timeout: WRITE_STALL_TIMEOUT_DEFAULT,
+            heartbeat_interval: HEARTBEAT_INTERVAL_DEFAULT,
+            fragments: FRAGMENTS_DEFAULT,
+            message_timeout: MESSAGE_TIMEOUT_DEFAULT,
+            channels_per_session: CHANNELS_PER_SESSION_DEFAULT,
+        }
+    }
+}
+
+const _: () = {
+    assert!(MESSAGE_BYTES_HARDENED < MESSAGE_BYTES_DEFAULT);
+    assert!(MESSAGE_BYTES_DEFAULT <= MESSAGE_BYTES_MAX);
+    assert!(MESSAGE_BYTES_UNAUTHENTICATED <= MESSAGE_BYTES_HARDENED);
+    assert!(SEND_QUEUE_RESUME_BYTES < SEND_QUEUE_PAUSE_BYTES);
+    assert!(SEND_QUEUE_PAUSE_BYTES <= SEND_QUEUE_BYTES_DEFAULT);
+    assert!(READ_BYTES_PER_TURN <= READ_BYTES_PER_TURN_BULK);
+    assert!(HEAD_BYTES_DEFAULT <= READ_BYTES_PER_TURN);
+    assert!(HEADERS_DEFAULT <= HEADERS_MAX);
+    assert!(CONTEXT_READ_BYTES <= CONTEXT_KEEP_BYTES);
+    // What the context writes between two reads of its pipe: pongs for one turn's frames, and one Close.
+    assert!(CONTEXT_WRITE_BYTES > (FRAMES_PER_TURN + 1) * (CONTROL_PAYLOAD_BYTES + 4));
+    assert!(WHEEL_SLOTS.is_power_of_two() && WHEEL_SLOTS % 64 == 0);
+};

@@ -1,0 +1,9 @@
+//! Bytes to values and back: HTTP heads, WebSocket frames, JSON messages, dates. Pure functions and small
+//! state machines; nothing here knows of sessions.
+//!
+//! Not here: who may do what, and when (`engine/`); sockets (`net/`).
+
+pub mod date;
+pub mod http;
+pub mod message;
+pub mod websocket;
