@@ -98,6 +98,8 @@ pub enum CloseReason {
     AuthenticationFailed,
     /// No successful `auth` in time: 1008.
     AuthenticationTimeout,
+    /// The identity's time is over: 4401.
+    TokenExpired,
     /// Silent for a whole heartbeat interval: cut without a close handshake.
     HeartbeatLost,
     /// The send queue was full when a message was due: 1013.
@@ -130,6 +132,7 @@ impl CloseReason {
             CloseReason::AuthenticationRequired => (1008, "Authentication required"),
             CloseReason::AuthenticationFailed => (1008, "Authentication failed"),
             CloseReason::AuthenticationTimeout => (1008, "Authentication timeout"),
+            CloseReason::TokenExpired => (4401, "Token expired"),
             CloseReason::SlowConsumer => (1013, "slow consumer"),
             CloseReason::ServerShutdown => (1001, "Server shutting down"),
             CloseReason::Host { code, reason } => (*code, reason),
@@ -164,6 +167,7 @@ impl CloseReason {
             | CloseReason::AuthenticationRequired
             | CloseReason::AuthenticationFailed
             | CloseReason::AuthenticationTimeout
+            | CloseReason::TokenExpired
             | CloseReason::HeartbeatLost
             | CloseReason::SlowConsumer
             | CloseReason::WriteStalled => Initiator::PeerFault,
@@ -189,6 +193,7 @@ impl CloseReason {
             CloseReason::AuthenticationRequired => "authentication_required",
             CloseReason::AuthenticationFailed => "authentication_failed",
             CloseReason::AuthenticationTimeout => "authentication_timeout",
+            CloseReason::TokenExpired => "token_expired",
             CloseReason::HeartbeatLost => "heartbeat_lost",
             CloseReason::SlowConsumer => "slow_consumer",
             CloseReason::WriteStalled => "write_stalled",
@@ -219,6 +224,7 @@ impl fmt::Display for CloseReason {
             CloseReason::AuthenticationRequired => f.write_str("a message before authentication"),
             CloseReason::AuthenticationFailed => f.write_str("authentication failed"),
             CloseReason::AuthenticationTimeout => f.write_str("no authentication in time"),
+            CloseReason::TokenExpired => f.write_str("the identity expired"),
             CloseReason::HeartbeatLost => f.write_str("silent for a whole heartbeat interval"),
             CloseReason::SlowConsumer => f.write_str("the send queue is full"),
             CloseReason::WriteStalled => f.write_str("the send queue made no progress"),

@@ -5,7 +5,7 @@
 //! work of one turn or the size of a buffer, and the `const` block at the end states what must hold between
 //! them.
 //!
-//! Not here: the parsing of configured values (`daemon/config.rs`), the codes that a peer sees at a limit
+//! Not here: the parsing of configured values (`daemon/config`), the codes that a peer sees at a limit
 //! (`error.rs`).
 
 use std::time::Duration;
@@ -24,6 +24,8 @@ pub const MESSAGE_BYTES_MAX: usize = 1024 * MIB;
 pub const MESSAGE_BYTES_UNAUTHENTICATED: usize = 16 * KIB;
 /// What may wait for a session to read, in bytes; see [`Limits::send_queue_bytes`].
 pub const SEND_QUEUE_BYTES_DEFAULT: usize = MIB;
+/// Smallest value that [`Limits::send_queue_bytes`] may be given.
+pub const SEND_QUEUE_BYTES_MIN: usize = KIB;
 /// What an entry of a send queue costs beside its bytes.
 pub const SEND_QUEUE_ENTRY_BYTES: usize = 64;
 /// Queued bytes above which a session is not read any more, until half of them are gone.
@@ -39,6 +41,8 @@ pub const SEND_QUEUE_POOL: usize = 256;
 
 /// Sessions at once. One more is answered 503 with `Retry-After` and closed.
 pub const CONNECTIONS_DEFAULT: usize = 10_000;
+/// Largest value that [`Limits::connections`], or another configured count, may be given.
+pub const COUNT_MAX: usize = 1_000_000;
 /// Sessions above [`Limits::connections`] that are let in far enough to be told 503; further ones are closed
 /// unanswered.
 pub const CONNECTIONS_OVERFLOW: usize = 64;
@@ -47,6 +51,10 @@ pub const RETRY_AFTER_SECONDS: u32 = 5;
 
 /// Request head, in bytes, the blank line included. More is 431, or 414 where the request line alone does not fit.
 pub const HEAD_BYTES_DEFAULT: usize = 8 * KIB;
+/// Smallest value that [`Limits::head_bytes`] may be given.
+pub const HEAD_BYTES_MIN: usize = 256;
+/// Largest value that [`Limits::head_bytes`] may be given.
+pub const HEAD_BYTES_MAX: usize = 64 * KIB;
 /// Header lines in a request head. One more is 431.
 pub const HEADERS_DEFAULT: usize = 64;
 /// Largest value that [`Limits::headers`] may be given.
@@ -68,8 +76,12 @@ pub const CLOSE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
 pub const WRITE_STALL_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 /// Between two heartbeats of a session; a session silent for a whole interval is cut.
 pub const HEARTBEAT_INTERVAL_DEFAULT: Duration = Duration::from_secs(30);
+/// Shortest value that [`Limits::heartbeat_interval`] may be given.
+pub const HEARTBEAT_INTERVAL_MIN: Duration = Duration::from_millis(100);
 /// From the first fragment of a message to its last. Then 1008.
 pub const MESSAGE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
+/// Shortest value any timeout may be given.
+pub const TIMEOUT_MIN: Duration = Duration::from_millis(10);
 /// Longest value any timeout may be given.
 pub const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
 
@@ -83,6 +95,8 @@ pub const CHANNEL_NAME_BYTES: usize = 255;
 pub const USER_ID_BYTES: usize = 255;
 /// Nesting of arrays and objects inside a message's `payload` or `id`. Deeper is `Invalid format`.
 pub const JSON_DEPTH: usize = 64;
+/// Characters of an unknown message `type` that a log line shows. What is longer ends in `…`.
+pub const LOG_TYPE_CHARS: usize = 64;
 /// Payload of a control frame (RFC 6455, section 5.5). More is 1002.
 pub const CONTROL_PAYLOAD_BYTES: usize = 125;
 /// A close reason: [`CONTROL_PAYLOAD_BYTES`] less the two bytes of the code. A longer one is cut at a character.
@@ -116,6 +130,12 @@ pub const ACCEPT_LOG_INTERVAL: Duration = Duration::from_secs(10);
 pub const LISTEN_BACKLOG: i32 = 4096;
 /// `SO_SNDBUF` of an accepted socket, in bytes; 0 leaves the system's.
 pub const SEND_BUFFER_BYTES_DEFAULT: usize = 64 * KIB;
+/// A TLS record on the wire, at most: its plain text, header, tag and what a peer may pad (RFC 8446, section 5.2).
+pub const TLS_RECORD_BYTES: usize = READ_BYTES_PER_TURN + 5 + 256;
+/// What a TLS record adds to its plain text, at most, and a key update before it (RFC 8446, section 5.2).
+pub const TLS_RECORD_OVERHEAD: usize = 128;
+/// Plain text that is encrypted for one write, in bytes.
+pub const TLS_WRITE_BYTES: usize = 128 * KIB;
 /// Open files the process needs beside its connections (listeners, poller, log, standard streams).
 pub const FILES_RESERVED: usize = 32;
 
@@ -125,6 +145,11 @@ pub const CONTEXT_READ_BYTES: usize = KIB;
 pub const CONTEXT_WRITE_BYTES: usize = 64 * KIB;
 /// A context that carried a message above this size is dropped, not lent on: it keeps the buffer.
 pub const CONTEXT_KEEP_BYTES: usize = 64 * KIB;
+
+/// Characters of a message that a log line shows.
+pub const LOG_TEXT_CHARS: usize = 200;
+/// Characters of a user id that a log line shows.
+pub const LOG_USER_CHARS: usize = 64;
 
 /// Resolution of the timer wheel, in milliseconds. A deadline fires at most this much late, never early.
 pub const TICK_MILLIS: u64 = 32;
@@ -200,5 +225,5 @@ const _: () = {
     assert!(CONTEXT_READ_BYTES <= CONTEXT_KEEP_BYTES);
     // What the context writes between two reads of its pipe: pongs for one turn's frames, and one Close.
     assert!(CONTEXT_WRITE_BYTES > (FRAMES_PER_TURN + 1) * (CONTROL_PAYLOAD_BYTES + 4));
-    assert!(WHEEL_SLOTS.is_power_of_two() && WHEEL_SLOTS % 64 == 0);
+    assert!(WHEEL_SLOTS.is_power_of_two() && WHEEL_SLOTS.is_multiple_of(64));
 };

@@ -1,0 +1,427 @@
+//! RFC 6455 frames: [`FrameWalker`] sees where frames end and enforces what their headers announce;
+//! [`Context`] is tungstenite's state machine over a memory pipe; the functions at the end encode.
+//!
+//! Bytes of a peer pass the walker first and the context second. The walker costs a session 32 bytes and
+//! says whether the session is clean: at a frame boundary and in no fragmented message. Only an unclean
+//! session needs a context of its own; all others borrow the one that the engine lends.
+//!
+//! Not here: what a session does about a message or a violation (`engine/session.rs`).
+
+use std::io::{self, Read, Write};
+
+use tungstenite::protocol::frame::coding::{CloseCode, Control, Data, OpCode};
+use tungstenite::protocol::frame::{CloseFrame, FrameHeader};
+use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
+use tungstenite::{Bytes, Utf8Bytes};
+
+use crate::error::CloseReason;
+use crate::limits::{CLOSE_REASON_BYTES, CONTEXT_KEEP_BYTES, CONTEXT_READ_BYTES, CONTEXT_WRITE_BYTES};
+use crate::limits::{CONTROL_PAYLOAD_BYTES, FRAMES_PER_TURN};
+
+/// The longest header of a frame (RFC 6455, section 5.2).
+const HEADER_BYTES: usize = 14;
+const FIN: u8 = 0x80;
+const OPCODE: u8 = 0x0f;
+const CONTROL: u8 = 0x08;
+const CONTINUATION: u8 = 0x00;
+const CLOSE: u8 = 0x08;
+const MASKED: u8 = 0x80;
+const LENGTH: u8 = 0x7f;
+
+/// A data message, whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Message {
+    /// UTF-8 text.
+    Text(Utf8Bytes),
+    /// Anything.
+    Binary(Bytes),
+}
+
+impl Message {
+    /// The payload's length in bytes.
+    pub fn len(&self) -> usize {
+        match self {
+            Message::Text(text) => text.len(),
+            Message::Binary(bytes) => bytes.len(),
+        }
+    }
+
+    /// Whether the payload is empty.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The payload.
+    pub fn into_payload(self) -> Bytes {
+        match self {
+            Message::Text(text) => text.into(),
+            Message::Binary(bytes) => bytes,
+        }
+    }
+
+    fn opcode(&self) -> Data {
+        match self {
+            Message::Text(_) => Data::Text,
+            Message::Binary(_) => Data::Binary,
+        }
+    }
+}
+
+/// What a message may be, at most.
+#[derive(Debug, Clone, Copy)]
+pub struct MessageLimits {
+    /// Bytes of payload over all fragments.
+    pub bytes: usize,
+    /// Fragments.
+    pub fragments: usize,
+    /// Messages after which a walk stops.
+    pub messages: usize,
+}
+
+/// What one walk has found.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Walk {
+    /// How much of the input may go to the context now. The rest waits for the next turn (or, with
+    /// `violation`, is never looked at).
+    pub end: usize,
+    /// How many data messages end within that.
+    pub messages: usize,
+    /// The header behind `end` breaks a limit.
+    pub violation: Option<CloseReason>,
+}
+
+/// Follows the frames of one peer through any cutting of its bytes.
+///
+/// It reads headers only, and checks only what must be known before a payload arrives: sizes and counts.
+/// All else about a frame is the context's to judge.
+#[derive(Debug, Default)]
+pub struct FrameWalker {
+    /// Payload still to come of the frame that is under way.
+    remaining: u64,
+    /// Payload announced so far by the fragments of the message that is under way.
+    message_bytes: u64,
+    /// The header that is under way, as far as it has come.
+    header: [u8; HEADER_BYTES],
+    header_bytes: u8,
+    /// Whether the frame under way ends a data message.
+    ends_message: bool,
+    /// Fragments so far of the message under way; 0 when there is none.
+    fragments: u32,
+}
+
+impl FrameWalker {
+    /// Whether the peer stands at a frame boundary and in no fragmented message.
+    pub fn is_clean(&self) -> bool {
+        self.remaining == 0 && self.header_bytes == 0 && self.fragments == 0
+    }
+
+    /// Payload that is still to come of the frame under way, in bytes.
+    pub fn remaining(&self) -> u64 {
+        self.remaining
+    }
+
+    /// Walks on through `input`, as far as one turn may go: [`FRAMES_PER_TURN`] frames, or up to a Close
+    /// frame that has others before it (so that what was asked before it can be answered before it).
+    pub fn walk(&mut self, input: &[u8], limits: MessageLimits) -> Walk {
+        let mut walk = Walk { end: 0, messages: 0, violation: None };
+        let mut frames = 0;
+        loop {
+            let rest = input.get(walk.end..).unwrap_or_default();
+            if self.remaining > 0 {
+                let taken = usize::try_from(self.remaining).unwrap_or(usize::MAX).min(rest.len());
+                self.remaining -= taken as u64;
+                walk.end += taken;
+                if self.remaining > 0 {
+                    return walk;
+                }
+            } else {
+                let spent = frames == FRAMES_PER_TURN || walk.messages == limits.messages;
+                if rest.is_empty() || spent || (frames > 0 && self.close_is_next(rest)) {
+                    return walk;
+                }
+                let Some((header, length)) = self.take_header(rest) else {
+                    walk.end = input.len();
+                    return walk;
+                };
+                if let Err(reason) = self.admit(&header, limits) {
+                    // What comes before it is answered first: it is found again by the next walk.
+                    walk.violation = (frames == 0).then_some(reason);
+                    return walk;
+                }
+                walk.end += length;
+                if self.remaining > 0 {
+                    continue;
+                }
+            }
+            frames += 1;
+            if self.ends_message {
+                self.ends_message = false;
+                self.fragments = 0;
+                walk.messages += 1;
+            }
+        }
+    }
+
+    fn close_is_next(&self, rest: &[u8]) -> bool {
+        self.header_bytes == 0 && rest.first().is_some_and(|first| first & OPCODE == CLOSE)
+    }
+
+    /// Completes the header under way from `rest`; with it, how many bytes of `rest` belong to it.
+    fn take_header(&mut self, rest: &[u8]) -> Option<(Header, usize)> {
+        if self.header_bytes == 0
+            && let Some(header) = Header::parse(rest)
+        {
+            return Some((header, header.bytes));
+        }
+        for (i, &byte) in rest.iter().enumerate() {
+            let have = usize::from(self.header_bytes);
+            if let Some(slot) = self.header.get_mut(have) {
+                *slot = byte;
+            }
+            self.header_bytes += 1;
+            if let Some(header) = self.header.get(..=have).and_then(Header::parse) {
+                self.header_bytes = 0;
+                return Some((header, i + 1));
+            }
+        }
+        None
+    }
+
+    /// Enters the frame, or says which limit it breaks.
+    fn admit(&mut self, header: &Header, limits: MessageLimits) -> Result<(), CloseReason> {
+        if header.opcode & CONTROL != 0 {
+            if header.payload > CONTROL_PAYLOAD_BYTES as u64 {
+                return Err(CloseReason::Protocol("control frame too big".into()));
+            }
+            self.ends_message = false;
+        } else {
+            let (bytes, fragments) =
+                if header.opcode == CONTINUATION { (self.message_bytes, self.fragments) } else { (0, 0) };
+            let (bytes, fragments) = (bytes.saturating_add(header.payload), fragments.saturating_add(1));
+            if bytes > limits.bytes as u64 {
+                return Err(CloseReason::MessageTooBig);
+            }
+            if fragments as usize > limits.fragments {
+                return Err(CloseReason::TooManyFragments);
+            }
+            (self.message_bytes, self.fragments) = (bytes, fragments);
+            self.ends_message = header.fin;
+        }
+        self.remaining = header.payload;
+        Ok(())
+    }
+}
+
+/// What a frame's first bytes say.
+#[derive(Debug, Clone, Copy)]
+struct Header {
+    fin: bool,
+    opcode: u8,
+    payload: u64,
+    bytes: usize,
+}
+
+impl Header {
+    /// The header at the start of `bytes`, if all of it is there (RFC 6455, section 5.2).
+    fn parse(bytes: &[u8]) -> Option<Header> {
+        let &[first, second, ref rest @ ..] = bytes else { return None };
+        let (payload, extended) = match second & LENGTH {
+            126 => (u64::from(u16::from_be_bytes(*rest.first_chunk()?)), 2),
+            127 => (u64::from_be_bytes(*rest.first_chunk()?), 8),
+            short => (u64::from(short), 0),
+        };
+        let bytes_needed = 2 + extended + if second & MASKED == 0 { 0 } else { 4 };
+        if bytes.len() < bytes_needed {
+            return None;
+        }
+        Some(Header { fin: first & FIN != 0, opcode: first & OPCODE, payload, bytes: bytes_needed })
+    }
+}
+
+/// The length of the frame at the start of `bytes`, header and payload, whether or not all of it is there;
+/// `None` when not even the header is.
+pub fn frame_length(bytes: &[u8]) -> Option<usize> {
+    let header = Header::parse(bytes)?;
+    Some(header.bytes.saturating_add(usize::try_from(header.payload).ok()?))
+}
+
+/// What a [`Context`] made of its input.
+#[derive(Debug, PartialEq)]
+pub enum Received {
+    /// A whole message.
+    Message(Message),
+    /// A ping; its pong is in the replies.
+    Ping,
+    /// A pong, with its payload.
+    Pong(Bytes),
+    /// The peer's Close, after which nothing counts. The reply, if one is due, is in the replies.
+    Close {
+        /// The code, where there is one.
+        code: Option<u16>,
+        /// The reason, which may be empty.
+        reason: Utf8Bytes,
+    },
+    /// The peer broke the protocol. Nothing was replied (tungstenite sends nothing): the session must.
+    Violation(CloseReason),
+    /// All input is consumed.
+    Pending,
+}
+
+/// tungstenite's state machine for one role, over memory.
+#[derive(Debug)]
+pub struct Context {
+    websocket: WebSocketContext,
+    /// The largest message that it may have buffered.
+    largest: usize,
+}
+
+impl Context {
+    /// A server's context for messages up to `message_bytes`.
+    pub fn server(message_bytes: usize) -> Context {
+        let config = WebSocketConfig::default()
+            .read_buffer_size(CONTEXT_READ_BYTES)
+            .write_buffer_size(CONTEXT_WRITE_BYTES)
+            .max_write_buffer_size(CONTEXT_WRITE_BYTES * 2)
+            .max_message_size(Some(message_bytes))
+            .max_frame_size(Some(message_bytes))
+            .accept_unmasked_frames(false);
+        Context { websocket: WebSocketContext::new(Role::Server, Some(config)), largest: 0 }
+    }
+
+    /// Tells the state machine that our Close frame has been queued (by [`encode_close`]): it answers no
+    /// ping any more, and takes the peer's Close for the reply.
+    pub fn close_sent(&mut self) {
+        let mut nowhere = Vec::new();
+        // Over memory this cannot fail; and if it had been closed before, nothing is left to tell.
+        let _ = self.websocket.close(&mut Pipe { input: &mut &[][..], replies: &mut nowhere }, None);
+    }
+
+    /// Takes what the next step makes of `input`, which shrinks by what was consumed. What must be sent at
+    /// once (pongs, the reply to a Close) is appended to `replies` as encoded frames.
+    pub fn receive(&mut self, input: &mut &[u8], replies: &mut Vec<u8>) -> Received {
+        use tungstenite::Error as E;
+        use tungstenite::Message as M;
+        let mut pipe = Pipe { input, replies };
+        match self.websocket.read(&mut pipe) {
+            Ok(M::Text(text)) => self.message(Message::Text(text)),
+            Ok(M::Binary(bytes)) => self.message(Message::Binary(bytes)),
+            Ok(M::Ping(_)) => Received::Ping,
+            Ok(M::Pong(payload)) => Received::Pong(payload),
+            Ok(M::Close(frame)) => {
+                // The reply is still to be sent; after it, this says ConnectionClosed.
+                let _ = self.websocket.flush(&mut pipe);
+                match frame {
+                    Some(CloseFrame { code, reason }) => Received::Close { code: Some(code.into()), reason },
+                    None => Received::Close { code: None, reason: Utf8Bytes::default() },
+                }
+            }
+            // tungstenite makes no other messages when it reads.
+            Ok(M::Frame(_)) => Received::Pending,
+            Err(E::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Received::Pending,
+            Err(E::Utf8(_)) => Received::Violation(CloseReason::InvalidUtf8),
+            Err(E::Capacity(_)) => Received::Violation(CloseReason::MessageTooBig),
+            Err(E::Protocol(error)) => Received::Violation(CloseReason::Protocol(error.to_string().into())),
+            Err(error) => Received::Violation(CloseReason::Protocol(error.to_string().into())),
+        }
+    }
+
+    /// Whether it may be lent on: it holds no buffer that a large message has grown.
+    pub fn is_small(&self) -> bool {
+        self.largest <= CONTEXT_KEEP_BYTES
+    }
+
+    fn message(&mut self, message: Message) -> Received {
+        self.largest = self.largest.max(message.len());
+        Received::Message(message)
+    }
+}
+
+/// The memory that a context reads from and writes to.
+struct Pipe<'a, 'i> {
+    input: &'a mut &'i [u8],
+    replies: &'a mut Vec<u8>,
+}
+
+impl Read for Pipe<'_, '_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.input.is_empty() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        self.input.read(buffer)
+    }
+}
+
+impl Write for Pipe<'_, '_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.replies.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// One encoded message that any number of sessions can be sent. Made once, shared by all of them.
+#[derive(Debug, Clone)]
+pub struct PreparedMessage {
+    frame: Bytes,
+}
+
+impl PreparedMessage {
+    /// Encodes a text message.
+    pub fn text(text: &str) -> PreparedMessage {
+        PreparedMessage::encode(Data::Text, text.as_bytes())
+    }
+
+    /// Encodes a binary message.
+    pub fn binary(payload: &[u8]) -> PreparedMessage {
+        PreparedMessage::encode(Data::Binary, payload)
+    }
+
+    /// The whole frame.
+    pub fn frame(&self) -> &Bytes {
+        &self.frame
+    }
+
+    fn encode(opcode: Data, payload: &[u8]) -> PreparedMessage {
+        let mut frame = Vec::with_capacity(payload.len() + HEADER_BYTES);
+        encode_header(OpCode::Data(opcode), payload.len(), &mut frame);
+        frame.extend_from_slice(payload);
+        PreparedMessage { frame: frame.into() }
+    }
+}
+
+/// Appends the header of a server's frame that carries `message`.
+pub fn encode_message_header(message: &Message, out: &mut Vec<u8>) {
+    encode_header(OpCode::Data(message.opcode()), message.len(), out);
+}
+
+/// Appends a ping with this payload, at most [`CONTROL_PAYLOAD_BYTES`] of it.
+pub fn encode_ping(payload: &[u8], out: &mut Vec<u8>) {
+    let payload = payload.get(..CONTROL_PAYLOAD_BYTES).unwrap_or(payload);
+    encode_header(OpCode::Control(Control::Ping), payload.len(), out);
+    out.extend_from_slice(payload);
+}
+
+/// Appends a Close frame. A code that may not be sent (RFC 6455, section 7.4) becomes 1000; a reason above
+/// [`CLOSE_REASON_BYTES`] is cut at a character.
+pub fn encode_close(code: u16, reason: &str, out: &mut Vec<u8>) {
+    let code = if CloseCode::from(code).is_allowed() { code } else { CloseCode::Normal.into() };
+    let end = (0..=CLOSE_REASON_BYTES.min(reason.len())).rev().find(|&end| reason.is_char_boundary(end));
+    let reason = reason.get(..end.unwrap_or(0)).unwrap_or_default();
+    encode_header(OpCode::Control(Control::Close), 2 + reason.len(), out);
+    out.extend_from_slice(&code.to_be_bytes());
+    out.extend_from_slice(reason.as_bytes());
+}
+
+/// Whether the encoded frame at the start of `bytes` is a pong.
+pub fn is_pong(bytes: &[u8]) -> bool {
+    bytes.first().is_some_and(|first| first & OPCODE == u8::from(OpCode::Control(Control::Pong)))
+}
+
+fn encode_header(opcode: OpCode, payload: usize, out: &mut Vec<u8>) {
+    let header = FrameHeader { is_final: true, opcode, mask: None, ..FrameHeader::default() };
+    // Writing to memory cannot fail.
+    let _ = header.format(payload as u64, out);
+}
