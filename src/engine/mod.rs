@@ -1,0 +1,583 @@
+//! All sessions, without I/O: bytes, the time and commands go in; bytes, events and the next deadline come
+//! out. No socket, no clock, no file.
+//!
+//! # The driver's contract
+//!
+//! `net/server.rs` is the driver for sockets; a test is another. Each turn:
+//!
+//! 1. [`Engine::handle_now`] with the time, read once.
+//! 2. [`Engine::handle_accept`] for a new connection; [`Engine::handle_input`], [`Engine::handle_end`] or
+//!    [`Engine::handle_error`] for what its socket brought, as far as [`Engine::intake`] allows.
+//! 3. After each of these, [`Engine::poll_event`] until `None`: the host answers by [`Engine::send`],
+//!    [`Engine::publish`], [`Engine::respond`], …
+//! 4. [`Engine::poll_ready`], a bounded number of times: sessions with input left over, or that may be read
+//!    again; step 3 after each.
+//! 5. [`Engine::poll_timeout_due`], a bounded number of times: deadlines; step 3 after each.
+//! 6. [`Engine::poll_dirty`] until `None`: write [`Engine::output`], tell [`Engine::handle_written`], obey
+//!    [`Engine::fate`]; when the socket is closed, [`Engine::handle_released`].
+//! 7. Sleep for [`Engine::poll_timeout`], which is zero while anything is left for 3 or 4.
+//!
+//! An id whose session has gone is accepted everywhere and does nothing.
+//!
+//! Not here: sockets, TLS and the clock (`net/`); what a message means (`app/`).
+
+pub mod hub;
+pub mod send_queue;
+mod session;
+mod shared;
+pub mod timer;
+
+use std::borrow::Cow;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use slab::Slab;
+
+use crate::auth::{Authenticate, Identity, Ticket, Verdict};
+use crate::engine::hub::{ConnId, Directory, Hub, Memberships};
+use crate::engine::send_queue::SendQueue;
+use crate::engine::session::Session;
+use crate::engine::shared::Shared;
+use crate::engine::timer::Now;
+use crate::error::CloseReason;
+use crate::limits::{CHANNEL_NAME_BYTES, CONNECTIONS_OVERFLOW, Limits};
+use crate::wire::http::{Origins, RequestHead, Response};
+use crate::wire::websocket::{Message, PreparedMessage};
+
+/// What an engine is told once.
+#[derive(Debug, Clone)]
+pub struct EngineConfig {
+    /// The bounds. Default: [`Limits::default`].
+    pub limits: Limits,
+    /// The path of the WebSocket endpoint. Empty: every path upgrades (ruling R14). Default `/ws`.
+    pub path: String,
+    /// Subprotocols that may be selected, the preferred one first. Default `json`.
+    pub subprotocols: Vec<String>,
+    /// Which origins may upgrade. Default [`Origins::Same`].
+    pub origins: Origins,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        EngineConfig {
+            limits: Limits::default(),
+            path: "/ws".into(),
+            subprotocols: vec!["json".into()],
+            origins: Origins::Same,
+        }
+    }
+}
+
+/// What happened, for the host. Events of one session come in order, and [`Event::Closed`] is its last.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// A connection was accepted.
+    Accepted {
+        /// Its session.
+        id: ConnId,
+        /// The address of its other end.
+        peer: SocketAddr,
+    },
+    /// An HTTP request that is no WebSocket upgrade. The host answers by [`Engine::respond`], now or later;
+    /// with no answer within the head timeout the peer is told 503.
+    Request {
+        /// Its session.
+        id: ConnId,
+        /// The request.
+        head: Box<RequestHead>,
+    },
+    /// A WebSocket session is open and its peer is known: [`Engine::identity`].
+    Open {
+        /// The session.
+        id: ConnId,
+    },
+    /// A message of an open session.
+    Message {
+        /// The session.
+        id: ConnId,
+        /// The message.
+        message: Message,
+    },
+    /// The session is over. Never dropped, and told once for each [`Event::Accepted`].
+    Closed {
+        /// The session.
+        id: ConnId,
+        /// Who it was, where that was known.
+        identity: Option<Identity>,
+        /// Whether [`Event::Open`] was told.
+        opened: bool,
+        /// Why.
+        reason: CloseReason,
+    },
+}
+
+impl Event {
+    /// The session it is about.
+    pub fn id(&self) -> ConnId {
+        match self {
+            Event::Accepted { id, .. }
+            | Event::Request { id, .. }
+            | Event::Open { id }
+            | Event::Message { id, .. }
+            | Event::Closed { id, .. } => *id,
+        }
+    }
+}
+
+/// What the shell should do with a socket's input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Intake {
+    /// Read no more than this many bytes, then see again.
+    Read(usize),
+    /// Do not read: the session is told by [`Engine::poll_ready`] when it may be read again.
+    Pause,
+    /// Read and drop it (so that closing the socket does not reset what was written last).
+    Discard,
+}
+
+/// What the shell should do with a socket once its output is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// Nothing.
+    Keep,
+    /// Write what is queued, then close our end of the stream, and the socket when the peer has closed its.
+    CloseWhenWritten,
+    /// Close the socket now.
+    Drop,
+}
+
+/// What became of a publish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Published {
+    /// Sessions that should receive it.
+    pub matched: usize,
+    /// Sessions that have it in their queue.
+    pub queued: usize,
+    /// Sessions that were cut because their queue was full.
+    pub dropped: usize,
+}
+
+/// Why a session was not subscribed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SubscribeError {
+    /// The session is not open.
+    NotOpen,
+    /// The name is empty or longer than [`CHANNEL_NAME_BYTES`].
+    BadName,
+    /// It is in [`Limits::channels_per_session`] channels already.
+    TooMany,
+}
+
+/// Why a connection was turned away at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refused;
+
+/// All sessions. See the module for the order of calls.
+pub struct Engine {
+    sessions: Slab<Session>,
+    generation: u32,
+    hub: Hub,
+    shared: Shared,
+}
+
+impl Directory for Slab<Session> {
+    fn memberships(&mut self, id: ConnId) -> Option<&mut Memberships> {
+        self.get_mut(id.index()).map(|session| &mut session.memberships)
+    }
+}
+
+impl Engine {
+    /// An engine without sessions. `seed` decides all that is left to chance; the same seed, times and bytes
+    /// make the same run.
+    pub fn new(config: EngineConfig, authenticator: Box<dyn Authenticate>, now: Now, seed: u64) -> Engine {
+        Engine {
+            sessions: Slab::new(),
+            generation: 0,
+            hub: Hub::default(),
+            shared: Shared::new(config, authenticator, now, seed),
+        }
+    }
+
+    // --- in: the driver ---
+
+    /// The time, once a turn. A monotonic time that goes backwards is taken for standing still.
+    pub fn handle_now(&mut self, now: Now) {
+        let mono_us = now.mono_us.max(self.shared.now.mono_us);
+        self.shared.now = Now { mono_us, ..now };
+    }
+
+    /// A connection was accepted. Above [`Limits::connections`] a few are let in to be told 503; further
+    /// ones are turned away: drop the socket.
+    pub fn handle_accept(&mut self, peer: SocketAddr, secure: bool) -> Result<ConnId, Refused> {
+        let limit = self.shared.config.limits.connections;
+        if self.sessions.len() >= limit.saturating_add(CONNECTIONS_OVERFLOW) {
+            return Err(Refused);
+        }
+        let is_overflow = self.sessions.len() >= limit;
+        let entry = self.sessions.vacant_entry();
+        let index = u32::try_from(entry.key()).map_err(|_| Refused)?;
+        self.generation = self.generation.wrapping_add(1);
+        let id = ConnId::new(index, self.generation);
+        entry.insert(Session::new(&mut self.shared, id, peer, secure, is_overflow));
+        self.shared.events.push_back(Event::Accepted { id, peer });
+        Ok(id)
+    }
+
+    /// What the peer sent, in plain text. Whatever cannot be looked at now is kept; [`Engine::intake`] says
+    /// how much to read.
+    pub fn handle_input(&mut self, id: ConnId, input: &[u8]) {
+        self.with(id, |session, shared| session.handle_input(shared, input));
+    }
+
+    /// The peer has ended its half of the stream. What came before is answered first.
+    pub fn handle_end(&mut self, id: ConnId) {
+        self.with(id, |session, shared| session.handle_end(shared));
+    }
+
+    /// The transport has failed, for this reason.
+    pub fn handle_error(&mut self, id: ConnId, reason: CloseReason) {
+        self.with(id, |session, shared| session.handle_error(shared, reason));
+    }
+
+    /// The shell wrote from [`Engine::output`]. `progress`: any byte; `pending`: something still waits, here
+    /// or in the shell.
+    pub fn handle_written(&mut self, id: ConnId, progress: bool, pending: bool) {
+        self.with(id, |session, shared| session.handle_written(shared, progress, pending));
+    }
+
+    /// The socket is closed: the session's slot is free.
+    pub fn handle_released(&mut self, id: ConnId) {
+        self.with(id, |session, shared| session.vanish(shared, CloseReason::PeerVanished));
+        if self.session(id).is_some() {
+            self.sessions.remove(id.index());
+        }
+    }
+
+    // --- out: the driver ---
+
+    /// Goes on with one session that has input left over, and names it: it may be read again if
+    /// [`Engine::intake`] says so.
+    pub fn poll_ready(&mut self) -> Option<ConnId> {
+        let id = self.shared.ready.pop_front()?;
+        self.with(id, |session, shared| {
+            session.unmark_ready();
+            session.handle_ready(shared);
+        });
+        Some(id)
+    }
+
+    /// How many sessions wait for [`Engine::poll_ready`].
+    pub fn ready(&self) -> usize {
+        self.shared.ready.len()
+    }
+
+    /// Asks to be named by [`Engine::poll_ready`] again: the socket may hold more.
+    pub fn mark_ready(&mut self, id: ConnId) {
+        self.with(id, |session, shared| session.mark_ready(shared));
+    }
+
+    /// Looks at one session whose time may have come; `false` when there is none.
+    pub fn poll_timeout_due(&mut self) -> bool {
+        let Some(index) = self.shared.wheel.poll(self.shared.now) else { return false };
+        if let Some(id) = self.sessions.get(index as usize).map(|session| session.id) {
+            self.with(id, |session, shared| session.handle_timeout(shared));
+        }
+        true
+    }
+
+    /// Names one session that has something to write, or whose socket is to be closed.
+    pub fn poll_dirty(&mut self) -> Option<ConnId> {
+        let id = self.shared.dirty.pop_front()?;
+        if let Some(session) = self.session_mut(id) {
+            session.unmark_dirty();
+        }
+        Some(id)
+    }
+
+    /// Asks to be named by [`Engine::poll_dirty`] again: the shell has something to write, or not written all.
+    pub fn mark_dirty(&mut self, id: ConnId) {
+        self.with(id, |session, shared| session.mark_dirty(shared));
+    }
+
+    /// What waits to be written to this session's socket.
+    pub fn output(&mut self, id: ConnId) -> Option<&mut SendQueue> {
+        self.session_mut(id)?.output()
+    }
+
+    /// What to do with the socket's input.
+    pub fn intake(&self, id: ConnId) -> Intake {
+        self.session(id).map_or(Intake::Discard, Session::intake)
+    }
+
+    /// What to do with the socket. [`Fate::Drop`] for an id whose session has gone.
+    pub fn fate(&self, id: ConnId) -> Fate {
+        self.session(id).map_or(Fate::Drop, Session::fate)
+    }
+
+    /// The next event for the host.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.shared.events.pop_front()
+    }
+
+    /// Whether [`Engine::poll_event`] has one.
+    pub fn has_events(&self) -> bool {
+        !self.shared.events.is_empty()
+    }
+
+    /// How long the driver may sleep: zero while there are events, sessions to go on with, or output;
+    /// `None` when only a socket can bring anything.
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        let Shared { events, ready, dirty, .. } = &self.shared;
+        if !events.is_empty() || !ready.is_empty() || !dirty.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        self.shared.wheel.poll_timeout(self.shared.now)
+    }
+
+    // --- the host ---
+
+    /// Queues a message for one session. `false` when it is not open, or its queue was over its limit: then
+    /// it is cut with 1013.
+    pub fn send(&mut self, id: ConnId, message: Message) -> bool {
+        self.with(id, |session, shared| session.identity().is_some() && session.send(shared, message)).unwrap_or(false)
+    }
+
+    /// Queues one encoded message for every subscriber of `channel`. Never waits: a session whose queue has
+    /// no room for it is cut with 1013 and loses it, all others get it.
+    pub fn publish(&mut self, channel: &str, message: &PreparedMessage, except: Option<ConnId>) -> Published {
+        let mut published = Published::default();
+        let mut slow = Vec::new();
+        for &id in self.hub.subscribers(channel) {
+            if Some(id) != except
+                && let Some(session) = self.sessions.get_mut(id.index())
+            {
+                deliver(session, &mut self.shared, message, &mut published, &mut slow);
+            }
+        }
+        self.cut(slow);
+        published
+    }
+
+    /// The same for every open session.
+    pub fn publish_to_all(&mut self, message: &PreparedMessage, except: Option<ConnId>) -> Published {
+        let mut published = Published::default();
+        let mut slow = Vec::new();
+        for (_, session) in &mut self.sessions {
+            if Some(session.id) != except {
+                deliver(session, &mut self.shared, message, &mut published, &mut slow);
+            }
+        }
+        self.cut(slow);
+        published
+    }
+
+    /// Subscribes an open session to a channel; `Ok(false)` when it was subscribed already.
+    pub fn subscribe(&mut self, id: ConnId, channel: &str) -> Result<bool, SubscribeError> {
+        if channel.is_empty() || channel.len() > CHANNEL_NAME_BYTES {
+            return Err(SubscribeError::BadName);
+        }
+        let most = self.shared.config.limits.channels_per_session;
+        let Some(session) = self.sessions.get_mut(id.index()).filter(|session| session.id == id) else {
+            return Err(SubscribeError::NotOpen);
+        };
+        if session.identity().is_none() {
+            return Err(SubscribeError::NotOpen);
+        }
+        if self.hub.is_subscribed(&session.memberships, channel) {
+            return Ok(false);
+        }
+        if session.memberships.count() >= most {
+            return Err(SubscribeError::TooMany);
+        }
+        self.hub.subscribe(id, &mut session.memberships, channel);
+        self.check();
+        Ok(true)
+    }
+
+    /// Ends a subscription; `false` when there was none.
+    pub fn unsubscribe(&mut self, id: ConnId, channel: &str) -> bool {
+        if self.session(id).is_none() {
+            return false;
+        }
+        let was_subscribed = self.hub.unsubscribe(id, channel, &mut self.sessions);
+        self.check();
+        was_subscribed
+    }
+
+    /// Closes an open session in good order with this code (RFC 6455, section 7.4) and reason.
+    pub fn close(&mut self, id: ConnId, code: u16, reason: impl Into<Cow<'static, str>>) {
+        self.close_for(id, CloseReason::Host { code, reason: reason.into() });
+    }
+
+    /// Closes an open session in good order, for a reason that has a close code.
+    pub fn close_for(&mut self, id: ConnId, reason: CloseReason) {
+        self.with(id, |session, shared| session.close(shared, reason));
+    }
+
+    /// Answers the outstanding [`Event::Request`] of a session. `false` when there is none.
+    pub fn respond(&mut self, id: ConnId, response: Response) -> bool {
+        self.with(id, |session, shared| session.respond(shared, response)).unwrap_or(false)
+    }
+
+    /// The verdict on an attempt for which [`Authenticate::begin`] said [`crate::auth::Decision::Later`].
+    /// Does nothing where the ticket is stale.
+    pub fn resolve(&mut self, ticket: Ticket, verdict: Verdict) {
+        self.with(ConnId::from_bits(ticket.session), |session, shared| session.resolve(shared, ticket, verdict));
+    }
+
+    /// Has a further token of an open session judged: it renews the identity (ruling R30: a wrong one, or
+    /// another user's, closes with 1008).
+    pub fn renew(&mut self, id: ConnId, token: &str) {
+        self.with(id, |session, shared| {
+            if session.identity().is_some() {
+                session.judge_token(shared, token);
+            }
+        });
+    }
+
+    /// Ends every session: open ones with 1001, requests under way get their answer, idle connections are
+    /// closed. O(sessions).
+    pub fn shut_down(&mut self) {
+        for (_, session) in &mut self.sessions {
+            session.shut_down(&mut self.shared);
+        }
+        self.settle();
+    }
+
+    /// Drops every session that is left: the time for a close handshake is over.
+    pub fn drop_all(&mut self) {
+        for (_, session) in &mut self.sessions {
+            session.vanish(&mut self.shared, CloseReason::ServerShutdown);
+        }
+        self.settle();
+    }
+
+    // --- what a host may ask ---
+
+    /// Sessions in all, those that are winding down included.
+    pub fn sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Open sessions whose peer is known.
+    pub fn open_sessions(&self) -> usize {
+        self.shared.open
+    }
+
+    /// Channels that have a subscriber.
+    pub fn channels(&self) -> usize {
+        self.hub.channels()
+    }
+
+    /// Who an open session belongs to.
+    pub fn identity(&self, id: ConnId) -> Option<&Identity> {
+        self.session(id)?.identity()
+    }
+
+    /// The address of the other end.
+    pub fn peer(&self, id: ConnId) -> Option<SocketAddr> {
+        Some(self.session(id)?.peer)
+    }
+
+    /// The channels of a session.
+    pub fn channels_of(&self, id: ConnId) -> impl Iterator<Item = &str> {
+        self.session(id).into_iter().flat_map(|session| self.hub.names(&session.memberships))
+    }
+
+    /// The round trip of the last heartbeat that was answered.
+    pub fn round_trip(&self, id: ConnId) -> Option<Duration> {
+        self.session(id)?.round_trip()
+    }
+
+    /// When the session was accepted, in microseconds of the driver's monotonic clock.
+    pub fn connected_at(&self, id: ConnId) -> Option<u64> {
+        Some(self.session(id)?.connected_us)
+    }
+
+    /// The time of this turn.
+    pub fn now(&self) -> Now {
+        self.shared.now
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &EngineConfig {
+        &self.shared.config
+    }
+
+    // --- within ---
+
+    fn session(&self, id: ConnId) -> Option<&Session> {
+        self.sessions.get(id.index()).filter(|session| session.id == id)
+    }
+
+    fn session_mut(&mut self, id: ConnId) -> Option<&mut Session> {
+        self.sessions.get_mut(id.index()).filter(|session| session.id == id)
+    }
+
+    /// Lets a session act on itself and on what all share.
+    fn with<T>(&mut self, id: ConnId, act: impl FnOnce(&mut Session, &mut Shared) -> T) -> Option<T> {
+        let session = self.sessions.get_mut(id.index()).filter(|session| session.id == id)?;
+        let result = act(session, &mut self.shared);
+        #[cfg(debug_assertions)]
+        session.check_invariants();
+        self.settle();
+        Some(result)
+    }
+
+    /// Takes sessions that have ended out of their channels.
+    fn settle(&mut self) {
+        while let Some(id) = self.shared.departed.pop() {
+            self.hub.unsubscribe_all(id, &mut self.sessions);
+        }
+    }
+
+    fn cut(&mut self, slow: Vec<ConnId>) {
+        for id in slow {
+            self.with(id, |session, shared| session.cut(shared, CloseReason::SlowConsumer));
+        }
+    }
+
+    /// What must hold between two calls; debug builds check the channels at every change of them.
+    fn check(&self) {
+        #[cfg(debug_assertions)]
+        if self.sessions.len() < 64 {
+            self.check_invariants();
+        }
+    }
+
+    /// Panics unless sessions, channels and counters agree. For tests; O(sessions).
+    #[cfg(any(test, debug_assertions))]
+    pub fn check_invariants(&self) {
+        self.hub.check_invariants(self.sessions.iter().map(|(_, session)| (session.id, &session.memberships)));
+        let open = self.sessions.iter().filter(|(_, session)| session.identity().is_some()).count();
+        assert_eq!(open, self.shared.open, "the count of open sessions");
+        for (_, session) in &self.sessions {
+            session.check_invariants();
+        }
+    }
+}
+
+/// Queues a broadcast for one session if it is open and has room.
+fn deliver(
+    session: &mut Session,
+    shared: &mut Shared,
+    message: &PreparedMessage,
+    published: &mut Published,
+    slow: &mut Vec<ConnId>,
+) {
+    if session.identity().is_none() {
+        return;
+    }
+    published.matched += 1;
+    let frame = message.frame();
+    let cost = session.queued_cost();
+    // Ruling R17: an empty queue takes one message of any size.
+    if cost > 0 && cost + frame.len() > shared.config.limits.send_queue_bytes {
+        published.dropped += 1;
+        slow.push(session.id);
+        return;
+    }
+    session.queue(shared).push_shared(frame.clone());
+    published.queued += 1;
+}

@@ -1,0 +1,250 @@
+//! The way in: request heads, their answers, and the upgrade.
+//!
+//! Rulings of the specification that live here: checks run in the order path, method, version, key, origin,
+//! authentication, and a refused upgrade closes the connection with nothing behind it parsed (R13).
+//!
+//! Not here: what a head must look like (`wire/http/`), what a route answers (`app/routes.rs`).
+
+use super::{Open, Phase, Session};
+use crate::auth::{Attempt, Decision, Ticket, Verdict};
+use crate::engine::Event;
+use crate::engine::shared::Shared;
+use crate::engine::timer::Timer;
+use crate::error::CloseReason;
+use crate::limits::RETRY_AFTER_SECONDS;
+use crate::wire::http::{self, Delivery, HeadScanner, Refusal, RequestHead, Response, Route, Upgrade, Version};
+
+/// A head is awaited, or arriving.
+#[derive(Debug)]
+pub struct Head {
+    received: Vec<u8>,
+    scanner: HeadScanner,
+    /// Above the limit of connections: whatever is asked is answered 503.
+    is_overflow: bool,
+    /// Requests answered before this one.
+    answered: bool,
+}
+
+impl Head {
+    /// The first head of a connection.
+    pub fn first(is_overflow: bool) -> Head {
+        Head { received: Vec::new(), scanner: HeadScanner::default(), is_overflow, answered: false }
+    }
+
+    /// Whether the peer owes nothing: it may end the stream here in good order.
+    pub fn is_between_requests(&self) -> bool {
+        self.answered && self.received.is_empty()
+    }
+}
+
+/// A head is complete and its answer outstanding. One request at a time: what is pipelined waits.
+#[derive(Debug)]
+pub struct Await {
+    version: Version,
+    /// HEAD: the answer's body is not sent.
+    head_only: bool,
+    keep_alive: bool,
+    /// Bytes of the request's body, which follow the head and are dropped.
+    body: usize,
+    /// Set while an upgrade is being judged.
+    upgrade: Option<Upgrade>,
+}
+
+impl Await {
+    fn new(head: &RequestHead, upgrade: Option<Upgrade>) -> Box<Await> {
+        Box::new(Await {
+            version: head.version(),
+            head_only: head.method() == "HEAD",
+            keep_alive: head.keep_alive(),
+            body: head.content_length(),
+            upgrade,
+        })
+    }
+}
+
+impl Await {
+    /// The connection is closed with the answer.
+    pub fn is_last(&mut self) {
+        self.keep_alive = false;
+    }
+}
+
+impl Session {
+    /// Takes what belongs to the head; returns how much that is, and whether the rest can be looked at.
+    pub(super) fn take_head(&mut self, shared: &mut Shared, input: &[u8]) -> (usize, bool) {
+        let Phase::Head(head) = &mut self.phase else { return (0, false) };
+        let before = head.received.len();
+        if before == 0 && head.answered && !input.is_empty() {
+            // The first byte of a further request: from here on its head is due.
+            self.set_timer(shared, Timer::Head, shared.config.limits.head_timeout);
+        }
+        let Phase::Head(head) = &mut self.phase else { return (0, false) };
+        let limits = &shared.config.limits;
+        // A head that comes in one piece is parsed where it lies.
+        let scanned = if before == 0 {
+            head.scanner.scan(input, limits)
+        } else {
+            head.received.extend_from_slice(input);
+            head.scanner.scan(&head.received, limits)
+        };
+        match scanned {
+            Ok(None) => {
+                if before == 0 {
+                    head.received.extend_from_slice(input);
+                }
+                (input.len(), false)
+            }
+            Ok(Some(length)) => {
+                let received = std::mem::take(&mut head.received);
+                let bytes = if before == 0 { input } else { &received };
+                let is_overflow = head.is_overflow;
+                let parsed = RequestHead::parse(bytes.get(..length).unwrap_or(bytes), limits);
+                match parsed {
+                    Ok(_) if is_overflow => self.refuse(shared, unavailable()),
+                    Ok(request) => self.take_request(shared, request),
+                    Err(refusal) => self.refuse(shared, refusal),
+                }
+                (length - before, true)
+            }
+            Err(refusal) => {
+                self.refuse(shared, refusal);
+                (input.len(), false)
+            }
+        }
+    }
+
+    fn take_request(&mut self, shared: &mut Shared, head: RequestHead) {
+        match http::route(&head, &shared.config.path) {
+            Route::Refuse(refusal) => self.refuse(shared, refusal),
+            Route::Request => {
+                self.set_timer(shared, Timer::Head, shared.config.limits.head_timeout);
+                self.phase = Phase::Await(Await::new(&head, None));
+                shared.events.push_back(Event::Request { id: self.id, head: Box::new(head) });
+            }
+            Route::Upgrade(upgrade) => self.judge_upgrade(shared, &head, upgrade),
+        }
+    }
+
+    fn judge_upgrade(&mut self, shared: &mut Shared, head: &RequestHead, upgrade: Upgrade) {
+        let origin = match shared.config.origins.check(head, self.secure) {
+            Ok(origin) => origin,
+            Err(refusal) => return self.refuse(shared, refusal),
+        };
+        self.timers.stop(Timer::Head);
+        self.set_timer(shared, Timer::Authentication, shared.config.limits.auth_timeout);
+        self.phase = Phase::Await(Await::new(head, Some(upgrade)));
+        let attempt = Attempt::Upgrade { head, origin, peer: self.peer, secure: self.secure };
+        let ticket = self.next_ticket();
+        match shared.authenticator.begin(&attempt, ticket) {
+            Decision::Now(verdict) => self.enter(shared, verdict),
+            Decision::Later => {}
+        }
+    }
+
+    /// The ticket for the next question to the authenticator; all earlier ones are stale from now on.
+    pub(super) fn next_ticket(&mut self) -> Ticket {
+        self.serial = self.serial.wrapping_add(1);
+        Ticket { session: self.id.to_bits(), serial: self.serial }
+    }
+
+    /// A verdict has come, from the authenticator or later from anywhere. A stale one changes nothing.
+    pub fn resolve(&mut self, shared: &mut Shared, ticket: Ticket, verdict: Verdict) {
+        if ticket.serial != self.serial {
+            return;
+        }
+        match &self.phase {
+            Phase::Await(waiting) if waiting.upgrade.is_some() => self.enter(shared, verdict),
+            Phase::Open(open) if open.is_verifying() => self.resolve_in_band(shared, verdict),
+            Phase::Head(_) | Phase::Body { .. } | Phase::Await(_) | Phase::Open(_) => return,
+            Phase::Closing(..) | Phase::Ending | Phase::Gone => return,
+        }
+        self.mark_ready(shared);
+    }
+
+    /// The upgrade is judged: in, or refused.
+    fn enter(&mut self, shared: &mut Shared, verdict: Verdict) {
+        let Phase::Await(waiting) = &mut self.phase else { return };
+        let Some(upgrade) = waiting.upgrade.take() else { return };
+        let identity = match verdict {
+            Verdict::Accept(identity) => Some(identity),
+            Verdict::AskInBand => None,
+            Verdict::Refuse(refusal) => return self.refuse(shared, refusal),
+        };
+        // RFC 6455, section 4.2.2: a subprotocol is one that the client offered, or none.
+        let protocol = shared.config.subprotocols.iter().find(|name| upgrade.protocols().contains(*name)).cloned();
+        self.queue(shared).push_http(|out| http::switching_protocols(&upgrade, protocol.as_deref(), out));
+        self.phase = Phase::Open(Open::new());
+        self.start_heartbeat(shared);
+        if let Some(identity) = identity {
+            self.open(shared, identity);
+        }
+    }
+
+    /// Answers the outstanding request. Says whether there was one.
+    pub fn respond(&mut self, shared: &mut Shared, response: Response) -> bool {
+        let Phase::Await(waiting) = &self.phase else { return false };
+        if waiting.upgrade.is_some() {
+            return false;
+        }
+        let keep_alive = waiting.keep_alive && !response.closes();
+        let delivery = Delivery {
+            version: waiting.version,
+            head_only: waiting.head_only,
+            keep_alive,
+            unix_ms: shared.now.unix_ms,
+        };
+        let body = waiting.body;
+        self.queue(shared).push_http(|out| response.encode(&delivery, out));
+        if keep_alive {
+            self.phase = Phase::Body { remaining: body };
+            if body == 0 {
+                self.next_head(shared);
+            } else {
+                self.set_timer(shared, Timer::Head, shared.config.limits.head_timeout);
+            }
+            self.check_pause();
+            self.mark_ready(shared);
+        } else {
+            let status = response.status();
+            self.end(shared, if status < 400 { CloseReason::HttpDone } else { CloseReason::HttpRefused(status) });
+        }
+        true
+    }
+
+    pub(super) fn next_head(&mut self, shared: &mut Shared) {
+        self.phase = Phase::Head(Head { answered: true, ..Head::first(false) });
+        self.set_timer(shared, Timer::Head, shared.config.limits.keep_alive_timeout);
+    }
+
+    /// Answers with a refusal, and closes: nothing behind it is parsed.
+    pub(super) fn refuse(&mut self, shared: &mut Shared, refusal: Refusal) {
+        let (version, head_only) = match &self.phase {
+            Phase::Await(waiting) => (waiting.version, waiting.head_only),
+            Phase::Head(_) | Phase::Body { .. } => (Version::Http11, false),
+            Phase::Open(_) | Phase::Closing(..) | Phase::Ending | Phase::Gone => return,
+        };
+        let status = refusal.status();
+        let delivery = Delivery { version, head_only, keep_alive: false, unix_ms: shared.now.unix_ms };
+        self.queue(shared).push_http(|out| Response::from(refusal).encode(&delivery, out));
+        self.end(shared, CloseReason::HttpRefused(status));
+    }
+
+    /// Neither a head nor an answer to one in time.
+    pub(super) fn head_is_due(&mut self, shared: &mut Shared) {
+        match &self.phase {
+            Phase::Head(head) if head.is_between_requests() => self.end(shared, CloseReason::HttpDone),
+            // Nothing came at all (not even a TLS handshake): there is nobody to tell.
+            Phase::Head(head) if head.received.is_empty() => self.vanish(shared, CloseReason::HeadTimeout),
+            Phase::Head(_) | Phase::Body { .. } => {
+                self.refuse(shared, Refusal::new(408, "Request Timeout"));
+            }
+            Phase::Await(_) => self.refuse(shared, unavailable()),
+            Phase::Open(_) | Phase::Closing(..) | Phase::Ending | Phase::Gone => {}
+        }
+    }
+}
+
+/// 503 with `Retry-After`: too many connections, or a host that gives no answer.
+pub(super) fn unavailable() -> Refusal {
+    Refusal::new(503, "Service Unavailable").with_header("Retry-After", RETRY_AFTER_SECONDS.to_string())
+}

@@ -1,0 +1,482 @@
+//! The life of one peer.
+//!
+//! ```text
+//!            +--- answered, keep-alive ---+
+//!            v                            |
+//!   accept  Head --- request --------> Await --- body to drop ---> Body ---> Head
+//!            |                            |
+//!            |                            | upgrade accepted: 101
+//!            |                            v
+//!            |                          Open ---- our Close ----> Closing
+//!            |                            | |                       |
+//!            | refused, 408               | | the peer's Close,     | the peer's Close
+//!            |                            | | or a violation        v
+//!            +----------------------------|-+------------------> Ending ---> Gone
+//!                                         |                                   ^
+//!                                         +-- heartbeat lost, reset, stall ---+
+//! ```
+//!
+//! Ending: nothing more is parsed; what is queued is written, then our end of the stream is closed, and the
+//! peer's is awaited for a while. Gone: the socket is to be dropped now. `Event::Closed` is told once, on
+//! the way out of Head, Await, Body or Open: what follows is only the winding down of the transport.
+//!
+//! In this folder: `head.rs` (HTTP and the way in), `open.rs` (frames and in-band authentication).
+//! Not here: who is subscribed to what (`engine/hub.rs`), sockets and TLS (`net/`).
+
+mod head;
+mod open;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::auth::Identity;
+use crate::engine::hub::{ConnId, Memberships};
+use crate::engine::send_queue::SendQueue;
+use crate::engine::shared::Shared;
+use crate::engine::timer::{Tick, Timer, TimerTable};
+use crate::engine::{Fate, Intake};
+use crate::error::CloseReason;
+use crate::limits::{READ_BYTES_PER_TURN, READ_BYTES_PER_TURN_BULK};
+use crate::limits::{SEND_QUEUE_PAUSE_BYTES, SEND_QUEUE_RESUME_BYTES};
+use crate::wire::websocket::{Context, FrameWalker, encode_close};
+
+pub(super) use head::{Await, Head};
+pub(super) use open::Open;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) enum Phase {
+    Head(Head),
+    /// The rest of a request's body is read and dropped.
+    Body {
+        remaining: usize,
+    },
+    Await(Box<Await>),
+    Open(Open),
+    /// Our Close is sent or queued; what the peer still sends is checked and dropped.
+    Closing(FrameWalker, Option<Box<Context>>),
+    Ending,
+    Gone,
+}
+
+/// One peer.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub id: ConnId,
+    pub peer: SocketAddr,
+    pub secure: bool,
+    /// When it was accepted, in microseconds of the monotonic clock.
+    pub connected_us: u64,
+    pub phase: Phase,
+    /// What was read and could not be looked at yet.
+    leftover: Vec<u8>,
+    queue: Option<Box<SendQueue>>,
+    pub memberships: Memberships,
+    timers: TimerTable,
+    /// Ticket of the last question to the authenticator.
+    serial: u32,
+    /// The queue was not empty when it was last written.
+    behind: bool,
+    /// Not read, because too many replies wait.
+    paused: bool,
+    /// The peer has ended its half of the stream.
+    input_ended: bool,
+    in_dirty: bool,
+    in_ready: bool,
+}
+
+impl Session {
+    pub fn new(shared: &mut Shared, id: ConnId, peer: SocketAddr, secure: bool, is_overflow: bool) -> Session {
+        let mut session = Session {
+            id,
+            peer,
+            secure,
+            connected_us: shared.now.mono_us,
+            phase: Phase::Head(Head::first(is_overflow)),
+            leftover: Vec::new(),
+            queue: None,
+            memberships: Memberships::default(),
+            timers: TimerTable::default(),
+            serial: 0,
+            behind: false,
+            paused: false,
+            input_ended: false,
+            in_dirty: false,
+            in_ready: false,
+        };
+        session.set_timer(shared, Timer::Head, shared.config.limits.head_timeout);
+        session
+    }
+
+    // --- input ---
+
+    /// Takes what the peer sent; what cannot be looked at now is kept.
+    pub fn handle_input(&mut self, shared: &mut Shared, input: &[u8]) {
+        if self.is_doomed() {
+            return;
+        }
+        if !self.leftover.is_empty() || !self.takes_input() {
+            self.leftover.extend_from_slice(input);
+            return;
+        }
+        let consumed = self.take(shared, input);
+        if let Some(rest) = input.get(consumed..)
+            && !rest.is_empty()
+        {
+            self.leftover = rest.to_vec();
+            self.mark_ready(shared);
+        }
+    }
+
+    /// Goes on with what was left over, and then with the end of the stream if it has been seen.
+    pub fn handle_ready(&mut self, shared: &mut Shared) {
+        if self.fail_if_doomed(shared) || !self.takes_input() {
+            return;
+        }
+        if !self.leftover.is_empty() {
+            let leftover = std::mem::take(&mut self.leftover);
+            let consumed = self.take(shared, &leftover);
+            if consumed < leftover.len() {
+                self.leftover = leftover;
+                self.leftover.drain(..consumed);
+                self.mark_ready(shared);
+                return;
+            }
+        }
+        if self.input_ended && !self.is_doomed() {
+            self.end_of_input(shared);
+        }
+    }
+
+    /// The peer has ended its half of the stream: acted upon when all before it has been answered.
+    pub fn handle_end(&mut self, shared: &mut Shared) {
+        self.input_ended = true;
+        self.mark_ready(shared);
+    }
+
+    /// The transport failed.
+    pub fn handle_error(&mut self, shared: &mut Shared, reason: CloseReason) {
+        self.vanish(shared, reason);
+    }
+
+    fn is_doomed(&self) -> bool {
+        matches!(&self.phase, Phase::Open(open) if open.is_doomed())
+    }
+
+    fn takes_input(&self) -> bool {
+        !self.paused
+            && match &self.phase {
+                Phase::Head(_) | Phase::Body { .. } | Phase::Closing(..) | Phase::Ending | Phase::Gone => true,
+                Phase::Await(_) => false,
+                Phase::Open(open) => !open.is_verifying(),
+            }
+    }
+
+    /// What the shell should do with the socket's input.
+    pub fn intake(&self) -> Intake {
+        if matches!(self.phase, Phase::Ending | Phase::Gone) {
+            return Intake::Discard;
+        }
+        if self.input_ended || self.is_doomed() || !self.leftover.is_empty() || !self.takes_input() {
+            return Intake::Pause;
+        }
+        let remaining = match &self.phase {
+            Phase::Open(open) => open.remaining(),
+            Phase::Closing(walker, _) => walker.remaining(),
+            Phase::Head(_) | Phase::Body { .. } | Phase::Await(_) | Phase::Ending | Phase::Gone => 0,
+        };
+        Intake::Read(if remaining > READ_BYTES_PER_TURN as u64 {
+            READ_BYTES_PER_TURN_BULK
+        } else {
+            READ_BYTES_PER_TURN
+        })
+    }
+
+    /// Looks at `input` as far as one turn may go; returns how much was consumed.
+    fn take(&mut self, shared: &mut Shared, input: &[u8]) -> usize {
+        let mut consumed = 0;
+        loop {
+            let rest = input.get(consumed..).unwrap_or_default();
+            let (taken, goes_on) = match &mut self.phase {
+                Phase::Head(_) => self.take_head(shared, rest),
+                Phase::Body { remaining } => {
+                    let taken = rest.len().min(*remaining);
+                    *remaining -= taken;
+                    let done = *remaining == 0;
+                    if done {
+                        self.next_head(shared);
+                    }
+                    (taken, done)
+                }
+                Phase::Await(_) => (0, false),
+                Phase::Open(_) => self.take_frames(shared, rest),
+                Phase::Closing(..) => self.take_closing(shared, rest),
+                Phase::Ending | Phase::Gone => (rest.len(), false),
+            };
+            consumed += taken;
+            if !goes_on || consumed == input.len() {
+                return consumed;
+            }
+        }
+    }
+
+    fn end_of_input(&mut self, shared: &mut Shared) {
+        match &self.phase {
+            Phase::Head(head) => {
+                let reason = if head.is_between_requests() { CloseReason::HttpDone } else { CloseReason::PeerVanished };
+                self.end(shared, reason);
+            }
+            Phase::Body { .. } | Phase::Open(_) => self.end(shared, CloseReason::PeerVanished),
+            Phase::Closing(..) => self.wind_down(shared),
+            // The answer is still to come; the end is seen again after it.
+            Phase::Await(_) => {}
+            Phase::Ending => {
+                if self.queue.is_none() {
+                    self.drop_socket(shared);
+                }
+            }
+            Phase::Gone => {}
+        }
+    }
+
+    // --- output ---
+
+    /// The queue, for writing to it. Marks the session dirty.
+    pub fn queue(&mut self, shared: &mut Shared) -> &mut SendQueue {
+        self.mark_dirty(shared);
+        self.queue.get_or_insert_with(|| shared.lend_queue())
+    }
+
+    /// The queue, for the shell to write from.
+    pub fn output(&mut self) -> Option<&mut SendQueue> {
+        self.queue.as_deref_mut()
+    }
+
+    /// What the queue is charged.
+    pub fn queued_cost(&self) -> usize {
+        self.queue.as_ref().map_or(0, |queue| queue.cost())
+    }
+
+    /// Replies wait: beyond a mark the session is not read until half of them are gone.
+    pub fn check_pause(&mut self) {
+        self.paused |= self.queue.as_ref().is_some_and(|queue| queue.own_cost() > SEND_QUEUE_PAUSE_BYTES);
+    }
+
+    /// The shell has written what it could. `progress`: anything at all; `pending`: something still waits, in
+    /// the queue or behind it in the shell.
+    pub fn handle_written(&mut self, shared: &mut Shared, progress: bool, pending: bool) {
+        self.behind = pending;
+        if pending {
+            if let Some(queue) = &mut self.queue {
+                queue.settle();
+            }
+            if progress || !self.timers.is_set(Timer::WriteStall) {
+                self.set_timer(shared, Timer::WriteStall, shared.config.limits.write_stall_timeout);
+            }
+        } else {
+            self.timers.stop(Timer::WriteStall);
+            if let Some(queue) = self.queue.take_if(|queue| queue.is_empty()) {
+                shared.return_queue(queue);
+            }
+            if matches!(self.phase, Phase::Ending) {
+                if self.input_ended {
+                    self.drop_socket(shared);
+                } else if !self.timers.is_set(Timer::Close) {
+                    self.set_timer(shared, Timer::Close, shared.config.limits.close_timeout);
+                }
+            }
+        }
+        if self.paused && self.queue.as_ref().is_none_or(|queue| queue.own_cost() <= SEND_QUEUE_RESUME_BYTES) {
+            self.paused = false;
+            self.mark_ready(shared);
+        }
+    }
+
+    pub fn fate(&self) -> Fate {
+        match self.phase {
+            Phase::Ending => Fate::CloseWhenWritten,
+            Phase::Gone => Fate::Drop,
+            Phase::Head(_) | Phase::Body { .. } | Phase::Await(_) | Phase::Open(_) | Phase::Closing(..) => Fate::Keep,
+        }
+    }
+
+    // --- ends ---
+
+    /// Closes in good order: our Close frame, then the peer's is awaited.
+    pub fn close(&mut self, shared: &mut Shared, reason: CloseReason) {
+        let Phase::Open(open) = &mut self.phase else { return };
+        let (walker, context) = open.take_framing();
+        if let Some((code, text)) = reason.close_frame() {
+            self.queue(shared).push_frame(|out| encode_close(code, text, out));
+        }
+        self.tell_closed(shared, reason);
+        self.timers.stop_all();
+        self.set_timer(shared, Timer::Close, shared.config.limits.close_timeout);
+        let context = context.map(|mut context| {
+            context.close_sent();
+            context
+        });
+        self.phase = Phase::Closing(walker, context);
+    }
+
+    /// The server is stopping: an open session is closed with 1001, a request under way is still answered,
+    /// an idle connection is closed.
+    pub fn shut_down(&mut self, shared: &mut Shared) {
+        match &mut self.phase {
+            Phase::Open(_) => self.close(shared, CloseReason::ServerShutdown),
+            Phase::Await(waiting) => waiting.is_last(),
+            Phase::Head(_) | Phase::Body { .. } => self.end(shared, CloseReason::ServerShutdown),
+            Phase::Closing(..) | Phase::Ending | Phase::Gone => {}
+        }
+    }
+
+    /// Fails the connection (RFC 6455, section 7.1.7): a Close frame, and nothing more is parsed.
+    pub fn fail(&mut self, shared: &mut Shared, reason: CloseReason) {
+        if let Some((code, text)) = reason.close_frame() {
+            self.queue(shared).push_frame(|out| encode_close(code, text, out));
+        }
+        self.end(shared, reason);
+    }
+
+    /// Cuts a session whose queue is full: what is partly on the wire is completed, then 1013.
+    pub fn cut(&mut self, shared: &mut Shared, reason: CloseReason) {
+        if let Some(queue) = &mut self.queue {
+            queue.cut();
+        }
+        self.fail(shared, reason);
+    }
+
+    /// Over, but what is queued is still written: a WebSocket's end within the close timeout, an HTTP answer
+    /// as long as there is progress, and the close timeout after that.
+    fn end(&mut self, shared: &mut Shared, reason: CloseReason) {
+        let is_websocket = matches!(self.phase, Phase::Open(_));
+        self.tell_closed(shared, reason);
+        self.timers.stop_all();
+        if is_websocket || self.queue.is_none() {
+            self.set_timer(shared, Timer::Close, shared.config.limits.close_timeout);
+        }
+        self.wind_down(shared);
+    }
+
+    /// Nothing more is parsed; what is queued is still written. The deadline is set already.
+    fn wind_down(&mut self, shared: &mut Shared) {
+        self.phase = Phase::Ending;
+        self.leftover = Vec::new();
+        self.paused = false;
+        self.mark_dirty(shared);
+        if self.queue.is_none() && self.input_ended {
+            self.drop_socket(shared);
+        }
+    }
+
+    /// Over at once: the socket is dropped with whatever waits.
+    pub fn vanish(&mut self, shared: &mut Shared, reason: CloseReason) {
+        self.tell_closed(shared, reason);
+        self.drop_socket(shared);
+    }
+
+    fn drop_socket(&mut self, shared: &mut Shared) {
+        self.timers.stop_all();
+        self.phase = Phase::Gone;
+        self.leftover = Vec::new();
+        self.queue = None;
+        self.mark_dirty(shared);
+    }
+
+    /// Tells the host, once: sessions that have left Open or the HTTP phases have told it already.
+    fn tell_closed(&mut self, shared: &mut Shared, reason: CloseReason) {
+        match &mut self.phase {
+            Phase::Open(open) => {
+                let (identity, opened) = open.take_identity();
+                shared.closed(self.id, identity, opened, reason);
+            }
+            Phase::Head(_) | Phase::Body { .. } | Phase::Await(_) => shared.closed(self.id, None, false, reason),
+            Phase::Closing(..) | Phase::Ending | Phase::Gone => {}
+        }
+    }
+
+    // --- time ---
+
+    /// Fires every deadline that is due, and puts the next one on the wheel.
+    pub fn handle_timeout(&mut self, shared: &mut Shared) {
+        if !shared.wheel.is_current(&mut self.timers) {
+            return;
+        }
+        while let Some(timer) = self.timers.poll_due(Tick::reached(shared.now)) {
+            match timer {
+                Timer::Head => self.head_is_due(shared),
+                Timer::Authentication => self.authentication_is_due(shared),
+                Timer::Message => self.fail(shared, CloseReason::MessageTimeout),
+                Timer::Heartbeat => self.heartbeat(shared),
+                Timer::Close => self.vanish(shared, CloseReason::PeerVanished),
+                Timer::WriteStall => self.vanish(shared, CloseReason::WriteStalled),
+                Timer::Expiry => self.expiry_is_due(shared),
+            }
+        }
+        shared.arm(self.id, &mut self.timers);
+    }
+
+    fn set_timer(&mut self, shared: &mut Shared, timer: Timer, after: Duration) {
+        self.timers.set(timer, Tick::after(shared.now, after));
+        shared.arm(self.id, &mut self.timers);
+    }
+
+    // --- lists ---
+
+    pub fn mark_dirty(&mut self, shared: &mut Shared) {
+        if !self.in_dirty {
+            self.in_dirty = true;
+            shared.dirty.push_back(self.id);
+        }
+    }
+
+    pub fn mark_ready(&mut self, shared: &mut Shared) {
+        if !self.in_ready {
+            self.in_ready = true;
+            shared.ready.push_back(self.id);
+        }
+    }
+
+    pub fn unmark_dirty(&mut self) {
+        self.in_dirty = false;
+    }
+
+    pub fn unmark_ready(&mut self) {
+        self.in_ready = false;
+    }
+
+    // --- what others may see ---
+
+    pub fn identity(&self) -> Option<&Identity> {
+        match &self.phase {
+            Phase::Open(open) => open.identity(),
+            Phase::Head(_) | Phase::Body { .. } | Phase::Await(_) => None,
+            Phase::Closing(..) | Phase::Ending | Phase::Gone => None,
+        }
+    }
+
+    pub fn round_trip(&self) -> Option<Duration> {
+        match &self.phase {
+            Phase::Open(open) => open.round_trip_us().map(|micros| Duration::from_micros(micros.into())),
+            Phase::Head(_) | Phase::Body { .. } | Phase::Await(_) => None,
+            Phase::Closing(..) | Phase::Ending | Phase::Gone => None,
+        }
+    }
+
+    /// What must hold between two calls of the engine.
+    #[cfg(any(test, debug_assertions))]
+    pub fn check_invariants(&self) {
+        if self.takes_input() && (!self.leftover.is_empty() || self.input_ended && self.queue.is_none()) {
+            let done = matches!(self.phase, Phase::Gone);
+            assert!(done || self.in_ready, "{}: nothing would look at what is left over", self.id);
+        }
+        if let Some(queue) = &self.queue {
+            assert!(self.in_dirty || self.behind || queue.is_empty(), "{}: nothing would write the queue", self.id);
+        }
+        match &self.phase {
+            Phase::Gone => assert!(self.queue.is_none() && self.leftover.is_empty()),
+            Phase::Ending => assert!(self.leftover.is_empty()),
+            Phase::Head(_) | Phase::Body { .. } | Phase::Await(_) | Phase::Open(_) | Phase::Closing(..) => {}
+        }
+    }
+}

@@ -1,0 +1,399 @@
+//! An open WebSocket: frames in, messages out, heartbeats, and authentication by the first message.
+//!
+//! Not here: what a message means (`app/router.rs`), how frames are checked (`wire/websocket.rs`).
+
+use super::{Phase, Session};
+use crate::auth::{Attempt, Decision, Identity, Verdict};
+use crate::engine::Event;
+use crate::engine::shared::Shared;
+use crate::engine::timer::Timer;
+use crate::error::CloseReason;
+use crate::limits::{MESSAGE_BYTES_UNAUTHENTICATED, SEND_QUEUE_COPY_BYTES};
+use crate::wire::message::{ClientMessage, ServerMessage, parse};
+use crate::wire::websocket::{Context, FrameWalker, Message, MessageLimits, Received};
+use crate::wire::websocket::{encode_message_header, encode_ping, frame_length, is_pong};
+
+/// The state of an open session.
+#[derive(Debug)]
+pub struct Open {
+    walker: FrameWalker,
+    /// Its own context, only while it is not clean.
+    context: Option<Box<Context>>,
+    who: Who,
+    /// It broke the protocol behind messages that are still to be answered.
+    doomed: Option<Box<CloseReason>>,
+    /// Heard of since the last heartbeat.
+    is_alive: bool,
+    /// Number of the last ping, its payload.
+    ping: u32,
+    /// When that was sent, in microseconds of the monotonic clock.
+    pinged_us: u64,
+    round_trip_us: Option<u32>,
+}
+
+/// What is known of a peer, and what is being asked.
+#[derive(Debug)]
+enum Who {
+    /// Its first message must be `auth`.
+    Unknown,
+    /// Its token is being verified.
+    Verifying,
+    Known(Identity),
+    /// Known, and a new token is being verified.
+    Renewing(Identity),
+}
+
+impl Open {
+    /// A session whose upgrade has just been accepted, and whose peer nobody knows yet.
+    pub fn new() -> Open {
+        Open {
+            walker: FrameWalker::default(),
+            context: None,
+            who: Who::Unknown,
+            doomed: None,
+            is_alive: true,
+            ping: 0,
+            pinged_us: 0,
+            round_trip_us: None,
+        }
+    }
+
+    /// Whether the peer broke the protocol, so that nothing more of it counts.
+    pub fn is_doomed(&self) -> bool {
+        self.doomed.is_some()
+    }
+
+    pub fn is_verifying(&self) -> bool {
+        matches!(self.who, Who::Verifying | Who::Renewing(_))
+    }
+
+    /// Payload still to come of the frame under way.
+    pub fn remaining(&self) -> u64 {
+        self.walker.remaining()
+    }
+
+    pub fn identity(&self) -> Option<&Identity> {
+        match &self.who {
+            Who::Known(identity) | Who::Renewing(identity) => Some(identity),
+            Who::Unknown | Who::Verifying => None,
+        }
+    }
+
+    /// The round trip of the last ping that was answered, in microseconds.
+    pub fn round_trip_us(&self) -> Option<u32> {
+        self.round_trip_us
+    }
+
+    /// Who it was, and whether it counted as open; for telling its end.
+    pub fn take_identity(&mut self) -> (Option<Identity>, bool) {
+        match std::mem::replace(&mut self.who, Who::Unknown) {
+            Who::Known(identity) | Who::Renewing(identity) => (Some(identity), true),
+            Who::Unknown | Who::Verifying => (None, false),
+        }
+    }
+
+    pub fn take_framing(&mut self) -> (FrameWalker, Option<Box<Context>>) {
+        (std::mem::take(&mut self.walker), self.context.take())
+    }
+
+    fn message_limits(&self, shared: &Shared) -> MessageLimits {
+        let limits = &shared.config.limits;
+        let (bytes, messages) = match self.who {
+            Who::Known(_) | Who::Renewing(_) => (limits.message_bytes, usize::MAX),
+            // One at a time: what stands behind an `auth` is judged after it.
+            Who::Unknown | Who::Verifying => (limits.message_bytes.min(MESSAGE_BYTES_UNAUTHENTICATED), 1),
+        };
+        MessageLimits { bytes, fragments: limits.fragments, messages }
+    }
+}
+
+impl Session {
+    /// Takes frames, as many as one turn may serve; returns how much that is, and whether to go on.
+    pub(super) fn take_frames(&mut self, shared: &mut Shared, input: &[u8]) -> (usize, bool) {
+        let Phase::Open(open) = &mut self.phase else { return (0, false) };
+        let was_clean = open.context.is_none();
+        let walk = open.walker.walk(input, open.message_limits(shared));
+        let asks_one_at_a_time = open.identity().is_none();
+        let events_before = shared.events.len();
+        let mut context = open.context.take().unwrap_or_else(|| shared.lend_context());
+        let mut rest = input.get(..walk.end).unwrap_or_default();
+        let mut replies = std::mem::take(&mut shared.replies);
+        let violation = loop {
+            let received = context.receive(&mut rest, &mut replies);
+            self.queue_replies(shared, &mut replies);
+            match received {
+                Received::Pending => break walk.violation,
+                Received::Violation(reason) => break Some(reason),
+                Received::Close { code, reason } => {
+                    let reason = reason.as_str().to_owned();
+                    break Some(CloseReason::PeerClosed { code, reason });
+                }
+                Received::Message(message) => self.take_message(shared, message),
+                Received::Ping => self.heard(),
+                Received::Pong(payload) => self.take_pong(shared, &payload),
+            }
+            if !matches!(self.phase, Phase::Open(_)) {
+                break None;
+            }
+        };
+        shared.replies = replies;
+        if let Some(reason) = violation {
+            self.fail_after_answers(shared, reason, shared.events.len() > events_before);
+            return (input.len(), false);
+        }
+        self.check_pause();
+        let Phase::Open(open) = &mut self.phase else { return (walk.end, true) };
+        if open.walker.is_clean() {
+            shared.return_context(context);
+            self.timers.stop(Timer::Message);
+        } else {
+            open.context = Some(context);
+            if was_clean || walk.messages > 0 {
+                self.set_timer(shared, Timer::Message, shared.config.limits.message_timeout);
+            }
+        }
+        let goes_on = asks_one_at_a_time && self.identity().is_some();
+        (walk.end, goes_on)
+    }
+
+    /// Fails the connection: at once, or when the host has seen the messages before the fault.
+    fn fail_after_answers(&mut self, shared: &mut Shared, reason: CloseReason, answers_due: bool) {
+        match &mut self.phase {
+            Phase::Open(open) if answers_due => {
+                open.doomed = Some(Box::new(reason));
+                self.mark_ready(shared);
+            }
+            Phase::Open(_) | Phase::Head(_) | Phase::Body { .. } | Phase::Await(_) => self.fail(shared, reason),
+            Phase::Closing(..) | Phase::Ending | Phase::Gone => {}
+        }
+    }
+
+    /// Fails a connection whose last messages have been seen by the host. Says whether it was due.
+    pub(super) fn fail_if_doomed(&mut self, shared: &mut Shared) -> bool {
+        let Phase::Open(open) = &mut self.phase else { return false };
+        let Some(reason) = open.doomed.take() else { return false };
+        self.fail(shared, *reason);
+        true
+    }
+
+    /// Moves what the context wrote (pongs, the reply to a Close) to the queue.
+    fn queue_replies(&mut self, shared: &mut Shared, replies: &mut Vec<u8>) {
+        let mut rest = replies.as_slice();
+        while let Some((frame, behind)) = frame_length(rest).and_then(|length| rest.split_at_checked(length)) {
+            let behind_backlog = self.behind;
+            if is_pong(frame) {
+                self.queue(shared).push_pong(frame, behind_backlog);
+            } else {
+                self.queue(shared).push_frame(|out| out.extend_from_slice(frame));
+            }
+            rest = behind;
+        }
+        replies.clear();
+    }
+
+    /// Our Close is out: everything is dropped until the peer's comes.
+    pub(super) fn take_closing(&mut self, shared: &mut Shared, input: &[u8]) -> (usize, bool) {
+        let limits = &shared.config.limits;
+        let limits = MessageLimits { bytes: limits.message_bytes, fragments: limits.fragments, messages: usize::MAX };
+        let Phase::Closing(walker, own) = &mut self.phase else { return (0, false) };
+        let walk = walker.walk(input, limits);
+        let mut context = own.take().unwrap_or_else(|| {
+            let mut context = Box::new(Context::server(limits.bytes));
+            context.close_sent();
+            context
+        });
+        let mut rest = input.get(..walk.end).unwrap_or_default();
+        let mut replies = Vec::new();
+        let is_over = loop {
+            match context.receive(&mut rest, &mut replies) {
+                Received::Pending => break walk.violation.is_some(),
+                Received::Close { .. } | Received::Violation(_) => break true,
+                Received::Message(_) | Received::Ping | Received::Pong(_) => {}
+            }
+        };
+        if is_over {
+            self.wind_down(shared);
+        } else if let Phase::Closing(walker, own) = &mut self.phase
+            && !walker.is_clean()
+        {
+            *own = Some(context);
+        }
+        (walk.end, is_over)
+    }
+
+    fn take_message(&mut self, shared: &mut Shared, message: Message) {
+        self.heard();
+        let Phase::Open(open) = &self.phase else { return };
+        match open.who {
+            Who::Known(_) | Who::Renewing(_) => shared.events.push_back(Event::Message { id: self.id, message }),
+            Who::Unknown | Who::Verifying => self.take_first_message(shared, message),
+        }
+    }
+
+    fn take_pong(&mut self, shared: &mut Shared, payload: &[u8]) {
+        self.heard();
+        let Phase::Open(open) = &mut self.phase else { return };
+        if open.pinged_us != 0 && payload == open.ping.to_be_bytes() {
+            let elapsed = shared.now.mono_us.saturating_sub(open.pinged_us);
+            open.round_trip_us = Some(u32::try_from(elapsed).unwrap_or(u32::MAX));
+            open.pinged_us = 0;
+        }
+    }
+
+    /// A complete frame: the peer is alive.
+    fn heard(&mut self) {
+        if let Phase::Open(open) = &mut self.phase {
+            open.is_alive = true;
+        }
+    }
+
+    /// Queues a message of the host. Says whether the session took it.
+    pub fn send(&mut self, shared: &mut Shared, message: Message) -> bool {
+        let full = self.queued_cost() > shared.config.limits.send_queue_bytes;
+        if !matches!(self.phase, Phase::Open(_)) {
+            return false;
+        }
+        if full {
+            self.cut(shared, CloseReason::SlowConsumer);
+            return false;
+        }
+        let queue = self.queue(shared);
+        if message.len() < SEND_QUEUE_COPY_BYTES {
+            queue.push_frame(|out| {
+                encode_message_header(&message, out);
+                out.extend_from_slice(&message.into_payload());
+            });
+        } else {
+            let mut header = Vec::with_capacity(16);
+            encode_message_header(&message, &mut header);
+            queue.push_header_and_payload(|out| out.extend_from_slice(&header), message.into_payload());
+        }
+        self.check_pause();
+        true
+    }
+
+    // --- authentication by message ---
+
+    /// The first message must be `auth`, and nothing of it reaches a handler.
+    fn take_first_message(&mut self, shared: &mut Shared, message: Message) {
+        let payload = message.into_payload();
+        let token = std::str::from_utf8(&payload).ok().and_then(|text| match parse(text) {
+            Ok(ClientMessage::Auth { token }) => Some(token),
+            Ok(_) | Err(_) => None,
+        });
+        match token {
+            Some(token) => self.judge_token(shared, &token),
+            None => self.close(shared, CloseReason::AuthenticationRequired),
+        }
+    }
+
+    /// Asks the authenticator about a token: the first, or one that renews.
+    pub fn judge_token(&mut self, shared: &mut Shared, token: &str) {
+        let Phase::Open(open) = &mut self.phase else { return };
+        open.who = match std::mem::replace(&mut open.who, Who::Unknown) {
+            Who::Known(identity) | Who::Renewing(identity) => Who::Renewing(identity),
+            Who::Unknown | Who::Verifying => Who::Verifying,
+        };
+        let ticket = self.next_ticket();
+        let attempt = Attempt::Message { token, peer: self.peer, secure: self.secure };
+        match shared.authenticator.begin(&attempt, ticket) {
+            Decision::Now(verdict) => self.resolve_in_band(shared, verdict),
+            Decision::Later => {}
+        }
+    }
+
+    /// A token is judged.
+    pub(super) fn resolve_in_band(&mut self, shared: &mut Shared, verdict: Verdict) {
+        let Phase::Open(open) = &mut self.phase else { return };
+        let known = match std::mem::replace(&mut open.who, Who::Unknown) {
+            Who::Known(identity) | Who::Renewing(identity) => Some(identity),
+            Who::Unknown | Who::Verifying => None,
+        };
+        let accepted = match verdict {
+            Verdict::Accept(identity) => Some(identity),
+            Verdict::AskInBand | Verdict::Refuse(_) => None,
+        };
+        match (accepted, known) {
+            (Some(new), None) => {
+                self.say(shared, &ServerMessage::AuthSuccess);
+                self.open(shared, new);
+            }
+            (Some(new), Some(old)) if new.user() == old.user() => {
+                self.say(shared, &ServerMessage::AuthSuccess);
+                self.know(shared, new);
+            }
+            // A wrong token; or, in a renewal, another one's (ruling R30).
+            (_, known) => {
+                if let (Phase::Open(open), Some(identity)) = (&mut self.phase, known) {
+                    open.who = Who::Known(identity);
+                }
+                self.say(shared, &ServerMessage::Error { message: "Authentication failed", code: None, id: None });
+                self.close(shared, CloseReason::AuthenticationFailed);
+            }
+        }
+    }
+
+    /// From here on it is an open session that the host knows.
+    pub(super) fn open(&mut self, shared: &mut Shared, identity: Identity) {
+        self.timers.stop(Timer::Authentication);
+        shared.open += 1;
+        shared.events.push_back(Event::Open { id: self.id });
+        self.know(shared, identity);
+    }
+
+    fn know(&mut self, shared: &mut Shared, identity: Identity) {
+        self.timers.stop(Timer::Expiry);
+        if let Some(expires) = identity.expires_unix_ms() {
+            let left = expires.saturating_sub(shared.now.unix_ms);
+            self.set_timer(shared, Timer::Expiry, std::time::Duration::from_millis(left));
+        }
+        if let Phase::Open(open) = &mut self.phase {
+            open.who = Who::Known(identity);
+        }
+    }
+
+    fn say(&mut self, shared: &mut Shared, message: &ServerMessage<'_>) {
+        self.send(shared, Message::Text(message.encode().into()));
+    }
+
+    // --- time ---
+
+    /// The first heartbeat comes at a random moment of an interval, so that those of all sessions are spread.
+    pub(super) fn start_heartbeat(&mut self, shared: &mut Shared) {
+        let interval = u64::try_from(shared.config.limits.heartbeat_interval.as_micros()).unwrap_or(u64::MAX);
+        let first = std::time::Duration::from_micros(shared.chance(interval));
+        self.set_timer(shared, Timer::Heartbeat, first);
+    }
+
+    pub(super) fn heartbeat(&mut self, shared: &mut Shared) {
+        let Phase::Open(open) = &mut self.phase else { return };
+        if !open.is_alive {
+            return self.vanish(shared, CloseReason::HeartbeatLost);
+        }
+        open.is_alive = false;
+        open.ping = open.ping.wrapping_add(1);
+        open.pinged_us = shared.now.mono_us.max(1);
+        let payload = open.ping.to_be_bytes();
+        self.queue(shared).push_frame(|out| encode_ping(&payload, out));
+        self.set_timer(shared, Timer::Heartbeat, shared.config.limits.heartbeat_interval);
+    }
+
+    pub(super) fn authentication_is_due(&mut self, shared: &mut Shared) {
+        match &self.phase {
+            Phase::Await(_) => self.refuse(shared, super::head::unavailable()),
+            Phase::Open(_) => self.close(shared, CloseReason::AuthenticationTimeout),
+            Phase::Head(_) | Phase::Body { .. } | Phase::Closing(..) | Phase::Ending | Phase::Gone => {}
+        }
+    }
+
+    pub(super) fn expiry_is_due(&mut self, shared: &mut Shared) {
+        let Phase::Open(open) = &self.phase else { return };
+        let expires = open.identity().and_then(Identity::expires_unix_ms).unwrap_or(0);
+        if expires <= shared.now.unix_ms {
+            self.close(shared, CloseReason::TokenExpired);
+        } else if let Some(identity) = open.identity().cloned() {
+            // The wall clock was set back: the token is good for longer.
+            self.know(shared, identity);
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What all sessions of an engine share, one at a time: the configuration, the lent WebSocket context, the
+//! pool of empty send queues, the events for the host, and the lists of sessions that need service.
+//!
+//! Not here: the sessions themselves (`engine/session/`), the calls of a host (`engine/mod.rs`).
+
+use std::collections::VecDeque;
+
+use crate::auth::{Authenticate, Identity};
+use crate::engine::hub::ConnId;
+use crate::engine::send_queue::SendQueue;
+use crate::engine::timer::{Now, TimerTable, TimerWheel};
+use crate::engine::{EngineConfig, Event};
+use crate::error::CloseReason;
+use crate::limits::SEND_QUEUE_POOL;
+use crate::wire::websocket::Context;
+
+/// See the module.
+pub(super) struct Shared {
+    pub config: EngineConfig,
+    pub authenticator: Box<dyn Authenticate>,
+    pub now: Now,
+    pub wheel: TimerWheel,
+    /// What the host has not taken yet.
+    pub events: VecDeque<Event>,
+    /// Sessions with something to write, or to be dropped. Each is in it once.
+    pub dirty: VecDeque<ConnId>,
+    /// Sessions with input left over, or that may be read again. Each is in it once.
+    pub ready: VecDeque<ConnId>,
+    /// Sessions that have ended since the hub was last told.
+    pub departed: Vec<ConnId>,
+    /// Open sessions.
+    pub open: usize,
+    /// What the context had to say while a session was served.
+    pub replies: Vec<u8>,
+    lent: Option<Box<Context>>,
+    #[expect(clippy::vec_box, reason = "sessions hold them boxed")]
+    queues: Vec<Box<SendQueue>>,
+    chance: u64,
+}
+
+impl Shared {
+    pub fn new(config: EngineConfig, authenticator: Box<dyn Authenticate>, now: Now, seed: u64) -> Shared {
+        Shared {
+            config,
+            authenticator,
+            now,
+            wheel: TimerWheel::new(now),
+            events: VecDeque::new(),
+            dirty: VecDeque::new(),
+            ready: VecDeque::new(),
+            departed: Vec::new(),
+            open: 0,
+            replies: Vec::new(),
+            lent: None,
+            queues: Vec::new(),
+            chance: seed,
+        }
+    }
+
+    /// The context for the session being served.
+    pub fn lend_context(&mut self) -> Box<Context> {
+        self.lent.take().unwrap_or_else(|| Box::new(Context::server(self.config.limits.message_bytes)))
+    }
+
+    /// Takes a context back from a session that is clean.
+    pub fn return_context(&mut self, context: Box<Context>) {
+        if context.is_small() {
+            self.lent = Some(context);
+        }
+    }
+
+    /// An empty queue for a session that has something to say.
+    pub fn lend_queue(&mut self) -> Box<SendQueue> {
+        self.queues.pop().unwrap_or_default()
+    }
+
+    /// Takes an emptied queue back.
+    pub fn return_queue(&mut self, queue: Box<SendQueue>) {
+        debug_assert!(queue.is_empty(), "a queue is returned empty");
+        if self.queues.len() < SEND_QUEUE_POOL {
+            self.queues.push(queue);
+        }
+    }
+
+    /// Puts a session's earliest deadline on the wheel.
+    pub fn arm(&mut self, id: ConnId, timers: &mut TimerTable) {
+        // A slab of sessions never grows past u32: their ids hold the index in 32 bits.
+        self.wheel.arm(u32::try_from(id.index()).unwrap_or(u32::MAX), timers);
+    }
+
+    /// Tells the host that a session is over.
+    pub fn closed(&mut self, id: ConnId, identity: Option<Identity>, opened: bool, reason: CloseReason) {
+        if opened {
+            self.open -= 1;
+        }
+        self.departed.push(id);
+        self.events.push_back(Event::Closed { id, identity, opened, reason });
+    }
+
+    /// A number below `bound`, from the seed (splitmix64): for spreading, not for secrets.
+    pub fn chance(&mut self, bound: u64) -> u64 {
+        self.chance = self.chance.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.chance;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % bound.max(1)
+    }
+}
