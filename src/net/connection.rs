@@ -1,0 +1,348 @@
+//! One socket and its TLS: filling from it and flushing to it, over the loop's shared buffers.
+//!
+//! A connection keeps nothing that an idle one does not need: a partial record, and ciphertext that the
+//! socket did not take. While any of that waits nothing more is encrypted; behind such a backlog one record
+//! at a time.
+//!
+//! Not here: sessions (`engine/`); who is filled and flushed when (`net/server.rs`).
+
+use std::io::{self, IoSlice};
+
+use super::io::Socket;
+#[cfg(feature = "tls")]
+use super::tls::{RECORD_BYTES, Tls, TlsFailure};
+use crate::engine::hub::ConnId;
+use crate::engine::send_queue::SendQueue;
+use crate::error::CloseReason;
+#[cfg(feature = "tls")]
+use crate::limits::TLS_WRITE_BYTES;
+use crate::limits::{LINGER_BYTES, WRITE_SEGMENTS};
+
+/// The loop's output buffer: it grows to its largest use and is never cleared by writing zeroes.
+#[derive(Debug, Default)]
+pub(super) struct Output {
+    bytes: Vec<u8>,
+    filled: usize,
+}
+
+impl Output {
+    fn clear(&mut self) {
+        self.filled = 0;
+    }
+
+    fn filled(&self) -> &[u8] {
+        self.bytes.get(..self.filled).unwrap_or_default()
+    }
+
+    /// Room behind what is filled, of `length` bytes.
+    pub fn space(&mut self, length: usize) -> &mut [u8] {
+        let end = self.filled + length;
+        if self.bytes.len() < end {
+            self.bytes.resize(end, 0);
+        }
+        self.bytes.get_mut(self.filled..end).unwrap_or_default()
+    }
+
+    /// Says that this much of the room has been filled.
+    pub fn fill(&mut self, length: usize) {
+        self.filled = (self.filled + length).min(self.bytes.len());
+    }
+
+    fn append(&mut self, bytes: &[u8]) {
+        self.space(bytes.len()).copy_from_slice(bytes);
+        self.fill(bytes.len());
+    }
+}
+
+/// The buffers that the loop lends to the connection being served.
+#[derive(Debug)]
+pub(super) struct Buffers {
+    /// What is read, behind what a connection kept.
+    pub input: Vec<u8>,
+    /// Decrypted input; and gathered segments before they are encrypted.
+    pub plain: Vec<u8>,
+    pub out: Output,
+}
+
+enum Transport {
+    Plain,
+    #[cfg(feature = "tls")]
+    Tls(Tls),
+}
+
+/// One socket. See the module.
+pub(super) struct Connection<S> {
+    pub id: ConnId,
+    socket: S,
+    transport: Transport,
+    /// Ciphertext that is still to be written.
+    unsent: Vec<u8>,
+    /// The socket refused some of `unsent`: it is written before anything else is encrypted.
+    behind: bool,
+    /// The socket may hold more: the last read was not short, or has not been tried.
+    pub readable: bool,
+    /// The peer has ended its half: read on to the end of it.
+    pub read_closed: bool,
+    /// Our half is ended.
+    is_shut_down: bool,
+    /// What was read and dropped since the session ended.
+    discarded: usize,
+}
+
+/// What a fill has brought.
+#[derive(Debug)]
+pub(super) enum Filled {
+    /// Input, in plain text: at this place of [`Buffers::input`], or all of [`Buffers::plain`].
+    Input(Where),
+    /// Input as before, and behind it the end of the stream.
+    InputAndEnd(Where),
+    /// The end of the stream.
+    End,
+    /// Nothing for the session (yet).
+    Nothing,
+    /// The connection is broken.
+    Broken(CloseReason),
+}
+
+#[derive(Debug)]
+pub(super) enum Where {
+    Input(usize),
+    #[cfg(feature = "tls")]
+    Plain,
+}
+
+/// What a flush has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Flushed {
+    /// The socket took something.
+    pub progress: bool,
+    /// Something still waits.
+    pub pending: bool,
+    /// What waits can be written without waiting for the socket.
+    pub again: bool,
+}
+
+impl<S: Socket> Connection<S> {
+    pub fn plain(id: ConnId, socket: S) -> Connection<S> {
+        Connection {
+            id,
+            socket,
+            transport: Transport::Plain,
+            unsent: Vec::new(),
+            behind: false,
+            readable: false,
+            read_closed: false,
+            is_shut_down: false,
+            discarded: 0,
+        }
+    }
+
+    #[cfg(feature = "tls")]
+    pub fn tls(id: ConnId, socket: S, tls: Tls) -> Connection<S> {
+        Connection { transport: Transport::Tls(tls), ..Connection::plain(id, socket) }
+    }
+
+    /// Whether there is ciphertext to write, whatever the session has queued.
+    pub fn has_unsent(&self) -> bool {
+        !self.unsent.is_empty()
+    }
+
+    /// Reads once, at most `limit` bytes.
+    pub fn fill(&mut self, limit: usize, buffers: &mut Buffers) -> Filled {
+        match &mut self.transport {
+            Transport::Plain => match self.read(limit, 0, &mut buffers.input) {
+                Ok(Some(0)) => Filled::End,
+                Ok(Some(count)) => Filled::Input(Where::Input(count)),
+                Ok(None) => Filled::Nothing,
+                Err(error) => Filled::Broken(CloseReason::Transport(error.kind())),
+            },
+            #[cfg(feature = "tls")]
+            Transport::Tls(tls) => {
+                let kept = tls.lay_out(&mut buffers.input);
+                match self.read(limit, kept, &mut buffers.input) {
+                    Ok(Some(0)) => Filled::End,
+                    Ok(Some(count)) => self.decrypt(kept + count, buffers),
+                    Ok(None) => Filled::Nothing,
+                    Err(error) => Filled::Broken(CloseReason::Transport(error.kind())),
+                }
+            }
+        }
+    }
+
+    /// Reads and drops; says whether the stream has ended, or an error ended it.
+    pub fn discard(&mut self, limit: usize, buffers: &mut Buffers) -> bool {
+        match self.read(limit, 0, &mut buffers.input) {
+            Ok(Some(0)) | Err(_) => true,
+            Ok(Some(count)) => {
+                self.discarded += count;
+                self.discarded > LINGER_BYTES
+            }
+            Ok(None) => false,
+        }
+    }
+
+    /// One `read`, behind `kept` bytes of the buffer. `None`: nothing there.
+    fn read(&mut self, limit: usize, kept: usize, input: &mut [u8]) -> io::Result<Option<usize>> {
+        let end = (kept + limit).min(input.len());
+        let space = input.get_mut(kept..end).unwrap_or_default();
+        match self.socket.read(space) {
+            Ok(count) => {
+                // A short read has emptied the socket; no second one just to be told so. But after the peer's
+                // end no further edge comes.
+                let is_short = count < space.len();
+                self.readable = count > 0 && (!is_short || self.read_closed);
+                Ok(Some(count))
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.readable = false;
+                Ok(None)
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(None),
+            Err(error) => {
+                self.readable = false;
+                Err(error)
+            }
+        }
+    }
+
+    #[cfg(feature = "tls")]
+    fn decrypt(&mut self, length: usize, buffers: &mut Buffers) -> Filled {
+        let Transport::Tls(tls) = &mut self.transport else { return Filled::Nothing };
+        buffers.plain.clear();
+        buffers.out.clear();
+        let input = buffers.input.get_mut(..length).unwrap_or_default();
+        let received = tls.receive(input, &mut buffers.plain, &mut buffers.out);
+        self.unsent.extend_from_slice(buffers.out.filled());
+        match received {
+            Ok(closed) => {
+                self.readable &= !closed;
+                match (buffers.plain.is_empty(), closed) {
+                    (true, true) => Filled::End,
+                    (true, false) => Filled::Nothing,
+                    (false, true) => Filled::InputAndEnd(Where::Plain),
+                    (false, false) => Filled::Input(Where::Plain),
+                }
+            }
+            Err(TlsFailure(detail)) => {
+                // The alert goes out before the socket closes; a socket that does not take it loses it.
+                let _ = self.socket.write(&[IoSlice::new(&self.unsent)]);
+                let _ = self.socket.shut_down_write();
+                self.is_shut_down = true;
+                self.unsent = Vec::new();
+                Filled::Broken(CloseReason::Tls(detail))
+            }
+        }
+    }
+
+    /// Writes what it can: one system call, whatever waits. `is_last`: when all is written our half of the
+    /// stream is ended.
+    pub fn flush(
+        &mut self,
+        queue: Option<&mut SendQueue>,
+        is_last: bool,
+        buffers: &mut Buffers,
+    ) -> Result<Flushed, CloseReason> {
+        if self.is_shut_down {
+            return Ok(Flushed { progress: false, pending: false, again: false });
+        }
+        let flushed = match &self.transport {
+            Transport::Plain => self.flush_plain(queue),
+            #[cfg(feature = "tls")]
+            Transport::Tls(_) => self.flush_tls(queue, is_last, buffers),
+        }?;
+        #[cfg(not(feature = "tls"))]
+        let _ = buffers;
+        if is_last && !flushed.pending {
+            self.is_shut_down = true;
+            self.socket.shut_down_write().map_err(|error| CloseReason::Transport(error.kind()))?;
+        }
+        Ok(flushed)
+    }
+
+    fn flush_plain(&mut self, queue: Option<&mut SendQueue>) -> Result<Flushed, CloseReason> {
+        let Some(queue) = queue else { return Ok(Flushed { progress: false, pending: false, again: false }) };
+        let mut slices = [IoSlice::new(&[]); WRITE_SEGMENTS];
+        let count = queue.slices(&mut slices);
+        let slices = slices.get(..count).unwrap_or_default();
+        let offered: usize = slices.iter().map(|slice| slice.len()).sum();
+        let written = write(&mut self.socket, slices)?;
+        queue.advance(written);
+        let pending = !queue.is_empty();
+        Ok(Flushed { progress: written > 0, pending, again: pending && written == offered })
+    }
+
+    #[cfg(feature = "tls")]
+    fn flush_tls(
+        &mut self,
+        mut queue: Option<&mut SendQueue>,
+        is_last: bool,
+        buffers: &mut Buffers,
+    ) -> Result<Flushed, CloseReason> {
+        let Transport::Tls(tls) = &mut self.transport else { return Err(CloseReason::PeerVanished) };
+        let Buffers { plain, out, .. } = buffers;
+        out.clear();
+        out.append(&self.unsent);
+        self.unsent = Vec::new();
+        let was_behind = self.behind;
+        let fail = |TlsFailure(detail)| CloseReason::Tls(detail);
+        if tls.is_handshaking() {
+            if is_last {
+                return Err(CloseReason::HeadTimeout);
+            }
+        } else if !was_behind || out.filled().is_empty() {
+            let mut room = if was_behind { RECORD_BYTES } else { TLS_WRITE_BYTES };
+            while let Some(queue) = queue.as_mut().filter(|queue| !queue.is_empty() && room > 0) {
+                let taken = next_plain(queue, room, plain);
+                let front = queue.front().get(..taken).unwrap_or_default();
+                let bytes = if plain.is_empty() { front } else { plain.as_slice() };
+                tls.encrypt(bytes, out).map_err(fail)?;
+                queue.advance(taken);
+                room -= taken;
+            }
+            if is_last && queue.as_ref().is_none_or(|queue| queue.is_empty()) {
+                tls.close_notify(out).map_err(fail)?;
+            }
+        }
+        let written = if out.filled().is_empty() { 0 } else { write(&mut self.socket, &[IoSlice::new(out.filled())])? };
+        let rest = out.filled().get(written..).unwrap_or_default();
+        self.behind = !rest.is_empty();
+        if self.behind {
+            self.unsent = rest.to_vec();
+        }
+        let queued = queue.is_some_and(|queue| !queue.is_empty());
+        let again = queued && !self.behind && !self.is_handshaking();
+        Ok(Flushed { progress: written > 0, pending: self.behind || queued, again })
+    }
+
+    #[cfg(feature = "tls")]
+    fn is_handshaking(&self) -> bool {
+        matches!(&self.transport, Transport::Tls(tls) if tls.is_handshaking())
+    }
+}
+
+/// The next plain text to encrypt, at most `room` bytes: the front segment where it lies (then `gathered` is
+/// empty), or several short ones, copied together into one record.
+#[cfg(feature = "tls")]
+fn next_plain(queue: &SendQueue, room: usize, gathered: &mut Vec<u8>) -> usize {
+    gathered.clear();
+    let front = queue.front().len();
+    if front == queue.len() || front >= RECORD_BYTES {
+        return front.min(room);
+    }
+    let mut slices = [IoSlice::new(&[]); WRITE_SEGMENTS];
+    let count = queue.slices(&mut slices);
+    for slice in slices.iter().take(count) {
+        let left = RECORD_BYTES.min(room) - gathered.len();
+        gathered.extend_from_slice(slice.get(..left.min(slice.len())).unwrap_or_default());
+    }
+    gathered.len()
+}
+
+/// One write; a socket that takes nothing now has taken 0 bytes.
+fn write(socket: &mut impl Socket, slices: &[IoSlice<'_>]) -> Result<usize, CloseReason> {
+    match socket.write(slices) {
+        Ok(count) => Ok(count),
+        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Ok(0),
+        Err(error) => Err(CloseReason::Transport(error.kind())),
+    }
+}

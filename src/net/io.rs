@@ -1,0 +1,186 @@
+//! Every system call of the house, behind two traits: [`Socket`] and [`Io`]. [`SystemIo`] is the real one,
+//! on mio; tests put another in its place, in which any call can be made to fail.
+//!
+//! Not here: what to do about a failure (`net/server.rs`, `net/connection.rs`).
+
+use std::io::{self, IoSlice, Read, Write};
+use std::net::{Shutdown, SocketAddr};
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use mio::net::{TcpListener, TcpStream};
+use mio::{Events, Interest, Poll, Token, Waker};
+use socket2::{Domain, Protocol, Type};
+
+use crate::engine::timer::Now;
+use crate::error::Error;
+use crate::limits::{LISTEN_BACKLOG, READY_PER_TURN};
+
+/// One accepted stream, non-blocking.
+pub trait Socket {
+    /// As [`Read::read`].
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
+    /// As [`Write::write_vectored`].
+    fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
+    /// Ends our half of the stream.
+    fn shut_down_write(&mut self) -> io::Result<()>;
+}
+
+/// What the poller saw of one token. Edges: each is told once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ready {
+    /// The token of registration, or [`Io::LISTENERS`] plus the number of a listener.
+    pub token: usize,
+    /// There is something to read, or an error to be read.
+    pub readable: bool,
+    /// There is room to write.
+    pub writable: bool,
+    /// The peer has ended its half: reading goes on to the end of it.
+    pub read_closed: bool,
+}
+
+/// Poller, listeners and clock.
+pub trait Io {
+    /// The streams it accepts.
+    type Socket: Socket;
+    /// Tokens from here on are listeners; the last one is a wake-up.
+    const LISTENERS: usize = usize::MAX - 1024;
+
+    /// Waits for readiness, at most `timeout`, and appends what there is to `ready`.
+    fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()>;
+    /// Accepts from listener number `listener`.
+    fn accept(&mut self, listener: usize) -> io::Result<(Self::Socket, SocketAddr)>;
+    /// Has `socket` watched under `token`, for both directions, once and for all.
+    fn register(&mut self, socket: &mut Self::Socket, token: usize) -> io::Result<()>;
+    /// Closes all listeners.
+    fn close_listeners(&mut self);
+    /// Reads both clocks.
+    fn now(&mut self) -> Now;
+}
+
+impl Socket for TcpStream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        Read::read(self, buffer)
+    }
+
+    fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match slices {
+            [one] => Write::write(self, one),
+            more => self.write_vectored(more),
+        }
+    }
+
+    fn shut_down_write(&mut self) -> io::Result<()> {
+        self.shutdown(Shutdown::Write)
+    }
+}
+
+/// The operating system's.
+#[derive(Debug)]
+pub struct SystemIo {
+    poll: Poll,
+    events: Events,
+    listeners: Vec<TcpListener>,
+    waker: Arc<Waker>,
+    epoch: Instant,
+}
+
+impl SystemIo {
+    /// Opens a poller, and a listener at each address. `send_buffer_bytes` is `SO_SNDBUF` of the accepted
+    /// sockets; 0 leaves the system's.
+    pub fn open(addrs: &[SocketAddr], send_buffer_bytes: usize) -> Result<SystemIo, Error> {
+        let poll = Poll::new().map_err(Error::Poll)?;
+        let waker = Waker::new(poll.registry(), Token(usize::MAX)).map_err(Error::Poll)?;
+        let mut listeners = Vec::with_capacity(addrs.len());
+        for (i, &addr) in addrs.iter().enumerate() {
+            let only_v6 = addrs.iter().any(|other| other.is_ipv4() && other.port() == addr.port());
+            let bound = listen(addr, only_v6, send_buffer_bytes).and_then(|mut listener| {
+                poll.registry().register(&mut listener, Token(Self::LISTENERS + i), Interest::READABLE)?;
+                Ok(listener)
+            });
+            listeners.push(bound.map_err(|source| Error::Bind { addr, source })?);
+        }
+        let events = Events::with_capacity(READY_PER_TURN);
+        Ok(SystemIo { poll, events, listeners, waker: Arc::new(waker), epoch: Instant::now() })
+    }
+
+    /// The address listener number `listener` is really bound to.
+    pub fn local_addr(&self, listener: usize) -> Option<SocketAddr> {
+        self.listeners.get(listener)?.local_addr().ok()
+    }
+
+    /// Ends a [`Io::wait`] from another thread.
+    pub fn waker(&self) -> Arc<Waker> {
+        self.waker.clone()
+    }
+}
+
+impl AsRawFd for SystemIo {
+    fn as_raw_fd(&self) -> RawFd {
+        self.poll.as_raw_fd()
+    }
+}
+
+impl Io for SystemIo {
+    type Socket = TcpStream;
+
+    fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {
+        match self.poll.poll(&mut self.events, timeout) {
+            Ok(()) => {}
+            // A signal: nothing is ready, and the turn goes on.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            Err(error) => return Err(error),
+        }
+        ready.extend(self.events.iter().map(|event| Ready {
+            token: event.token().0,
+            readable: event.is_readable() || event.is_error(),
+            writable: event.is_writable(),
+            read_closed: event.is_read_closed() || event.is_error(),
+        }));
+        Ok(())
+    }
+
+    fn accept(&mut self, listener: usize) -> io::Result<(TcpStream, SocketAddr)> {
+        let listener = self.listeners.get(listener).ok_or(io::ErrorKind::WouldBlock)?;
+        let (stream, peer) = listener.accept()?;
+        // Linux hands these down from the listener.
+        #[cfg(not(target_os = "linux"))]
+        stream.set_nodelay(true)?;
+        Ok((stream, peer))
+    }
+
+    fn register(&mut self, socket: &mut TcpStream, token: usize) -> io::Result<()> {
+        self.poll.registry().register(socket, Token(token), Interest::READABLE | Interest::WRITABLE)
+    }
+
+    fn close_listeners(&mut self) {
+        self.listeners.clear();
+    }
+
+    fn now(&mut self) -> Now {
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Now {
+            mono_us: u64::try_from(self.epoch.elapsed().as_micros()).unwrap_or(u64::MAX),
+            unix_ms: u64::try_from(unix.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+/// mio's own `bind` fixes the backlog at 128, so the socket is made by hand. An IPv6 wildcard takes IPv4 too,
+/// unless a listener of that kind wants the same port.
+fn listen(addr: SocketAddr, only_v6: bool, send_buffer_bytes: usize) -> io::Result<TcpListener> {
+    let socket = socket2::Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    if addr.is_ipv6() {
+        socket.set_only_v6(only_v6)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_tcp_nodelay(true)?;
+    if send_buffer_bytes > 0 {
+        socket.set_send_buffer_size(send_buffer_bytes)?;
+    }
+    socket.bind(&addr.into())?;
+    socket.listen(LISTEN_BACKLOG)?;
+    Ok(TcpListener::from_std(socket.into()))
+}

@@ -1,0 +1,16 @@
+//! The only door: sockets, TLS, the poller and the clock. It has no opinion; whatever a peer may do or must
+//! be told is the engine's to say.
+//!
+//! Not here: sessions (`engine/`), what the daemon does with them (`app/`, which this half never uses).
+
+mod connection;
+mod handle;
+pub mod io;
+mod server;
+#[cfg(feature = "tls")]
+mod tls;
+
+pub use handle::{Handle, HandleError};
+pub use server::{Server, ServerConfig};
+#[cfg(feature = "tls")]
+pub use tls::TlsConfig;

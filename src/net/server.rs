@@ -1,0 +1,565 @@
+//! The loop: one poller, the listeners, all connections, and the engine that knows what they mean.
+//!
+//! One turn: flush → wait → commands → accept → sockets → leftovers → timers → flush. Every step has a
+//! budget. A turn is interrupted whenever there are events for the host, and goes on with the next
+//! [`Server::poll`]: so what one session brought is answered before the next is read, no user code runs
+//! inside a turn, and all answers of a turn leave in one write per connection.
+//!
+//! Not here: system calls (`net/io.rs`), bytes of one connection (`net/connection.rs`), rules (`engine/`).
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, RawFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::Duration;
+
+use super::connection::{Buffers, Connection, Filled, Output, Where};
+use super::handle::{Command, Handle};
+use super::io::{Io, Ready, SystemIo};
+#[cfg(feature = "tls")]
+use super::tls::{Tls, TlsConfig};
+use crate::auth::Authenticate;
+use crate::engine::hub::ConnId;
+use crate::engine::{Engine, EngineConfig, Event, Fate, Intake};
+use crate::error::{CloseReason, Error};
+use crate::limits::{ACCEPT_LOG_INTERVAL, ACCEPT_RETRY, ACCEPTS_PER_TURN, COMMANDS_PER_TURN, COMMANDS_WAITING};
+use crate::limits::{EXPIRIES_PER_TURN, READ_BYTES_PER_TURN, READ_BYTES_PER_TURN_BULK, READY_PER_TURN};
+use crate::limits::{SEND_BUFFER_BYTES_DEFAULT, TLS_RECORD_BYTES};
+
+/// What a server is told once.
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    /// Addresses of TLS listeners. Needs [`ServerConfig::tls`]. Port 0 takes a free one.
+    #[cfg(feature = "tls")]
+    pub listen: Vec<SocketAddr>,
+    /// Addresses of plain listeners.
+    pub plain_listen: Vec<SocketAddr>,
+    /// Certificate and key of the TLS listeners.
+    #[cfg(feature = "tls")]
+    pub tls: Option<TlsConfig>,
+    /// `SO_SNDBUF` of accepted sockets, in bytes; 0 leaves the system's. Default [`SEND_BUFFER_BYTES_DEFAULT`].
+    pub send_buffer_bytes: usize,
+    /// Decides what is left to chance, such as the phase of heartbeats.
+    pub seed: u64,
+    /// The engine's part.
+    pub engine: EngineConfig,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        ServerConfig {
+            #[cfg(feature = "tls")]
+            listen: Vec::new(),
+            plain_listen: Vec::new(),
+            #[cfg(feature = "tls")]
+            tls: None,
+            send_buffer_bytes: SEND_BUFFER_BYTES_DEFAULT,
+            seed: 0,
+            engine: EngineConfig::default(),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Listener {
+    is_secure: bool,
+    /// There may be more to accept.
+    is_ready: bool,
+    /// It could not accept: not before this moment again, in microseconds.
+    retry_us: Option<u64>,
+    /// When its trouble was last told.
+    logged_us: Option<u64>,
+}
+
+/// Where a turn stands.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Flush,
+    Wait,
+    Commands { left: usize },
+    Accept { listener: usize, left: usize },
+    Sockets { next: usize },
+    Leftovers { left: usize },
+    Timers { left: usize },
+}
+
+/// A server: listeners, connections and an [`Engine`]. See the module.
+pub struct Server<I: Io = SystemIo> {
+    io: I,
+    engine: Engine,
+    connections: Vec<Option<Connection<I::Socket>>>,
+    listeners: Vec<Listener>,
+    #[cfg(feature = "tls")]
+    tls: Option<TlsConfig>,
+    ready: Vec<Ready>,
+    step: Step,
+    buffers: Buffers,
+    commands: Option<Receiver<Command>>,
+    handle: Option<Handle>,
+    /// When a shutdown must be over, in microseconds.
+    drain_us: Option<u64>,
+}
+
+impl Server {
+    /// Opens the listeners. `authenticator` decides who may come in.
+    pub fn bind(config: ServerConfig, authenticator: Box<dyn Authenticate>) -> Result<Server, Error> {
+        #[cfg(feature = "tls")]
+        let secure = config.listen.clone();
+        #[cfg(not(feature = "tls"))]
+        let secure: Vec<SocketAddr> = Vec::new();
+        let addrs: Vec<_> = secure.iter().chain(&config.plain_listen).copied().collect();
+        if addrs.len() > Self::LISTENERS_MAX {
+            return Err(Error::Config(format!("{} listeners; at most {}", addrs.len(), Self::LISTENERS_MAX)));
+        }
+        let io = SystemIo::open(&addrs, config.send_buffer_bytes)?;
+        let (sender, receiver) = sync_channel(COMMANDS_WAITING);
+        let handle = Handle { commands: sender, stop: Arc::default(), waker: io.waker() };
+        let mut server = Server::with_io(io, &vec![true; secure.len()], config, authenticator)?;
+        server.commands = Some(receiver);
+        server.handle = Some(handle);
+        Ok(server)
+    }
+
+    const LISTENERS_MAX: usize = 256;
+
+    /// The addresses really bound: those of the TLS listeners, then those of the plain ones, each with
+    /// whether it is TLS.
+    pub fn local_addrs(&self) -> impl Iterator<Item = (SocketAddr, bool)> {
+        let listeners = self.listeners.iter().enumerate();
+        listeners.filter_map(|(i, listener)| Some((self.io.local_addr(i)?, listener.is_secure)))
+    }
+
+    /// Reaches this server from other threads.
+    ///
+    /// A server made by [`Server::with_io`] has none.
+    pub fn handle(&self) -> Option<Handle> {
+        self.handle.clone()
+    }
+}
+
+impl AsRawFd for Server {
+    /// The poller's descriptor: readable when [`Server::poll`] has something to do. It may be watched by any
+    /// other poller, edge-triggered ones included, if [`Server::poll_timeout`] is honoured too.
+    fn as_raw_fd(&self) -> RawFd {
+        self.io.as_raw_fd()
+    }
+}
+
+impl<I: Io> Server<I> {
+    /// A server over another [`Io`], whose first `secure.len()` listeners are TLS where `secure` says so and
+    /// whose others, one for each of [`ServerConfig::plain_listen`], are plain. For tests.
+    pub fn with_io(
+        mut io: I,
+        secure: &[bool],
+        config: ServerConfig,
+        authenticator: Box<dyn Authenticate>,
+    ) -> Result<Server<I>, Error> {
+        #[cfg(feature = "tls")]
+        if config.tls.is_none() && secure.contains(&true) {
+            return Err(Error::Config("a TLS listener needs a certificate".into()));
+        }
+        let plain = config.plain_listen.iter().map(|_| &false);
+        let listener = |&is_secure| Listener { is_secure, is_ready: false, retry_us: None, logged_us: None };
+        let now = io.now();
+        Ok(Server {
+            io,
+            engine: Engine::new(config.engine, authenticator, now, config.seed),
+            connections: Vec::new(),
+            listeners: secure.iter().chain(plain).map(listener).collect(),
+            #[cfg(feature = "tls")]
+            tls: config.tls,
+            ready: Vec::with_capacity(READY_PER_TURN),
+            step: Step::Wait,
+            buffers: Buffers {
+                input: vec![0; READ_BYTES_PER_TURN_BULK + TLS_RECORD_BYTES],
+                plain: Vec::new(),
+                out: Output::default(),
+            },
+            commands: None,
+            handle: None,
+            drain_us: None,
+        })
+    }
+
+    /// The sessions, for answering events.
+    pub fn engine(&mut self) -> &mut Engine {
+        &mut self.engine
+    }
+
+    /// The next event. Call until `None` after every [`Server::poll`].
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.engine.poll_event()
+    }
+
+    /// Goes on with the turn until there are events for the host, or the turn is over. Sleeps at most once,
+    /// at most `timeout` (`None`: as long as nothing is due).
+    ///
+    /// An error is final: the poller is broken.
+    pub fn poll(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
+        let mut has_waited = false;
+        loop {
+            if self.engine.has_events() {
+                return Ok(());
+            }
+            self.step = match self.step {
+                Step::Flush => {
+                    self.flush();
+                    Step::Wait
+                }
+                Step::Wait if has_waited => return Ok(()),
+                Step::Wait => {
+                    has_waited = true;
+                    self.wait(timeout)?;
+                    Step::Commands { left: COMMANDS_PER_TURN }
+                }
+                Step::Commands { left } => match self.take_command() {
+                    true if left > 1 => Step::Commands { left: left - 1 },
+                    _ => Step::Accept { listener: 0, left: ACCEPTS_PER_TURN },
+                },
+                Step::Accept { listener, left } => self.accept_step(listener, left),
+                Step::Sockets { next } => match self.ready.get(next).copied() {
+                    Some(ready) => {
+                        self.take_ready(ready);
+                        Step::Sockets { next: next + 1 }
+                    }
+                    // Those that are marked from now on are for the next turn.
+                    None => Step::Leftovers { left: self.engine.ready() },
+                },
+                Step::Leftovers { left: 0 } => Step::Timers { left: EXPIRIES_PER_TURN },
+                Step::Leftovers { left } => {
+                    if let Some(id) = self.engine.poll_ready() {
+                        self.serve_leftover(id);
+                    }
+                    Step::Leftovers { left: left - 1 }
+                }
+                Step::Timers { left } => match self.engine.poll_timeout_due() {
+                    true if left > 1 => Step::Timers { left: left - 1 },
+                    _ => Step::Flush,
+                },
+            };
+        }
+    }
+
+    /// How long a host may sleep before it calls [`Server::poll`] again, though the descriptor is not
+    /// readable; `None`: as long as it likes.
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        let now = self.engine.now().mono_us;
+        let is_busy = !matches!(self.step, Step::Wait)
+            || self.ready.len() >= READY_PER_TURN
+            || self.listeners.iter().any(|listener| listener.is_ready && listener.retry_us.is_none());
+        if is_busy {
+            return Some(Duration::ZERO);
+        }
+        let retries = self.listeners.iter().filter_map(|listener| listener.retry_us);
+        let own = retries.chain(self.drain_us).min().map(|due| Duration::from_micros(due.saturating_sub(now)));
+        self.engine.poll_timeout().into_iter().chain(own).min()
+    }
+
+    /// Stops accepting and ends every session: open ones with 1001. [`Server::is_finished`] when all have
+    /// gone, at the latest after [`crate::limits::Limits::close_timeout`].
+    pub fn shut_down(&mut self) {
+        if self.drain_us.is_some() {
+            return;
+        }
+        self.io.close_listeners();
+        self.listeners.clear();
+        let window = u64::try_from(self.engine.config().limits.close_timeout.as_micros()).unwrap_or(u64::MAX);
+        self.drain_us = Some(self.io.now().mono_us.saturating_add(window));
+        self.engine.shut_down();
+    }
+
+    /// Whether a shutdown is over.
+    pub fn is_finished(&self) -> bool {
+        self.drain_us.is_some() && self.engine.sessions() == 0
+    }
+
+    /// Runs until a shutdown is over, and gives every event to `handler`. A panic of the handler closes the
+    /// session of that event with 1011, and the server goes on.
+    pub fn run(&mut self, mut handler: impl FnMut(&mut Engine, Event)) -> Result<(), Error> {
+        while !self.is_finished() {
+            self.poll(None)?;
+            while let Some(event) = self.engine.poll_event() {
+                let id = event.id();
+                if catch_unwind(AssertUnwindSafe(|| handler(&mut self.engine, event))).is_err() {
+                    log::error!("WebSocket Server Error: the handler of session {id} panicked");
+                    self.engine.close_for(id, CloseReason::HandlerPanicked);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    // --- steps of a turn ---
+
+    fn wait(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
+        let timeout = timeout.into_iter().chain(self.poll_timeout()).min();
+        self.ready.clear();
+        self.io.wait(timeout, &mut self.ready).map_err(Error::Poll)?;
+        let now = self.io.now();
+        self.engine.handle_now(now);
+        if self.handle.as_ref().is_some_and(|handle| handle.stop.load(Ordering::Acquire)) {
+            self.shut_down();
+        }
+        let now = self.engine.now().mono_us;
+        for ready in &self.ready {
+            if let Some(listener) = ready.token.checked_sub(I::LISTENERS).and_then(|i| self.listeners.get_mut(i)) {
+                listener.is_ready = true;
+            }
+        }
+        for listener in &mut self.listeners {
+            listener.retry_us.take_if(|due| *due <= now);
+        }
+        if self.drain_us.is_some_and(|due| due <= now) {
+            self.engine.drop_all();
+        }
+        Ok(())
+    }
+
+    fn take_command(&mut self) -> bool {
+        let Some(command) = self.commands.as_ref().and_then(|commands| commands.try_recv().ok()) else { return false };
+        match command {
+            Command::Send { id, message } => {
+                self.engine.send(id, message);
+            }
+            Command::Publish { channel: Some(channel), message } => {
+                self.engine.publish(&channel, &message, None);
+            }
+            Command::Publish { channel: None, message } => {
+                self.engine.publish_to_all(&message, None);
+            }
+            Command::Close { id, code, reason } => self.engine.close(id, code, reason),
+            Command::Respond { id, response } => {
+                self.engine.respond(id, response);
+            }
+            Command::Resolve { ticket, verdict } => self.engine.resolve(ticket, verdict),
+        }
+        true
+    }
+
+    /// Accepts one connection, or goes on to the next listener or step.
+    fn accept_step(&mut self, index: usize, left: usize) -> Step {
+        let Some(listener) = self.listeners.get_mut(index).filter(|_| left > 0) else {
+            return Step::Sockets { next: 0 };
+        };
+        if !listener.is_ready || listener.retry_us.is_some() {
+            return Step::Accept { listener: index + 1, left };
+        }
+        match self.io.accept(index) {
+            Ok((socket, peer)) => self.admit(socket, peer, index),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => listener.is_ready = false,
+            Err(error) if is_of_one_connection(&error) => {
+                log::debug!("a connection was lost before it was accepted: {error}")
+            }
+            // Out of descriptors or memory: no new edge comes for those that wait, so it is tried again.
+            Err(error) => {
+                let now = self.engine.now().mono_us;
+                listener.retry_us = Some(now + micros(ACCEPT_RETRY));
+                if listener.logged_us.is_none_or(|at| now - at >= micros(ACCEPT_LOG_INTERVAL)) {
+                    listener.logged_us = Some(now);
+                    log::error!("WebSocket Server Error: cannot accept connections for now: {error}");
+                }
+            }
+        }
+        Step::Accept { listener: index, left: left - 1 }
+    }
+
+    fn admit(&mut self, mut socket: I::Socket, peer: SocketAddr, listener: usize) {
+        let is_secure = self.listeners.get(listener).is_some_and(|listener| listener.is_secure);
+        let Ok(id) = self.engine.handle_accept(peer, is_secure) else {
+            log::debug!("a connection from {peer} is dropped: too many are open");
+            return;
+        };
+        let registered = self.io.register(&mut socket, token(id));
+        let connection = match self.secure(id, socket, is_secure) {
+            Ok(connection) if registered.is_ok() => connection,
+            Ok(_) | Err(_) => {
+                log::error!("WebSocket Server Error: cannot serve a connection from {peer}");
+                return self.engine.handle_released(id);
+            }
+        };
+        if self.connections.len() <= id.index() {
+            self.connections.resize_with(id.index() + 1, || None);
+        }
+        if let Some(slot) = self.connections.get_mut(id.index()) {
+            *slot = Some(connection);
+        }
+    }
+
+    #[cfg(feature = "tls")]
+    fn secure(&self, id: ConnId, socket: I::Socket, is_secure: bool) -> Result<Connection<I::Socket>, CloseReason> {
+        match &self.tls {
+            Some(config) if is_secure => match Tls::new(config) {
+                Ok(tls) => Ok(Connection::tls(id, socket, tls)),
+                Err(failure) => Err(CloseReason::Tls(failure.0)),
+            },
+            Some(_) | None => Ok(Connection::plain(id, socket)),
+        }
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn secure(&self, id: ConnId, socket: I::Socket, _: bool) -> Result<Connection<I::Socket>, CloseReason> {
+        Ok(Connection::plain(id, socket))
+    }
+
+    fn take_ready(&mut self, ready: Ready) {
+        let Some(connection) = connection_mut(&mut self.connections, ready.token & index_mask()) else { return };
+        if token(connection.id) != ready.token {
+            // An event of the slot's last tenant.
+            return;
+        }
+        let id = connection.id;
+        connection.readable |= ready.readable || ready.read_closed;
+        connection.read_closed |= ready.read_closed;
+        if ready.writable && (connection.has_unsent() || self.engine.output(id).is_some()) {
+            self.engine.mark_dirty(id);
+        }
+        self.serve(id);
+    }
+
+    /// A session that was named as ready: what it had left over is looked at, and it may be read again.
+    fn serve_leftover(&mut self, id: ConnId) {
+        if !self.engine.has_events() {
+            self.serve(id);
+        } else if connection_mut(&mut self.connections, id.index()).is_some_and(|connection| connection.readable) {
+            self.engine.mark_ready(id);
+        }
+    }
+
+    /// Reads a connection as far as its session wants: once, and inside a large payload once more.
+    fn serve(&mut self, id: ConnId) {
+        for _ in 0..2 {
+            let Some(connection) = connection_mut(&mut self.connections, id.index()).filter(|found| found.id == id)
+            else {
+                return;
+            };
+            if !connection.readable || self.engine.has_events() {
+                break;
+            }
+            match self.engine.intake(id) {
+                Intake::Pause => return,
+                Intake::Discard => {
+                    if connection.discard(READ_BYTES_PER_TURN_BULK, &mut self.buffers) {
+                        return self.release(id);
+                    }
+                }
+                Intake::Read(limit) => {
+                    // Room for the last record to come whole.
+                    let filled = connection.fill(limit + TLS_RECORD_BYTES - READ_BYTES_PER_TURN, &mut self.buffers);
+                    self.take_filled(id, filled);
+                }
+            }
+        }
+        let is_readable =
+            connection_mut(&mut self.connections, id.index()).is_some_and(|connection| connection.readable);
+        if is_readable && self.engine.intake(id) != Intake::Pause {
+            self.engine.mark_ready(id);
+        }
+    }
+
+    fn take_filled(&mut self, id: ConnId, filled: Filled) {
+        let input = |place: &Where, buffers: &Buffers| match place {
+            Where::Input(length) => 0..*length,
+            #[cfg(feature = "tls")]
+            Where::Plain => 0..buffers.plain.len(),
+        };
+        match filled {
+            Filled::Input(ref place) | Filled::InputAndEnd(ref place) => {
+                let range = input(place, &self.buffers);
+                let bytes = match place {
+                    Where::Input(_) => self.buffers.input.get(range),
+                    #[cfg(feature = "tls")]
+                    Where::Plain => self.buffers.plain.get(range),
+                };
+                self.engine.handle_input(id, bytes.unwrap_or_default());
+                if matches!(filled, Filled::InputAndEnd(_)) {
+                    self.engine.handle_end(id);
+                }
+            }
+            Filled::End => self.engine.handle_end(id),
+            Filled::Nothing => {}
+            Filled::Broken(reason) => self.engine.handle_error(id, reason),
+        }
+        if connection_mut(&mut self.connections, id.index()).is_some_and(|connection| connection.has_unsent()) {
+            self.engine.mark_dirty(id);
+        }
+    }
+
+    /// Writes what the turn has queued, one write per connection; what can go on without waiting is for the
+    /// next turn.
+    fn flush(&mut self) {
+        let mut again = Vec::new();
+        while let Some(id) = self.engine.poll_dirty() {
+            let fate = self.engine.fate(id);
+            let Some(connection) = connection_mut(&mut self.connections, id.index()).filter(|found| found.id == id)
+            else {
+                continue;
+            };
+            if fate == Fate::Drop {
+                self.release(id);
+                continue;
+            }
+            let is_last = fate == Fate::CloseWhenWritten;
+            match connection.flush(self.engine.output(id), is_last, &mut self.buffers) {
+                Ok(flushed) => {
+                    self.engine.handle_written(id, flushed.progress, flushed.pending);
+                    if flushed.again {
+                        again.push(id);
+                    }
+                }
+                Err(reason) => {
+                    self.engine.handle_error(id, reason);
+                    self.release(id);
+                }
+            }
+        }
+        for id in again {
+            self.engine.mark_dirty(id);
+        }
+    }
+
+    /// Closes the socket and frees the session's slot.
+    fn release(&mut self, id: ConnId) {
+        if let Some(slot) = self.connections.get_mut(id.index())
+            && slot.as_ref().is_some_and(|connection| connection.id == id)
+        {
+            *slot = None;
+        }
+        self.engine.handle_released(id);
+    }
+}
+
+fn connection_mut<S>(connections: &mut [Option<Connection<S>>], index: usize) -> Option<&mut Connection<S>> {
+    connections.get_mut(index)?.as_mut()
+}
+
+/// The part of a token that is the slot; the rest says whose tenant is meant, as far as the platform has room.
+fn index_mask() -> usize {
+    u32::MAX as usize
+}
+
+fn token(id: ConnId) -> usize {
+    usize::try_from(id.to_bits()).unwrap_or(id.index())
+}
+
+/// Errors of `accept` that concern only the connection that was about to be accepted (accept(2)).
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(
+        error.kind(),
+        Kind::ConnectionAborted
+            | Kind::ConnectionReset
+            | Kind::Interrupted
+            | Kind::PermissionDenied
+            | Kind::HostUnreachable
+            | Kind::NetworkUnreachable
+            | Kind::NetworkDown
+            | Kind::TimedOut
+    )
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

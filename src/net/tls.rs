@@ -1,0 +1,242 @@
+//! TLS over the loop's shared buffers, by rustls' unbuffered API: records are decrypted where they were
+//! read and encrypted where they are written from. A connection keeps only the tail of its input that no
+//! call has used up.
+//!
+//! Pitfalls of that API which shape this file: the kept tail must be handed to every call, unchanged, also
+//! when the call is only meant to send (a fragment of a handshake message is remembered by position); a key
+//! update is put before the next record, so an output size is never exact; after an error the alert is
+//! fetched by one more call.
+//!
+//! Not here: reading and writing (`net/connection.rs`); files of certificates (`daemon/`).
+
+use std::fmt;
+use std::sync::Arc;
+
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{NoServerSessionStorage, UnbufferedServerConnection};
+use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, EncryptError, UnbufferedStatus};
+use rustls::unbuffered::{InsufficientSizeError, WriteTraffic};
+use rustls::{ServerConfig, SupportedCipherSuite};
+
+use super::connection::Output;
+use crate::error::Error;
+use crate::limits::TLS_RECORD_OVERHEAD;
+
+/// A server's side of TLS: certificate, key and policy, shared by all connections.
+///
+/// TLS 1.3 and 1.2 with AEAD suites, AES-128-GCM first; one stateless ticket a connection, no session
+/// cache, no early data; ALPN `http/1.1`.
+#[derive(Clone)]
+pub struct TlsConfig {
+    config: Arc<ServerConfig>,
+}
+
+impl TlsConfig {
+    /// From a certificate chain (leaf first) and its private key, both PEM.
+    pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<TlsConfig, Error> {
+        let chain: Vec<_> = CertificateDer::pem_slice_iter(chain)
+            .collect::<Result<_, _>>()
+            .map_err(|error| Error::Tls(format!("the certificate chain is not PEM: {error}")))?;
+        if chain.is_empty() {
+            return Err(Error::Tls("the certificate chain holds no certificate".into()));
+        }
+        let key = PrivateKeyDer::from_pem_slice(key)
+            .map_err(|error| Error::Tls(format!("the private key is not PEM: {error}")))?;
+        let mut config = ServerConfig::builder_with_provider(Arc::new(provider()))
+            .with_safe_default_protocol_versions()
+            .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
+            .map_err(|error| Error::Tls(format!("the certificate and the private key cannot be used: {error}")))?;
+        config.ticketer = ring::Ticketer::new().map_err(|error| Error::Tls(format!("no ticket key: {error}")))?;
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 1;
+        config.max_early_data_size = 0;
+        config.ignore_client_order = true;
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(TlsConfig { config: Arc::new(config) })
+    }
+}
+
+impl fmt::Debug for TlsConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsConfig").finish_non_exhaustive()
+    }
+}
+
+/// ring, with the suites in the order of their cost where the processor knows AES.
+fn provider() -> CryptoProvider {
+    let mut provider = ring::default_provider();
+    provider.cipher_suites.sort_by_key(|suite: &SupportedCipherSuite| {
+        let name = suite.suite().as_str().unwrap_or_default();
+        if name.contains("AES_128_GCM") {
+            0
+        } else if name.contains("AES_256_GCM") {
+            1
+        } else {
+            2
+        }
+    });
+    provider
+}
+
+/// One connection's TLS.
+pub(super) struct Tls {
+    connection: Box<UnbufferedServerConnection>,
+    /// Input that no call has used up: a part of a record, or a fragment of a handshake message.
+    kept: Vec<u8>,
+}
+
+/// Why TLS cannot go on. The alert is in the output.
+pub(super) struct TlsFailure(pub String);
+
+impl Tls {
+    pub fn new(config: &TlsConfig) -> Result<Tls, TlsFailure> {
+        match UnbufferedServerConnection::new(config.config.clone()) {
+            Ok(connection) => Ok(Tls { connection: Box::new(connection), kept: Vec::new() }),
+            Err(error) => Err(TlsFailure(error.to_string())),
+        }
+    }
+
+    /// Moves the kept tail to the front of `buffer`; what is read must follow it.
+    pub fn lay_out(&self, buffer: &mut [u8]) -> usize {
+        match buffer.get_mut(..self.kept.len()) {
+            Some(front) => {
+                front.copy_from_slice(&self.kept);
+                self.kept.len()
+            }
+            None => 0,
+        }
+    }
+
+    pub fn is_handshaking(&self) -> bool {
+        self.connection.is_handshaking()
+    }
+
+    /// Takes the kept tail and what was read behind it. Plain text is appended to `plain`, and what must be
+    /// sent to `out`. Says whether the peer has closed in good order.
+    pub fn receive(&mut self, input: &mut [u8], plain: &mut Vec<u8>, out: &mut Output) -> Result<bool, TlsFailure> {
+        let mut used = 0;
+        let mut closed = false;
+        loop {
+            let rest = input.get_mut(used..).unwrap_or_default();
+            let UnbufferedStatus { mut discard, state } = self.connection.process_tls_records(rest);
+            let goes_on = match state {
+                Ok(ConnectionState::ReadTraffic(mut traffic)) => {
+                    while let Some(record) = traffic.next_record() {
+                        let record = record.map_err(|error| TlsFailure(error.to_string()))?;
+                        discard += record.discard;
+                        plain.extend_from_slice(record.payload);
+                    }
+                    true
+                }
+                Ok(ConnectionState::EncodeTlsData(data)) => {
+                    encode(data, out)?;
+                    true
+                }
+                Ok(ConnectionState::TransmitTlsData(data)) => {
+                    data.done();
+                    true
+                }
+                Ok(ConnectionState::PeerClosed) => {
+                    closed = true;
+                    true
+                }
+                // Early data is not offered, and a state that rustls may add is nothing to wait for.
+                Ok(_) => false,
+                Err(error) => {
+                    used += discard;
+                    self.encode_alert(input.get_mut(used..).unwrap_or_default(), out);
+                    return Err(TlsFailure(error.to_string()));
+                }
+            };
+            used += discard;
+            if !goes_on {
+                break;
+            }
+        }
+        // What follows a close_notify is nobody's.
+        self.kept = if closed { Vec::new() } else { input.get(used..).unwrap_or_default().to_vec() };
+        Ok(closed)
+    }
+
+    /// Encrypts `plain` behind what is in `out`.
+    pub fn encrypt(&mut self, plain: &[u8], out: &mut Output) -> Result<(), TlsFailure> {
+        self.with_write_traffic(out, |traffic, out| {
+            let mut space = plain.len() + (plain.len() / RECORD_BYTES + 1) * TLS_RECORD_OVERHEAD;
+            loop {
+                match traffic.encrypt(plain, out.space(space)) {
+                    Ok(length) => {
+                        out.fill(length);
+                        return Ok(());
+                    }
+                    Err(EncryptError::InsufficientSize(InsufficientSizeError { required_size })) => {
+                        space = required_size;
+                    }
+                    Err(error @ EncryptError::EncryptExhausted) => return Err(TlsFailure(error.to_string())),
+                }
+            }
+        })
+    }
+
+    /// Says that we send no more.
+    pub fn close_notify(&mut self, out: &mut Output) -> Result<(), TlsFailure> {
+        self.with_write_traffic(out, |traffic, out| match traffic.queue_close_notify(out.space(TLS_RECORD_OVERHEAD)) {
+            Ok(length) => {
+                out.fill(length);
+                Ok(())
+            }
+            Err(error) => Err(TlsFailure(error.to_string())),
+        })
+    }
+
+    /// Brings the connection to the state in which it can send.
+    fn with_write_traffic(
+        &mut self,
+        out: &mut Output,
+        write: impl Fn(&mut WriteTraffic<'_, rustls::server::ServerConnectionData>, &mut Output) -> Result<(), TlsFailure>,
+    ) -> Result<(), TlsFailure> {
+        loop {
+            let UnbufferedStatus { discard, state } = self.connection.process_tls_records(&mut self.kept);
+            let result = match state {
+                Ok(ConnectionState::WriteTraffic(mut traffic)) => Some(write(&mut traffic, out)),
+                Ok(ConnectionState::EncodeTlsData(data)) => encode(data, out).err().map(Err),
+                Ok(ConnectionState::TransmitTlsData(data)) => {
+                    data.done();
+                    None
+                }
+                Ok(ConnectionState::PeerClosed) => None,
+                Ok(_) => Some(Err(TlsFailure("not in a state to send".into()))),
+                Err(error) => Some(Err(TlsFailure(error.to_string()))),
+            };
+            self.kept.drain(..discard.min(self.kept.len()));
+            if let Some(result) = result {
+                return result;
+            }
+        }
+    }
+
+    /// After an error one more call yields the alert that tells the peer of it.
+    fn encode_alert(&mut self, rest: &mut [u8], out: &mut Output) {
+        if let Ok(ConnectionState::EncodeTlsData(data)) = self.connection.process_tls_records(rest).state {
+            let _ = encode(data, out);
+        }
+    }
+}
+
+/// The largest plain text of a record (RFC 8446, section 5.1).
+pub(super) const RECORD_BYTES: usize = 16 * 1024;
+
+fn encode<Data>(mut data: EncodeTlsData<'_, Data>, out: &mut Output) -> Result<(), TlsFailure> {
+    let mut space = RECORD_BYTES;
+    loop {
+        match data.encode(out.space(space)) {
+            Ok(length) => {
+                out.fill(length);
+                return Ok(());
+            }
+            Err(EncodeError::InsufficientSize(InsufficientSizeError { required_size })) => space = required_size,
+            Err(error @ EncodeError::AlreadyEncoded) => return Err(TlsFailure(error.to_string())),
+        }
+    }
+}
