@@ -1,0 +1,133 @@
+//! Events in, engine calls out: the table of messages of the wire protocol (README), and the log lines of a
+//! connection's life.
+//!
+//! Not here: the shape of messages (`wire/message.rs`), HTTP routes (`app/routes.rs`).
+
+use log::{debug, info, warn};
+
+use super::routes;
+use crate::auth::Identity;
+use crate::engine::hub::ConnId;
+use crate::engine::{Engine, Event, SubscribeError};
+use crate::error::{CloseReason, Initiator};
+use crate::limits::{LOG_TEXT_CHARS, LOG_USER_CHARS};
+use crate::wire::message::{ClientMessage, FormatError, ServerMessage, check_channel, escape_for_log, parse};
+use crate::wire::websocket::{Message, PreparedMessage};
+
+/// The daemon's rules. It holds no state: sessions, channels and rights are the engine's.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Router;
+
+impl Router {
+    /// Answers one event. Give it every event that the engine has.
+    pub fn handle(&self, engine: &mut Engine, event: Event) {
+        match event {
+            Event::Accepted { peer, .. } => info!("New connection from {peer}"),
+            Event::Request { id, head } => {
+                engine.respond(id, routes::answer(&head));
+            }
+            Event::Open { id } => welcome(engine, id),
+            Event::Message { id, message } => take_message(engine, id, message),
+            Event::Closed { identity, opened, reason, .. } => farewell(engine, identity, opened, &reason),
+        }
+    }
+}
+
+fn welcome(engine: &mut Engine, id: ConnId) {
+    let Some(identity) = engine.identity(id).cloned() else { return };
+    let user = escape_for_log(identity.user(), LOG_USER_CHARS);
+    info!("Client connected: {user} ({} total)", engine.open_sessions());
+    let timestamp = engine.now().unix_ms;
+    say(engine, id, &ServerMessage::Connected { user_id: identity.user(), timestamp });
+}
+
+fn farewell(engine: &Engine, identity: Option<Identity>, opened: bool, reason: &CloseReason) {
+    let Some(identity) = identity.filter(|_| opened) else {
+        return debug!("a connection ended: {reason}");
+    };
+    let user = escape_for_log(identity.user(), LOG_USER_CHARS);
+    match (reason, reason.initiator()) {
+        (CloseReason::SlowConsumer, _) => warn!("Failed to send to client: {user}: {reason}"),
+        (CloseReason::PeerVanished | CloseReason::Transport(_), _) | (_, Initiator::PeerFault) => {
+            warn!("WebSocket error for {user}: {reason}");
+        }
+        (_, Initiator::Peer | Initiator::Server) => debug!("{user}: {reason}"),
+    }
+    info!("Client disconnected: {user} ({} remaining)", engine.open_sessions());
+}
+
+fn take_message(engine: &mut Engine, id: ConnId, message: Message) {
+    let payload = message.into_payload();
+    let Ok(text) = std::str::from_utf8(&payload) else {
+        debug!("Invalid message format: a binary message that is not UTF-8");
+        return complain(engine, id, "Invalid format", "bad_utf8");
+    };
+    match parse(text) {
+        Ok(message) => {
+            // A token is never logged: not even that of a message that only looks like `auth`.
+            if !matches!(message, ClientMessage::Auth { .. }) {
+                debug!("Received: {}", escape_for_log(text, LOG_TEXT_CHARS));
+            }
+            obey(engine, id, message);
+        }
+        Err(error) => refuse_format(engine, id, &error),
+    }
+}
+
+fn refuse_format(engine: &mut Engine, id: ConnId, error: &FormatError) {
+    debug!("Invalid message format: {error}");
+    complain(engine, id, "Invalid format", error.code());
+}
+
+fn obey(engine: &mut Engine, id: ConnId, message: ClientMessage<'_>) {
+    let timestamp = engine.now().unix_ms;
+    match message {
+        ClientMessage::Auth { token } => engine.renew(id, &token),
+        ClientMessage::Ping { payload, id: echo } => {
+            say(engine, id, &ServerMessage::Pong { payload, id: echo, timestamp });
+        }
+        ClientMessage::Subscribe { channel, .. } => subscribe(engine, id, &channel),
+        ClientMessage::Unsubscribe { channel, .. } => {
+            engine.unsubscribe(id, &channel);
+            say(engine, id, &ServerMessage::Unsubscribed { channel: &channel });
+        }
+        ClientMessage::Chat { channel, payload, id: ack, to_self } => {
+            if let Some(Err(error)) = channel.as_deref().map(check_channel) {
+                return complain(engine, id, "Invalid channel", error.code());
+            }
+            let Some(user) = engine.identity(id).cloned() else { return };
+            let channel = channel.as_deref();
+            let chat = ServerMessage::Chat { channel, user_id: user.user(), payload, timestamp };
+            let prepared = PreparedMessage::text(&chat.encode());
+            let except = (!to_self).then_some(id);
+            let published = match channel {
+                Some(channel) => engine.publish(channel, &prepared, except),
+                None => engine.publish_to_all(&prepared, except),
+            };
+            debug!("published to {} of {} sessions", published.queued, published.matched);
+            if let Some(ack) = ack {
+                say(engine, id, &ServerMessage::Ack { id: ack });
+            }
+        }
+    }
+}
+
+fn subscribe(engine: &mut Engine, id: ConnId, channel: &str) {
+    if let Err(error) = check_channel(channel) {
+        return complain(engine, id, "Invalid channel", error.code());
+    }
+    match engine.subscribe(id, channel) {
+        Ok(_) => say(engine, id, &ServerMessage::Subscribed { channel }),
+        Err(SubscribeError::TooMany) => complain(engine, id, "Too many channels", "too_many_channels"),
+        Err(SubscribeError::BadName) => complain(engine, id, "Invalid channel", "channel_too_long"),
+        Err(SubscribeError::NotOpen) => {}
+    }
+}
+
+fn complain(engine: &mut Engine, id: ConnId, message: &str, code: &str) {
+    say(engine, id, &ServerMessage::Error { message, code: Some(code), id: None });
+}
+
+fn say(engine: &mut Engine, id: ConnId, message: &ServerMessage<'_>) {
+    engine.send(id, Message::Text(message.encode().into()));
+}

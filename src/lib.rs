@@ -1,0 +1,82 @@
+//! barewire: a lean HTTPS + WebSocket messaging server, as a library around one mio loop.
+//!
+//! # The house
+//!
+//! ```text
+//!   daemon (the binary) ---> app ---------+        what a message means
+//!      |                                  v
+//!      +-------> net ----------------> engine      all sessions, no I/O
+//!                io.rs: every             |
+//!                system call              v
+//!                                        auth      who is it
+//!                                         |
+//!                                         v
+//!                                        wire      bytes <-> values
+//!                                         |
+//!                                         v
+//!                                  limits, error
+//! ```
+//!
+//! Arrows point at what is used; nothing points up. `app` and `net` never meet but in the binary, or in a
+//! host. [`Engine`] is pure: bytes, the time and commands go in; bytes, [`Event`]s and the next deadline
+//! come out. [`Server`] has the sockets, TLS and the poller, and no opinion.
+//!
+//! # The way of a byte
+//!
+//! ```text
+//!   socket --read(2)--> shared buffer --TLS, in place--> Engine::handle_input
+//!                                                             |
+//!              Head: one request --> Event::Request           v
+//!              Open: FrameWalker --> tungstenite's context --> Event::Message
+//!                                                             |
+//!                        the host (or app::Router) <----------+
+//!                                   |
+//!             Engine::send, publish, respond, ... : one encoded frame, shared by all its receivers
+//!                                   v
+//!   socket <--one write(2) a turn-- TLS <-- shared buffer <-- SendQueue
+//! ```
+//!
+//! # Embedding
+//!
+//! ```no_run
+//! use barewire::{Engine, Event, Server, ServerConfig, auth::NoAuth};
+//!
+//! # fn main() -> Result<(), barewire::Error> {
+//! let config = ServerConfig { plain_listen: vec![([127, 0, 0, 1], 8080).into()], ..ServerConfig::default() };
+//! let mut server = Server::bind(config, Box::new(NoAuth))?;
+//! server.run(|engine: &mut Engine, event| match event {
+//!     Event::Open { id } => drop(engine.subscribe(id, "lobby")),
+//!     Event::Message { id, message } => drop(engine.send(id, message)),
+//!     _ => {}
+//! })
+//! # }
+//! ```
+//!
+//! Inside a host's own loop: watch [`Server`]'s descriptor (`AsRawFd`), honour [`Server::poll_timeout`], and
+//! call [`Server::poll`] with a timeout of zero and [`Server::poll_event`] until both have nothing left; see
+//! `examples/embed.rs`.
+//!
+//! Unix only.
+
+#![cfg_attr(test, allow(clippy::cast_possible_truncation, reason = "tests make small numbers"))]
+
+#[cfg(not(unix))]
+compile_error!("barewire runs on unix only");
+
+pub mod app;
+pub mod auth;
+pub mod engine;
+mod error;
+pub mod limits;
+pub mod net;
+pub mod wire;
+
+pub use engine::hub::ConnId;
+pub use engine::timer::Now;
+pub use engine::{Engine, EngineConfig, Event, Published, SubscribeError};
+pub use error::{CloseReason, Error, Initiator};
+pub use limits::Limits;
+#[cfg(feature = "tls")]
+pub use net::TlsConfig;
+pub use net::{Handle, HandleError, Server, ServerConfig};
+pub use wire::websocket::{Message, PreparedMessage};
