@@ -1,0 +1,330 @@
+//! The command line: what was typed becomes an [`Invocation`], or text to show and an exit code. Nothing is
+//! printed, read or opened in here.
+//!
+//! Not here: what the keys mean and which layer is stronger (`daemon/config`); `main.rs` prints and exits.
+
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use super::config::{EXIT_CODE, FILE_VARIABLE, Flag, Flags, KEYS, Secret, VARIABLE_PREFIX};
+
+/// What to do, and the flags to do it with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invocation {
+    /// The subcommand, `serve` where none is named.
+    pub command: Command,
+    /// The layer of the configuration that flags make, not yet judged.
+    pub flags: Flags,
+}
+
+/// The subcommands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    /// Run the server.
+    Serve,
+}
+
+/// There is nothing to do but to show this text, which ends with a line break, and exit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Asked for by `--help` or `--version`: for standard output.
+    Answer(String),
+    /// The command line cannot be understood: for standard error.
+    Misuse(String),
+}
+
+impl Outcome {
+    /// 0 for what was asked for, 2 for misuse.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Outcome::Answer(_) => 0,
+            Outcome::Misuse(_) => EXIT_CODE,
+        }
+    }
+}
+
+/// Understands the arguments of the process, the program's name first.
+pub fn parse<I, A>(arguments: I) -> Result<Invocation, Outcome>
+where
+    I: IntoIterator<Item = A>,
+    A: Into<OsString> + Clone,
+{
+    CommandLine::try_parse_from(arguments).map(CommandLine::into_invocation).map_err(|error| {
+        let text = error.to_string();
+        if error.use_stderr() { Outcome::Misuse(text) } else { Outcome::Answer(text) }
+    })
+}
+
+/// A lean HTTPS + WebSocket messaging daemon.
+#[derive(Debug, Parser)]
+#[command(name = "barewire", version, disable_help_subcommand = true)]
+#[command(after_help = SHORT_HELP_END, after_long_help = keys_help())]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Option<TypedCommand>,
+    #[command(flatten)]
+    flags: TypedFlags,
+}
+
+#[derive(Debug, Subcommand)]
+enum TypedCommand {
+    /// Run the server (what happens without a subcommand)
+    #[command(after_help = SHORT_HELP_END, after_long_help = keys_help())]
+    Serve(TypedFlags),
+}
+
+const SHORT_HELP_END: &str = "--help (not -h) lists every key of the configuration.";
+
+// The flags, as clap sees them; the doc comments of the fields are the help. They are not clap's global
+// arguments: of a list on both sides of the subcommand it would drop one half without a word.
+#[derive(Debug, Args)]
+struct TypedFlags {
+    /// Configuration file (TOML, one table for each section)
+    #[arg(long, value_name = "FILE", help_heading = "Configuration")]
+    config: Option<PathBuf>,
+    /// Other defaults at once: `default`, or `hardened` (messages up to 100 KiB)
+    #[arg(long, value_name = "NAME", help_heading = "Configuration")]
+    preset: Option<String>,
+    /// Set any key; repeatable, the last one of a key counts; a flag of the key's own is stronger
+    #[arg(long, value_name = "SECTION.KEY=VALUE", value_parser = key_and_value, help_heading = "Configuration")]
+    set: Vec<(String, String)>,
+    /// The least severe level to log: off, error, warn, info, debug, trace
+    #[arg(long, value_name = "LEVEL", help_heading = "Configuration")]
+    log_level: Option<String>,
+    /// Listen with TLS at this address, such as 127.0.0.1:8443 or [::]:443; repeatable
+    #[arg(long, value_name = "ADDRESS", help_heading = "Listeners")]
+    listen: Vec<String>,
+    /// Listen without TLS at this address; repeatable
+    #[arg(long, value_name = "ADDRESS", help_heading = "Listeners")]
+    plain_listen: Vec<String>,
+    /// PEM file of the certificate chain
+    #[arg(long, value_name = "FILE", help_heading = "Listeners")]
+    tls_cert: Option<String>,
+    /// PEM file of the private key
+    #[arg(long, value_name = "FILE", help_heading = "Listeners")]
+    tls_key: Option<String>,
+    /// Path of the WebSocket endpoint
+    #[arg(long, value_name = "PATH", help_heading = "Listeners")]
+    path: Option<String>,
+    /// Let this user in, for development: other users of the machine can read the password; repeatable
+    #[arg(long, value_name = "NAME:PASSWORD", help_heading = "Users")]
+    user: Vec<Secret>,
+}
+
+impl CommandLine {
+    fn into_invocation(self) -> Invocation {
+        let (command, flags) = match self.command {
+            None => (Command::Serve, self.flags),
+            Some(TypedCommand::Serve(flags)) => (Command::Serve, self.flags.then(flags)),
+        };
+        Invocation { command, flags: flags.into_flags() }
+    }
+}
+
+impl TypedFlags {
+    /// These from before the subcommand and those from behind it: lists are joined, of single flags the later counts.
+    fn then(self, later: TypedFlags) -> TypedFlags {
+        fn joined<T>(mut first: Vec<T>, later: Vec<T>) -> Vec<T> {
+            first.extend(later);
+            first
+        }
+        TypedFlags {
+            config: later.config.or(self.config),
+            preset: later.preset.or(self.preset),
+            set: joined(self.set, later.set),
+            log_level: later.log_level.or(self.log_level),
+            listen: joined(self.listen, later.listen),
+            plain_listen: joined(self.plain_listen, later.plain_listen),
+            tls_cert: later.tls_cert.or(self.tls_cert),
+            tls_key: later.tls_key.or(self.tls_key),
+            path: later.path.or(self.path),
+            user: joined(self.user, later.user),
+        }
+    }
+
+    fn into_flags(self) -> Flags {
+        // A repeated flag makes one list.
+        let list = |items: Vec<String>| if items.is_empty() { None } else { Some(items.join(",")) };
+        let own = [
+            ("--log-level", "log.level", self.log_level),
+            ("--listen", "server.listen", list(self.listen)),
+            ("--plain-listen", "server.plain_listen", list(self.plain_listen)),
+            ("--tls-cert", "tls.cert", self.tls_cert),
+            ("--tls-key", "tls.key", self.tls_key),
+            ("--path", "server.path", self.path),
+        ];
+        let set = self.set.into_iter().map(|(key, value)| Flag { flag: "--set", key, value });
+        let own = own.into_iter().filter_map(|(flag, key, value)| Some(Flag { flag, key: key.into(), value: value? }));
+        Flags { config: self.config, preset: self.preset, users: self.user, keys: set.chain(own).collect() }
+    }
+}
+
+fn key_and_value(text: &str) -> Result<(String, String), &'static str> {
+    let (key, value) = text.split_once('=').ok_or("no = between key and value")?;
+    Ok((key.trim().into(), value.into()))
+}
+
+/// The long help's last part: precedence, and every key from the one table.
+fn keys_help() -> String {
+    let mut text = format!(
+        "Keys, by --set SECTION.KEY=VALUE, as {VARIABLE_PREFIX}SECTION_KEY in the environment, or in the file\n\
+         (--config, or {FILE_VARIABLE} in the environment). Flags are stronger than the environment, that than\n\
+         the file, the file than the preset, the preset than the defaults. Lists are comma-separated, arrays in\n\
+         the file.\n"
+    );
+    let mut section = "";
+    for key in KEYS {
+        if key.section() != section {
+            section = key.section();
+            text.push('\n');
+        }
+        let default = if key.default.is_empty() { "nothing" } else { key.default };
+        // Writing to a String cannot fail.
+        let _ = write!(text, "  {} [default: {default}]\n          {}\n", key.name, key.doc);
+        let _ = writeln!(text, "          Allowed: {}", key.allowed());
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn typed(arguments: &[&str]) -> Result<Invocation, Outcome> {
+        parse(["barewire"].iter().chain(arguments))
+    }
+
+    fn flag(flag: &'static str, key: &str, value: &str) -> Flag {
+        Flag { flag, key: key.into(), value: value.into() }
+    }
+
+    fn answer(arguments: &[&str]) -> String {
+        match typed(arguments) {
+            Err(Outcome::Answer(text)) => text,
+            other => panic!("{arguments:?}: {other:?}"),
+        }
+    }
+
+    fn misuse(arguments: &[&str]) -> String {
+        let outcome = typed(arguments).expect_err("misuse");
+        assert_eq!(outcome.exit_code(), 2);
+        match outcome {
+            Outcome::Misuse(text) => text,
+            Outcome::Answer(text) => panic!("{arguments:?}: {text}"),
+        }
+    }
+
+    #[test]
+    fn the_command_line_itself_is_sound() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn serve_is_the_default_subcommand() {
+        let nothing = typed(&[]).unwrap();
+        assert_eq!(nothing, Invocation { command: Command::Serve, flags: Flags::default() });
+        assert_eq!(typed(&["serve"]), Ok(nothing));
+    }
+
+    #[test]
+    fn every_flag_goes_to_its_place() {
+        let flags = typed(&[
+            "--config=a.toml",
+            "--preset=hardened",
+            "--set=limits.headers=7",
+            "--set= log.level =a=b",
+            "--log-level=debug",
+            "--listen=[::1]:1",
+            "--listen=127.0.0.1:2",
+            "--plain-listen=127.0.0.1:3",
+            "--tls-cert=c.pem",
+            "--tls-key=k.pem",
+            "--path=",
+            "--user=bob:pw",
+            "--user=-eve:p:w",
+        ])
+        .unwrap()
+        .flags;
+        assert_eq!(flags.config, Some("a.toml".into()));
+        assert_eq!(flags.preset, Some("hardened".into()));
+        assert_eq!(flags.users, [Secret::from("bob:pw"), Secret::from("-eve:p:w")]);
+        let expected = [
+            flag("--set", "limits.headers", "7"),
+            flag("--set", "log.level", "a=b"),
+            flag("--log-level", "log.level", "debug"),
+            flag("--listen", "server.listen", "[::1]:1,127.0.0.1:2"),
+            flag("--plain-listen", "server.plain_listen", "127.0.0.1:3"),
+            flag("--tls-cert", "tls.cert", "c.pem"),
+            flag("--tls-key", "tls.key", "k.pem"),
+            flag("--path", "server.path", ""),
+        ];
+        assert_eq!(flags.keys, expected);
+        for given in flags.keys {
+            assert!(KEYS.iter().any(|key| key.name == given.key), "{} sets no key", given.flag);
+        }
+    }
+
+    #[test]
+    fn flags_stand_before_and_behind_the_subcommand() {
+        let flags = ["--config=f", "--listen=[::1]:1", "--user=a:b", "--set=limits.headers=7", "--path=/x"];
+        let more = ["--listen=[::1]:2", "--user=c:d", "--set=limits.headers=8", "--path=/y"];
+        // Twice at one place is a mistake, so the later --path has to be left out of the plain form.
+        let plain = typed(&[&["--config=f", "--path=/y"], &flags[1..4], &more[..3]].concat());
+        assert!(plain.is_ok());
+        assert_eq!(typed(&[&flags[..], &["serve"], &more].concat()), plain);
+        assert_eq!(typed(&[&["serve", "--config=f", "--path=/y"], &flags[1..4], &more[..3]].concat()), plain);
+        assert_eq!(typed(&[&["--config=f", "--path=/y"], &flags[1..4], &more[..3], &["serve"]].concat()), plain);
+    }
+
+    #[test]
+    fn help_lists_every_key_with_default_meaning_and_range() {
+        for arguments in [&["--help"][..], &["serve", "--help"]] {
+            let text = answer(arguments);
+            for key in KEYS {
+                assert!(text.contains(&format!("  {} [default: {}", key.name, key.default)), "{}", key.name);
+                assert!(text.contains(key.doc) && text.contains(&key.allowed()), "{}", key.name);
+            }
+            for needed in ["Configuration:", "Listeners:", "Users:", "BAREWIRE_CONFIG", "Flags are stronger"] {
+                assert!(text.contains(needed), "{arguments:?} without {needed}");
+            }
+        }
+        let short = answer(&["-h"]);
+        assert!(short.contains("--plain-listen") && short.contains("--help") && !short.contains("limits.headers"));
+    }
+
+    #[test]
+    fn version_is_that_of_the_package() {
+        assert_eq!(answer(&["--version"]), concat!("barewire ", env!("CARGO_PKG_VERSION"), "\n"));
+        assert_eq!(typed(&["-V"]).unwrap_err().exit_code(), 0);
+    }
+
+    #[test]
+    fn misuse_names_the_offender_and_exits_with_2() {
+        for (arguments, offender) in [
+            (&["--nope"][..], "'--nope'"),
+            (&["dance"], "'dance'"),
+            (&["help"], "'help'"),
+            (&["--listen"], "'--listen <ADDRESS>'"),
+            (&["--set", "limits.headers"], "'limits.headers'"),
+            (&["--config=a", "--config=b"], "'--config <FILE>'"),
+        ] {
+            let text = misuse(arguments);
+            assert!(text.contains(offender) && text.ends_with('\n'), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_never_printed() {
+        let invocation = typed(&["--user", "bob:hush"]).unwrap();
+        assert!(!format!("{invocation:?}").contains("hush"));
+        for arguments in [&["--usr", "bob:hush"][..], &["--user=bob:hush", "--nope"], &["--usr=bob:hush"]] {
+            let text = misuse(arguments);
+            assert!(!text.contains("hush"), "{text}");
+        }
+    }
+}

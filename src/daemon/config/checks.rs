@@ -1,0 +1,67 @@
+//! What must hold between the settings, whatever source each came from: a pair is whole, something listens, and
+//! nothing that the whole world knows or can overhear guards an address that the world can reach.
+//!
+//! Not here: whether one value fits its own key (`keys.rs`).
+
+use std::net::SocketAddr;
+
+use super::{ConfigError, Settings};
+
+/// The first contradiction, if any: one line that names the keys and values.
+pub fn check(settings: &Settings) -> Result<(), ConfigError> {
+    pair_is_whole(settings)?;
+    something_listens(settings)?;
+    certificate_is_not_public(settings)?;
+    user_is_not_public(settings)?;
+    credentials_are_not_overheard(settings)
+}
+
+fn pair_is_whole(settings: &Settings) -> Result<(), ConfigError> {
+    let sentence = match (&settings.tls_cert, &settings.tls_key) {
+        (Some(cert), None) => format!("tls.cert = {cert:?} without tls.key; allowed: both or neither"),
+        (None, Some(key)) => format!("tls.key = {key:?} without tls.cert; allowed: both or neither"),
+        (Some(_), Some(_)) | (None, None) => return Ok(()),
+    };
+    Err(ConfigError::new(sentence))
+}
+
+fn something_listens(settings: &Settings) -> Result<(), ConfigError> {
+    if settings.listen.is_empty() && settings.plain_listen.is_empty() {
+        let sentence = "server.listen and server.plain_listen are both empty; at least one must name an address";
+        return Err(ConfigError::new(sentence));
+    }
+    Ok(())
+}
+
+fn certificate_is_not_public(settings: &Settings) -> Result<(), ConfigError> {
+    if settings.uses_development_certificate() {
+        let reason = "the development certificate is only for loopback addresses; set tls.cert and tls.key";
+        only_loopback("server.listen", &settings.listen, reason)?;
+    }
+    Ok(())
+}
+
+fn user_is_not_public(settings: &Settings) -> Result<(), ConfigError> {
+    if settings.uses_default_user() {
+        let reason = "the default user is only for loopback addresses; set another by --user name:password";
+        only_loopback("server.listen", &settings.listen, reason)?;
+        only_loopback("server.plain_listen", &settings.plain_listen, reason)?;
+    }
+    Ok(())
+}
+
+fn credentials_are_not_overheard(settings: &Settings) -> Result<(), ConfigError> {
+    if !settings.methods.is_empty() && !settings.allow_plain {
+        let reason = "credentials would cross the network in the clear; auth.allow_plain = true accepts that";
+        only_loopback("server.plain_listen", &settings.plain_listen, reason)?;
+    }
+    Ok(())
+}
+
+fn only_loopback(key: &str, addresses: &[SocketAddr], reason: &str) -> Result<(), ConfigError> {
+    // An IPv4 address in IPv6 clothes (::ffff:127.0.0.1) is judged as what it is.
+    match addresses.iter().find(|address| !address.ip().to_canonical().is_loopback()) {
+        Some(address) => Err(ConfigError::new(format!("{key} = {address}: {reason}"))),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,427 @@
+//! The one table of configuration keys: name, default, meaning, what is allowed, where it goes in [`Settings`] and
+//! how it is printed back. Parsing, errors, `--help` and the README's table are all fed from it.
+//!
+//! Not here: the syntax of values (`value.rs`), what must hold between two keys (`checks.rs`).
+
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::value::{self, Value};
+use super::{Method, Settings};
+use barewire::limits::{
+    COUNT_MAX, HEAD_BYTES_MAX, HEAD_BYTES_MIN, HEADERS_MAX, HEARTBEAT_INTERVAL_MIN, MESSAGE_BYTES_MAX,
+    SEND_QUEUE_BYTES_MIN, TIMEOUT_MAX, TIMEOUT_MIN,
+};
+use barewire::wire::http::Origins;
+
+/// One key: a row of [`KEYS`].
+#[derive(Debug)]
+pub struct Key {
+    /// `section.key`.
+    pub name: &'static str,
+    /// The default, as text that the key itself accepts.
+    pub default: &'static str,
+    /// One line: what it is, in which unit, what happens at it.
+    pub doc: &'static str,
+    kind: Kind,
+}
+
+/// What a key takes, and where in [`Settings`] that is.
+#[derive(Debug)]
+enum Kind {
+    Size(RangeInclusive<usize>, Field<usize>),
+    Count(RangeInclusive<usize>, Field<usize>),
+    Duration(RangeInclusive<Duration>, Field<Duration>),
+    Boolean(Field<bool>),
+    Custom {
+        allowed: &'static str,
+        set: fn(&mut Settings, &Value) -> Result<(), String>,
+        show: fn(&Settings) -> String,
+    },
+}
+
+/// A place in [`Settings`].
+#[derive(Debug)]
+struct Field<T> {
+    read: fn(&Settings) -> &T,
+    write: fn(&mut Settings) -> &mut T,
+}
+
+macro_rules! field {
+    ($($path:ident).+) => { Field { read: |s| &s.$($path).+, write: |s| &mut s.$($path).+ } };
+}
+
+const TIMEOUT: RangeInclusive<Duration> = TIMEOUT_MIN..=TIMEOUT_MAX;
+const HEARTBEAT: RangeInclusive<Duration> = HEARTBEAT_INTERVAL_MIN..=TIMEOUT_MAX;
+const COUNT: RangeInclusive<usize> = 1..=COUNT_MAX;
+
+/// Every key there is, section by section.
+pub const KEYS: &[Key] = &[
+    Key {
+        name: "server.listen",
+        default: "127.0.0.1:8443",
+        doc: "Addresses of the TLS listeners; empty: none. Giving only the other kind drops this default",
+        kind: Kind::Custom {
+            allowed: ADDRESSES,
+            set: |s, v| v.list(address).map(|list| s.listen = list),
+            show: |s| join(&s.listen),
+        },
+    },
+    Key {
+        name: "server.plain_listen",
+        default: "",
+        doc: "Addresses of the listeners without TLS, for use behind a proxy",
+        kind: Kind::Custom {
+            allowed: ADDRESSES,
+            set: |s, v| v.list(address).map(|list| s.plain_listen = list),
+            show: |s| join(&s.plain_listen),
+        },
+    },
+    Key {
+        name: "server.path",
+        default: "/ws",
+        doc: "Path of the WebSocket endpoint; empty: every path upgrades",
+        kind: Kind::Custom {
+            allowed: "nothing, or / and then visible ASCII without ? and #, such as /ws",
+            set: |s, v| path(v.text()?).map(|path| s.path = path),
+            show: |s| s.path.clone(),
+        },
+    },
+    Key {
+        name: "server.subprotocols",
+        default: "json",
+        doc: "Subprotocols that may be selected, the preferred one first",
+        kind: Kind::Custom {
+            allowed: "tokens (RFC 9110, section 5.6.2), such as json",
+            set: |s, v| v.list(token).map(|list| s.subprotocols = list),
+            show: |s| join(&s.subprotocols),
+        },
+    },
+    Key {
+        name: "tls.cert",
+        default: "",
+        doc: "PEM file of the certificate chain, the server's own first; empty: the development pair",
+        kind: Kind::Custom {
+            allowed: "the path of a PEM file",
+            set: |s, v| v.text().map(|text| s.tls_cert = file(text)),
+            show: |s| show_file(s.tls_cert.as_ref()),
+        },
+    },
+    Key {
+        name: "tls.key",
+        default: "",
+        doc: "PEM file of the private key to tls.cert; empty: the development pair",
+        kind: Kind::Custom {
+            allowed: "the path of a PEM file",
+            set: |s, v| v.text().map(|text| s.tls_key = file(text)),
+            show: |s| show_file(s.tls_key.as_ref()),
+        },
+    },
+    Key {
+        name: "auth.methods",
+        default: "basic,message",
+        doc: "Ways in which a peer may say who it is; none: nobody is asked, everyone is `anonymous`",
+        kind: Kind::Custom {
+            allowed: "basic, message, or none alone",
+            set: |s, v| methods(v).map(|list| s.methods = list),
+            show: |s| if s.methods.is_empty() { "none".into() } else { join(&s.methods) },
+        },
+    },
+    Key {
+        name: "auth.timeout",
+        default: "10s",
+        doc: "From the upgrade to a successful `auth` message; then 1008",
+        kind: Kind::Duration(TIMEOUT, field!(limits.auth_timeout)),
+    },
+    Key {
+        name: "auth.realm",
+        default: "barewire",
+        doc: "Realm of the Basic challenge",
+        kind: Kind::Custom {
+            allowed: "printable ASCII without \" and \\, at least one character",
+            set: |s, v| realm(v.text()?).map(|realm| s.realm = realm),
+            show: |s| s.realm.clone(),
+        },
+    },
+    Key {
+        name: "auth.origins",
+        default: "same",
+        doc: "Origins a browser may come from; same: none, or that of the Host header; any: all",
+        kind: Kind::Custom {
+            allowed: "same, any, or a list such as https://example.com",
+            set: |s, v| origins(v).map(|origins| s.origins = origins),
+            show: |s| s.origins.to_string(),
+        },
+    },
+    Key {
+        name: "auth.wrong_password_status",
+        default: "403",
+        doc: "Status of the answer to a wrong Basic credential",
+        kind: Kind::Custom {
+            allowed: "403 or 401",
+            set: |s, v| wrong_password_status(v).map(|status| s.wrong_password_status = status),
+            show: |s| s.wrong_password_status.to_string(),
+        },
+    },
+    Key {
+        name: "auth.allow_plain",
+        default: "false",
+        doc: "Whether credentials may travel over a plain listener that is not loopback",
+        kind: Kind::Boolean(field!(allow_plain)),
+    },
+    Key {
+        name: "heartbeat.interval",
+        default: "30s",
+        doc: "Between two pings of a session; one silent for a whole interval is cut",
+        kind: Kind::Duration(HEARTBEAT, field!(limits.heartbeat_interval)),
+    },
+    Key {
+        name: "log.level",
+        default: "info",
+        doc: "The least severe level that is logged",
+        kind: Kind::Custom {
+            allowed: "off, error, warn, info, debug or trace",
+            set: |s, v| log_level(v.text()?).map(|level| s.log_level = level),
+            show: |s| s.log_level.as_str().to_ascii_lowercase(),
+        },
+    },
+    Key {
+        name: "limits.message_bytes",
+        default: "1MiB",
+        doc: "Largest message, in bytes after inflating; past it 1009",
+        kind: Kind::Size(1..=MESSAGE_BYTES_MAX, field!(limits.message_bytes)),
+    },
+    Key {
+        name: "limits.send_queue_bytes",
+        default: "1MiB",
+        doc: "What may wait for one session to read, in bytes; a broadcast past it cuts the session with 1013",
+        kind: Kind::Size(SEND_QUEUE_BYTES_MIN..=MESSAGE_BYTES_MAX, field!(limits.send_queue_bytes)),
+    },
+    Key {
+        name: "limits.connections",
+        default: "10000",
+        doc: "Sessions at once, and never past the open-file limit; past it 503",
+        kind: Kind::Count(COUNT, field!(limits.connections)),
+    },
+    Key {
+        name: "limits.head_bytes",
+        default: "8KiB",
+        doc: "Request head, in bytes with its blank line; past it 431 or 414",
+        kind: Kind::Size(HEAD_BYTES_MIN..=HEAD_BYTES_MAX, field!(limits.head_bytes)),
+    },
+    Key {
+        name: "limits.headers",
+        default: "64",
+        doc: "Header lines of a request head; past it 431",
+        kind: Kind::Count(1..=HEADERS_MAX, field!(limits.headers)),
+    },
+    Key {
+        name: "limits.head_timeout",
+        default: "10s",
+        doc: "For the TLS handshake and the request head together; then 408",
+        kind: Kind::Duration(TIMEOUT, field!(limits.head_timeout)),
+    },
+    Key {
+        name: "limits.keep_alive_timeout",
+        default: "60s",
+        doc: "Between two requests of one connection; then it is closed",
+        kind: Kind::Duration(TIMEOUT, field!(limits.keep_alive_timeout)),
+    },
+    Key {
+        name: "limits.close_timeout",
+        default: "5s",
+        doc: "For the close handshake; then the socket is dropped",
+        kind: Kind::Duration(TIMEOUT, field!(limits.close_timeout)),
+    },
+    Key {
+        name: "limits.write_stall_timeout",
+        default: "30s",
+        doc: "Queued bytes without any progress; then the socket is dropped",
+        kind: Kind::Duration(TIMEOUT, field!(limits.write_stall_timeout)),
+    },
+    Key {
+        name: "limits.fragments",
+        default: "1024",
+        doc: "Fragments of one message; past it 1008",
+        kind: Kind::Count(COUNT, field!(limits.fragments)),
+    },
+    Key {
+        name: "limits.message_timeout",
+        default: "30s",
+        doc: "From the first byte of a message to its last; then 1008",
+        kind: Kind::Duration(TIMEOUT, field!(limits.message_timeout)),
+    },
+    Key {
+        name: "limits.channels_per_session",
+        default: "128",
+        doc: "Channels of one session; past it an error, the session stays",
+        kind: Kind::Count(COUNT, field!(limits.channels_per_session)),
+    },
+    Key {
+        name: "net.send_buffer_bytes",
+        default: "64KiB",
+        doc: "SO_SNDBUF of an accepted socket, in bytes; 0: the system's",
+        kind: Kind::Size(0..=MESSAGE_BYTES_MAX, field!(send_buffer_bytes)),
+    },
+];
+
+impl Key {
+    /// The key of this name.
+    pub fn named(name: &str) -> Option<&'static Key> {
+        KEYS.iter().find(|key| key.name == name)
+    }
+
+    /// The key whose name is the fewest edits away from `name`, which may also be a section or a key alone.
+    pub fn nearest(name: &str) -> Option<&'static Key> {
+        let edits = |key: &&Key| match key.name.split_once('.') {
+            Some((section, short)) if !name.contains('.') => {
+                edits_between(name, section).min(edits_between(name, short))
+            }
+            Some(_) | None => edits_between(name, key.name),
+        };
+        KEYS.iter().min_by_key(edits)
+    }
+
+    /// The part of the name before the dot: a table of the file.
+    pub fn section(&self) -> &'static str {
+        self.name.split_once('.').map_or(self.name, |(section, _)| section)
+    }
+
+    /// The environment variable that sets this key: `BAREWIRE_<SECTION>_<KEY>`.
+    pub fn variable(&self) -> String {
+        format!("{}{}", super::VARIABLE_PREFIX, self.name.replace('.', "_").to_ascii_uppercase())
+    }
+
+    /// What the key takes, as it ends an error and stands in `--help`.
+    pub fn allowed(&self) -> String {
+        match &self.kind {
+            Kind::Size(range, _) => {
+                let [min, max] = [range.start(), range.end()].map(|bytes| value::write_size(*bytes, " "));
+                format!("{min} to {max}, such as 64KiB")
+            }
+            Kind::Count(range, _) => format!("{} to {}", range.start(), range.end()),
+            Kind::Duration(range, _) => {
+                let [min, max] = [range.start(), range.end()].map(|duration| value::write_duration(*duration, " "));
+                format!("{min} to {max}, such as 10s")
+            }
+            Kind::Boolean(_) => "true or false".into(),
+            Kind::Custom { allowed, .. } => (*allowed).into(),
+        }
+    }
+
+    /// Sets this key. An error is the reason alone (`not a size`), and leaves `settings` as they were.
+    pub fn set(&self, settings: &mut Settings, value: &Value) -> Result<(), String> {
+        match &self.kind {
+            Kind::Size(range, field) => *(field.write)(settings) = within(range, value.size()?)?,
+            Kind::Count(range, field) => *(field.write)(settings) = within(range, value.count()?)?,
+            Kind::Duration(range, field) => *(field.write)(settings) = within(range, value.duration()?)?,
+            Kind::Boolean(field) => *(field.write)(settings) = value.boolean()?,
+            Kind::Custom { set, .. } => set(settings, value)?,
+        }
+        Ok(())
+    }
+
+    /// The value in `settings`, as text that [`Key::set`] reads back as the same.
+    pub fn show(&self, settings: &Settings) -> String {
+        match &self.kind {
+            Kind::Size(_, field) => value::write_size(*(field.read)(settings), ""),
+            Kind::Count(_, field) => (field.read)(settings).to_string(),
+            Kind::Duration(_, field) => value::write_duration(*(field.read)(settings), ""),
+            Kind::Boolean(field) => (field.read)(settings).to_string(),
+            Kind::Custom { show, .. } => show(settings),
+        }
+    }
+}
+
+const ADDRESSES: &str = "addresses with a port, such as 127.0.0.1:8443 or [::1]:8443";
+
+fn within<T: PartialOrd>(range: &RangeInclusive<T>, value: T) -> Result<T, String> {
+    if range.contains(&value) { Ok(value) } else { Err("out of range".into()) }
+}
+
+fn join(items: &[impl ToString]) -> String {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| format!("{text:?} is not an address with a port"))
+}
+
+fn path(text: &str) -> Result<String, String> {
+    let fits = text.is_empty()
+        || (text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'?' && byte != b'#'));
+    if fits { Ok(text.into()) } else { Err("not a path".into()) }
+}
+
+fn token(text: &str) -> Result<String, String> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if !text.is_empty() && text.bytes().all(fits) { Ok(text.into()) } else { Err(format!("{text:?} is not a token")) }
+}
+
+/// An empty path is none.
+fn file(text: &str) -> Option<PathBuf> {
+    if text.is_empty() { None } else { Some(text.into()) }
+}
+
+fn show_file(path: Option<&PathBuf>) -> String {
+    path.map(|path| path.display().to_string()).unwrap_or_default()
+}
+
+/// The list without repetition; `none` alone is the empty list, and nothing else is.
+fn methods(value: &Value) -> Result<Vec<Method>, String> {
+    let named = value.list(|name| match name {
+        "none" => Ok(None),
+        "basic" => Ok(Some(Method::Basic)),
+        "message" => Ok(Some(Method::Message)),
+        unknown => Err(format!("{unknown:?} is not a method")),
+    })?;
+    match named.as_slice() {
+        [] => Err("an empty list".into()),
+        [None] => Ok(Vec::new()),
+        several if several.contains(&None) => Err("none beside others".into()),
+        _ => Ok(Method::ALL.into_iter().filter(|method| named.contains(&Some(*method))).collect()),
+    }
+}
+
+fn realm(text: &str) -> Result<String, String> {
+    let fits = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b'"' && byte != b'\\';
+    if !text.is_empty() && text.bytes().all(fits) { Ok(text.into()) } else { Err("not a realm".into()) }
+}
+
+fn origins(value: &Value) -> Result<Origins, String> {
+    let items = value.list(|origin| Ok(origin.to_string()))?;
+    if items.is_empty() { Err("an empty list".into()) } else { Origins::parse(&items.join(",")) }
+}
+
+fn wrong_password_status(value: &Value) -> Result<u16, String> {
+    match value.count()? {
+        401 => Ok(401),
+        403 => Ok(403),
+        _ => Err("another status".into()),
+    }
+}
+
+fn log_level(text: &str) -> Result<log::LevelFilter, String> {
+    let level = log::LevelFilter::iter().find(|level| level.as_str().eq_ignore_ascii_case(text));
+    level.ok_or_else(|| "not a level".into())
+}
+
+/// Levenshtein's distance, byte by byte.
+fn edits_between(a: &str, b: &str) -> usize {
+    // The distances from what has been seen of `a` to every prefix of `b`.
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (seen, from) in a.bytes().enumerate() {
+        let (mut diagonal, mut left) = (seen, seen + 1);
+        let mut cells = row.iter_mut();
+        if let Some(first) = cells.next() {
+            *first = left;
+        }
+        for (cell, to) in cells.zip(b.bytes()) {
+            left = (diagonal + usize::from(from != to)).min(*cell + 1).min(left + 1);
+            diagonal = std::mem::replace(cell, left);
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}

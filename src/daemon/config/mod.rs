@@ -1,0 +1,227 @@
+//! The configuration: [`load`] makes the typed [`Settings`] out of flags, environment, file and preset, or one
+//! line that says what is wrong. The environment and the reading of files are passed in.
+//!
+//! Precedence: flags > environment > file > preset > defaults. Every layer is judged, also where a stronger
+//! one overrides it.
+//!
+//! Not here: the command line's own grammar (`daemon/cli.rs`), what the limits mean (`limits.rs`), reading the
+//! certificate files and opening listeners.
+
+mod checks;
+mod keys;
+mod sources;
+#[cfg(test)]
+mod tests;
+mod value;
+
+pub use keys::KEYS;
+pub use sources::{Flag, Flags};
+
+use std::ffi::OsString;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use barewire::limits::{Limits, SEND_BUFFER_BYTES_DEFAULT};
+use barewire::wire::http::Origins;
+
+/// Certificate of the embedded development pair, PEM. For loopback addresses only: its key is public.
+pub const DEVELOPMENT_CERT_PEM: &str = include_str!("../../../certs/dev-cert.pem");
+/// Private key of the embedded development pair, PEM (PKCS#8).
+pub const DEVELOPMENT_KEY_PEM: &str = include_str!("../../../certs/dev-key.pem");
+/// Environment variables that begin so are the daemon's; one that names no key is an error.
+pub const VARIABLE_PREFIX: &str = "BAREWIRE_";
+/// The environment variable that names the file; `--config` is stronger.
+pub const FILE_VARIABLE: &str = "BAREWIRE_CONFIG";
+/// Exit code of the program after a [`ConfigError`].
+pub const EXIT_CODE: u8 = 2;
+
+/// Name and password of the default user. For loopback addresses only, however it came to be there.
+const DEFAULT_USER: (&str, &str) = ("user", "pass");
+
+/// What the daemon runs with: every key's effective value, in range and free of contradictions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Addresses of the TLS listeners. Default 127.0.0.1:8443.
+    pub listen: Vec<SocketAddr>,
+    /// Addresses of the plain listeners. Default none.
+    pub plain_listen: Vec<SocketAddr>,
+    /// Path of the WebSocket endpoint, empty for every path. Default `/ws`.
+    pub path: String,
+    /// Subprotocols that may be selected. Default `json`.
+    pub subprotocols: Vec<String>,
+    /// Certificate chain, PEM; see [`Settings::certificate_files`]. Default none.
+    pub tls_cert: Option<PathBuf>,
+    /// Private key, PEM. Default none.
+    pub tls_key: Option<PathBuf>,
+    /// Enabled ways to authenticate; empty is `none`: nobody is asked. Default all of [`Method::ALL`].
+    pub methods: Vec<Method>,
+    /// Realm of the challenge, fit for a quoted string as it is. Default `barewire`.
+    pub realm: String,
+    /// Which origins may upgrade. Default `same`.
+    pub origins: Origins,
+    /// Status for a wrong password, 403 or 401. Default 403.
+    pub wrong_password_status: u16,
+    /// Whether credentials may travel over plain listeners beyond loopback. Default false.
+    pub allow_plain: bool,
+    /// The least severe level that is logged. Default info.
+    pub log_level: log::LevelFilter,
+    /// The limits, timeouts and the heartbeat's interval.
+    pub limits: Limits,
+    /// `SO_SNDBUF` of accepted sockets, in bytes; 0 leaves the system's. Default [`SEND_BUFFER_BYTES_DEFAULT`].
+    pub send_buffer_bytes: usize,
+    /// Who may come in, names unique. Default one: `user` with the password `pass`.
+    pub users: Vec<User>,
+}
+
+/// A way to say who one is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// `Authorization: Basic` with the upgrade request.
+    Basic,
+    /// An `auth` message as the first of the session.
+    Message,
+}
+
+/// A user name and its password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// Not empty, at most [`barewire::limits::USER_ID_BYTES`], without `:` and control characters.
+    pub name: String,
+    /// Not empty, without control characters.
+    pub password: Secret,
+}
+
+/// Text that must not be seen: `Debug` prints a placeholder, and there is no `Display`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+/// What is wrong with the configuration: one line that names source, key, value and what is allowed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError(String);
+
+/// Puts the layers on top of each other, the weakest first, and checks the result. `environment` holds all
+/// variables of the process; `read` reads the configuration file.
+pub fn load(
+    flags: &Flags,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+    read: impl FnOnce(&Path) -> io::Result<String>,
+) -> Result<Settings, ConfigError> {
+    let environment = sources::environment(environment)?;
+    let mut layers = sources::preset(flags.preset.as_deref())?;
+    if let Some(path) = flags.config.as_ref().or(environment.file.as_ref()) {
+        layers.extend(sources::file(path, read)?);
+    }
+    layers.extend(environment.assignments);
+    layers.extend(sources::flags(flags)?);
+
+    let mut settings = Settings::default();
+    for assignment in &layers {
+        assignment.apply(&mut settings)?;
+    }
+    let listen_given = layers.iter().any(|assignment| assignment.sets("server.listen"));
+    if !settings.plain_listen.is_empty() && !listen_given {
+        settings.listen.clear();
+    }
+    if !flags.users.is_empty() {
+        settings.users = sources::users(&flags.users)?;
+    }
+    checks::check(&settings)?;
+    Ok(settings)
+}
+
+impl Settings {
+    /// The files of certificate and key; `None` means the development pair.
+    pub fn certificate_files(&self) -> Option<(&Path, &Path)> {
+        self.tls_cert.as_deref().zip(self.tls_key.as_deref())
+    }
+
+    /// Whether a TLS listener runs with the development certificate: worth a warning.
+    pub fn uses_development_certificate(&self) -> bool {
+        !self.listen.is_empty() && self.certificate_files().is_none()
+    }
+
+    /// Whether the default user can come in: worth a warning.
+    pub fn uses_default_user(&self) -> bool {
+        let is_default = |user: &User| (user.name.as_str(), user.password.expose()) == DEFAULT_USER;
+        !self.methods.is_empty() && self.users.iter().any(is_default)
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        let (name, password) = DEFAULT_USER;
+        Settings {
+            listen: vec![SocketAddr::from(([127, 0, 0, 1], 8443))],
+            plain_listen: Vec::new(),
+            path: "/ws".into(),
+            subprotocols: vec!["json".into()],
+            tls_cert: None,
+            tls_key: None,
+            methods: Method::ALL.into(),
+            realm: "barewire".into(),
+            origins: Origins::Same,
+            wrong_password_status: 403,
+            allow_plain: false,
+            log_level: log::LevelFilter::Info,
+            limits: Limits::default(),
+            send_buffer_bytes: SEND_BUFFER_BYTES_DEFAULT,
+            users: vec![User { name: name.into(), password: password.into() }],
+        }
+    }
+}
+
+impl Method {
+    /// Every method, in the order in which they are printed.
+    pub const ALL: [Method; 2] = [Method::Basic, Method::Message];
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Method::Basic => "basic",
+            Method::Message => "message",
+        })
+    }
+}
+
+impl Secret {
+    /// The text itself, for the one place that needs it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for Secret {
+    fn from(text: &str) -> Secret {
+        Secret(text.into())
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+impl ConfigError {
+    fn new(sentence: impl Into<String>) -> ConfigError {
+        ConfigError(sentence.into())
+    }
+}
+
+/// Exactly one line: control characters are escaped.
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for character in self.0.chars() {
+            match character {
+                control if control.is_control() => write!(f, "{}", control.escape_default())?,
+                plain => write!(f, "{plain}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigError {}

@@ -1,0 +1,544 @@
+//! What the configuration promises, key by key and layer by layer. The environment and the file are made here.
+//!
+//! Not here: the syntax of values (tested in `value.rs`), the command line (tested in `daemon/cli.rs`).
+
+use std::time::Duration;
+
+use super::keys::Key;
+use super::sources::PRESETS;
+use super::value::Value;
+use super::*;
+use barewire::limits::*;
+
+/// What is given to [`load`], the file as its text.
+#[derive(Default)]
+struct Given<'a> {
+    flags: Flags,
+    environment: &'a [(&'a str, &'a str)],
+    file: Option<&'a str>,
+}
+
+impl Given<'_> {
+    fn load(mut self) -> Result<Settings, String> {
+        if self.file.is_some() {
+            self.flags.config = Some("barewire.toml".into());
+        }
+        let environment = self.environment.iter().map(|(name, value)| (name.into(), value.into()));
+        load(&self.flags, environment, |path| {
+            assert_eq!(path, Path::new("barewire.toml"));
+            Ok(self.file.unwrap().to_string())
+        })
+        .map_err(one_line)
+    }
+}
+
+fn one_line(error: ConfigError) -> String {
+    let text = error.to_string();
+    assert!(!text.is_empty() && !text.chars().any(char::is_control), "{text:?}");
+    text
+}
+
+fn keys(pairs: &[(&str, &str)]) -> Flags {
+    let flag = |(key, value): &(&str, &str)| Flag { flag: "--set", key: (*key).into(), value: (*value).into() };
+    Flags { keys: pairs.iter().map(flag).collect(), ..Flags::default() }
+}
+
+fn set(pairs: &[(&str, &str)]) -> Result<Settings, String> {
+    Given { flags: keys(pairs), ..Given::default() }.load()
+}
+
+fn environment(environment: &[(&str, &str)]) -> Result<Settings, String> {
+    Given { environment, ..Given::default() }.load()
+}
+
+fn file(text: &str) -> Result<Settings, String> {
+    Given { file: Some(text), ..Given::default() }.load()
+}
+
+fn users(pairs: &[&str]) -> Flags {
+    Flags { users: pairs.iter().map(|pair| Secret::from(*pair)).collect(), ..Flags::default() }
+}
+
+/// For each key what it takes, both ends of its range among it, and what it refuses, one past each end among it.
+const CASES: &[(&str, &[&str], &[&str])] = &[
+    ("server.listen", &["127.0.0.1:0", "[::1]:8443, 127.0.0.2:65535", "127.0.0.1:1"], LISTEN_WRONG),
+    ("server.plain_listen", &["", "127.0.0.1:0", "[::1]:80,127.0.0.1:80"], LISTEN_WRONG),
+    ("server.path", &["", "/", "/ws", "/a/b~%20"], &["ws", " ", "/a b", "/a?b", "/a#b", "/\u{e9}", "/\n", "*"]),
+    ("server.subprotocols", &["", "json", "json, v2.json"], &[",", "a b", "a/b", "json,", "\u{e9}"]),
+    ("tls.cert", &["c.pem", "/etc/a b/\u{e9}.pem"], &[]),
+    ("tls.key", &["k.pem"], &[]),
+    ("auth.methods", &["basic", "message", "message,basic", "none"], &["", "bearer", "none,basic", "Basic", "basic,"]),
+    ("auth.timeout", &["10ms", "24h"], &["9ms", "86400001ms", "25h", "10"]),
+    ("auth.realm", &[" ", "~", "a realm", "\u{27}"], &["", "\"", "\\", "\u{e9}", "\t", "\u{7f}"]),
+    ("auth.origins", &["same", "any", "https://a.example, https://b.example:8443"], &["", "a,,b", "a b", "\u{e9}"]),
+    ("auth.wrong_password_status", &["401", "403"], &["400", "402", "404", "", "forbidden"]),
+    ("auth.allow_plain", &["true", "false"], &["", "1", "yes", "TRUE"]),
+    ("heartbeat.interval", &["100ms", "24h"], &["99ms", "86400001ms", "30", "off"]),
+    ("log.level", &["off", "error", "warn", "info", "debug", "trace", "INFO"], &["", "loud", "infos"]),
+    ("limits.message_bytes", &["1", "1GiB"], &["0", "1073741825", "12 apples", "-1"]),
+    ("limits.send_queue_bytes", &["1KiB", "1GiB"], &["1023", "1073741825"]),
+    ("limits.connections", &["1", "1000000"], &["0", "1000001", "1KiB"]),
+    ("limits.head_bytes", &["256", "64KiB"], &["255", "65537"]),
+    ("limits.headers", &["1", "256"], &["0", "257"]),
+    ("limits.head_timeout", &["10ms", "24h"], &["9ms", "86400001ms"]),
+    ("limits.keep_alive_timeout", &["10ms", "24h"], &["9ms", "86400001ms"]),
+    ("limits.close_timeout", &["10ms", "24h"], &["9ms", "86400001ms"]),
+    ("limits.write_stall_timeout", &["10ms", "24h"], &["9ms", "86400001ms"]),
+    ("limits.fragments", &["1", "1000000"], &["0", "1000001"]),
+    ("limits.message_timeout", &["10ms", "24h"], &["9ms", "86400001ms"]),
+    ("limits.channels_per_session", &["1", "1000000"], &["0", "1000001"]),
+    ("net.send_buffer_bytes", &["0", "1", "1GiB"], &["1073741825", "-1"]),
+];
+const LISTEN_WRONG: &[&str] =
+    &["8443", ":8443", "localhost:8443", "127.0.0.1", "127.0.0.1:65536", "::1:80:x", "127.0.0.1:1,"];
+
+#[test]
+fn every_key_takes_its_range_and_nothing_past_it() {
+    let named: Vec<&str> = CASES.iter().map(|(name, ..)| *name).collect();
+    assert_eq!(named, KEYS.iter().map(|key| key.name).collect::<Vec<_>>(), "a row for each key, in the same order");
+    for (name, good, bad) in CASES {
+        let key = Key::named(name).unwrap();
+        for text in *good {
+            let mut settings = Settings::default();
+            key.set(&mut settings, &Value::Text((*text).into())).unwrap_or_else(|e| panic!("{name} = {text:?}: {e}"));
+            let mut again = Settings::default();
+            key.set(&mut again, &Value::Text(key.show(&settings))).unwrap();
+            assert_eq!(again, settings, "{name} = {text:?} is not printed back as itself");
+        }
+        for text in *bad {
+            let error = set(&[(*name, *text)]).expect_err(text);
+            let (start, end) = (format!("--set: {name} = {text:?}: "), format!("; allowed: {}", key.allowed()));
+            assert!(error.starts_with(&start) && error.ends_with(&end), "{error}");
+            let mut settings = Settings::default();
+            key.set(&mut settings, &Value::Text((*text).into())).unwrap_err();
+            assert_eq!(settings, Settings::default(), "{name} = {text:?} changed something");
+        }
+    }
+}
+
+#[test]
+fn every_key_refuses_a_type_that_is_not_its_own() {
+    for key in KEYS {
+        for value in [Value::Foreign("a float"), Value::Foreign("a table"), Value::Integer(-1)] {
+            let mut settings = Settings::default();
+            assert!(key.set(&mut settings, &value).is_err(), "{} = {value}", key.name);
+            assert_eq!(settings, Settings::default());
+        }
+    }
+}
+
+#[test]
+fn the_table_agrees_with_the_defaults() {
+    assert_eq!(set(&[]), Ok(Settings::default()));
+    assert_eq!(Settings::default().limits, Limits::default());
+    for ((_, good, _), key) in CASES.iter().zip(KEYS) {
+        let apply = |settings: &mut Settings, text: &str| key.set(settings, &Value::Text(text.into())).unwrap();
+        let mut settings = Settings::default();
+        apply(&mut settings, good.iter().find(|text| **text != key.default).unwrap());
+        for other in KEYS {
+            let same = other.show(&settings) == other.show(&Settings::default());
+            assert_eq!(same, other.name != key.name, "{} after setting {}", other.name, key.name);
+        }
+        apply(&mut settings, key.default);
+        assert_eq!(settings, Settings::default(), "{} has another default", key.name);
+    }
+}
+
+#[test]
+fn names_and_docs_fit_a_table() {
+    for key in KEYS {
+        assert!(!key.doc.is_empty() && !key.doc.contains(['\n', '|']) && !key.doc.ends_with('.'), "{}", key.name);
+        assert_eq!(key.name, key.name.to_lowercase());
+    }
+}
+
+#[test]
+fn variables_are_unambiguous() {
+    let mut variables: Vec<String> = KEYS.iter().map(Key::variable).collect();
+    assert!(variables.contains(&"BAREWIRE_LIMITS_MESSAGE_BYTES".to_string()));
+    variables.push(FILE_VARIABLE.into());
+    variables.sort();
+    variables.dedup();
+    assert_eq!(variables.len(), KEYS.len() + 1);
+}
+
+/// One key of each kind, with four values that differ from each other and from the default, as flag, environment,
+/// TOML and default.
+const LAYERS: &[(&str, [&str; 3])] = &[
+    ("limits.message_bytes", ["3KiB", "2KiB", "1024"]),
+    ("limits.headers", ["3", "2", "1"]),
+    ("heartbeat.interval", ["3s", "2s", "'1s'"]),
+    ("server.path", ["/3", "/2", "'/1'"]),
+    ("server.subprotocols", ["c,cc", "b", "['a', 'aa']"]),
+    ("log.level", ["trace", "debug", "'warn'"]),
+    ("auth.wrong_password_status", ["403", "401", "403"]),
+    ("server.listen", ["127.0.0.1:3", "127.0.0.1:2", "['127.0.0.1:1']"]),
+    ("auth.allow_plain", ["false", "true", "false"]),
+];
+
+#[test]
+fn flags_beat_the_environment_that_the_file_that_the_preset_that_the_defaults() {
+    for (name, [flag, variable, toml]) in LAYERS {
+        let key = Key::named(name).unwrap();
+        let (section, short) = name.split_once('.').unwrap();
+        let text = format!("[{section}]\n{short} = {toml}\n");
+        let environment = [(&*key.variable(), *variable), ("PATH", "/bin")];
+        let shown = |flags: Flags, environment: &[(&str, &str)], file: Option<&str>| {
+            key.show(
+                &Given { flags: Flags { preset: Some("hardened".into()), ..flags }, environment, file }.load().unwrap(),
+            )
+        };
+        let toml = toml.replace(['\'', '[', ']', ' '], "").replace("1024", "1KiB");
+        assert_eq!(shown(keys(&[(*name, *flag)]), &environment, Some(&text)), *flag);
+        assert_eq!(shown(keys(&[]), &environment, Some(&text)), *variable);
+        assert_eq!(shown(keys(&[]), &[], Some(&text)), toml);
+        let lowest = if *name == "limits.message_bytes" { "100KiB".into() } else { key.show(&Settings::default()) };
+        assert_eq!(shown(keys(&[]), &[], Some("")), lowest);
+        assert_eq!(shown(keys(&[(*name, *flag)]), &[], None), *flag);
+    }
+}
+
+#[test]
+fn of_two_flags_for_one_key_the_last_counts() {
+    let settings = set(&[("limits.headers", "7"), ("limits.headers", "8")]).unwrap();
+    assert_eq!(settings.limits.headers, 8);
+}
+
+#[test]
+fn a_weaker_layer_is_judged_even_where_a_stronger_one_overrides_it() {
+    let flags = keys(&[("limits.headers", "7")]);
+    let error = Given { flags, environment: &[("BAREWIRE_LIMITS_HEADERS", "many")], file: None }.load().unwrap_err();
+    assert!(error.starts_with("BAREWIRE_LIMITS_HEADERS: limits.headers = \"many\": not a whole number"), "{error}");
+}
+
+#[test]
+fn a_preset_changes_defaults_only() {
+    let preset =
+        |name: &str| Given { flags: Flags { preset: Some(name.into()), ..Flags::default() }, ..Given::default() };
+    assert_eq!(preset("default").load(), Ok(Settings::default()));
+    let hardened = preset("hardened").load().unwrap();
+    assert_eq!(hardened.limits.message_bytes, MESSAGE_BYTES_HARDENED);
+    assert_eq!(hardened.limits, Limits { message_bytes: MESSAGE_BYTES_HARDENED, ..Limits::default() });
+    for name in PRESETS {
+        preset(name).load().unwrap();
+    }
+    let error = preset("soft").load().unwrap_err();
+    assert_eq!(error, "--preset = \"soft\": not a preset; allowed: default or hardened");
+}
+
+#[test]
+fn a_file_holds_typed_values_in_tables() {
+    let settings = file(
+        r#"
+        [server]
+        listen = "127.0.0.1:443, [::1]:443"
+        [auth]
+        methods = ["message"]
+        origins = ["https://a.example", "https://b.example"]
+        wrong_password_status = 401
+        allow_plain = true
+        [limits]
+        message_bytes = 1_000
+        head_bytes = 0x1_00
+        head_timeout = "3s"
+        [heartbeat]
+        "#,
+    )
+    .unwrap();
+    assert_eq!(settings.listen, ["127.0.0.1:443".parse().unwrap(), "[::1]:443".parse().unwrap()]);
+    assert_eq!(settings.methods, [Method::Message]);
+    assert_eq!(settings.origins.to_string(), "https://a.example,https://b.example");
+    assert_eq!((settings.wrong_password_status, settings.allow_plain), (401, true));
+    assert_eq!((settings.limits.message_bytes, settings.limits.head_bytes), (1000, 256));
+    assert_eq!(settings.limits.head_timeout, Duration::from_secs(3));
+
+    let settings = file("server.plain_listen = ['127.0.0.1:80', '[::1]:80']\nserver.path = ''").unwrap();
+    assert_eq!(settings.plain_listen, ["127.0.0.1:80".parse().unwrap(), "[::1]:80".parse().unwrap()]);
+    assert_eq!(settings.path, "");
+}
+
+#[test]
+fn an_error_of_the_file_names_file_key_value_and_what_is_allowed() {
+    for (text, error) in [
+        (
+            "limits.message_bytes = '12 apples'",
+            "limits.message_bytes = \"12 apples\": not a size; allowed: 1 B to 1 GiB, such as 64KiB",
+        ),
+        (
+            "limits.message_bytes = 1.5",
+            "limits.message_bytes = a float: not a size; allowed: 1 B to 1 GiB, such as 64KiB",
+        ),
+        ("limits.headers = 257", "limits.headers = 257: out of range; allowed: 1 to 256"),
+        (
+            "limits.headers = 99999999999999999999",
+            "limits.headers = an integer beyond 64 bits: not a whole number; allowed: 1 to 256",
+        ),
+        ("heartbeat.interval = 30", "heartbeat.interval = 30: not a duration; allowed: 100 ms to 24 h, such as 10s"),
+        ("auth.allow_plain = 1", "auth.allow_plain = 1: not a boolean; allowed: true or false"),
+        ("log.level = true", "log.level = true: not a string; allowed: off, error, warn, info, debug or trace"),
+        (
+            "log.level = 'a\\nb'",
+            "log.level = \"a\\\\nb\": not a level; allowed: off, error, warn, info, debug or trace",
+        ),
+        (
+            "log.level = \"a\\nb\"",
+            "log.level = \"a\\nb\": not a level; allowed: off, error, warn, info, debug or trace",
+        ),
+        (
+            "auth.methods = ['basic', 'none']",
+            "auth.methods = [\"basic\", \"none\"]: none beside others; allowed: basic, message, or none alone",
+        ),
+        (
+            "[server]\nlisten = [8443]",
+            "server.listen = an array with other items than strings: not a list; \
+             allowed: addresses with a port, such as 127.0.0.1:8443 or [::1]:8443",
+        ),
+        ("[limits.headers]\na = 1", "limits.headers = a table: not a whole number; allowed: 1 to 256"),
+        ("limits = 5", "limits = 5: not a table; allowed: its keys"),
+        ("limits.mesage_bytes = 1", "\"limits.mesage_bytes\" is not a key; the nearest is limits.message_bytes"),
+        ("[limit]\nheaders = 1", "\"limit.headers\" is not a key; the nearest is limits.headers"),
+        ("[autth]", "\"autth\" is not a key; the nearest is auth.methods"),
+        ("listen = '127.0.0.1:80'", "\"listen\" is not a key; the nearest is server.listen"),
+        ("[server]\n\"li\\nsten\" = 1", "\"server.li\\nsten\" is not a key; the nearest is server.listen"),
+    ] {
+        let got = file(text).expect_err(text);
+        assert_eq!(got, format!("barewire.toml: {error}"));
+    }
+}
+
+#[test]
+fn what_is_not_toml_is_told_by_its_line_without_its_text() {
+    for (text, start) in [
+        ("[limits]\nheaders = hush", "barewire.toml: line 2: not TOML: "),
+        ("hush", "barewire.toml: line 1: not TOML: "),
+        ("[limits]\nheaders = 1\nheaders = 2\n# hush", "barewire.toml: line 3: not TOML: "),
+        ("[limits\n# hush", "barewire.toml: line 1: not TOML: "),
+        ("a = 'hush", "barewire.toml: line 1: not TOML: "),
+    ] {
+        let error = file(text).expect_err(text);
+        assert!(error.starts_with(start) && !error.contains("hush"), "{error}");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let flags = Flags { config: Some("no\nsuch.toml".into()), ..Flags::default() };
+    let error = load(&flags, [], |_| Err(io::ErrorKind::NotFound.into())).map_err(one_line).unwrap_err();
+    assert_eq!(error, "no\\nsuch.toml: cannot be read: entity not found");
+}
+
+#[test]
+fn the_environment_may_name_the_file_but_a_flag_is_stronger() {
+    let variables = || [(OsString::from(FILE_VARIABLE), OsString::from("env.toml"))];
+    let path_read = |flags: Flags| {
+        let mut seen = None;
+        load(&flags, variables(), |path| {
+            seen = Some(path.to_path_buf());
+            Ok(String::new())
+        })
+        .unwrap();
+        seen
+    };
+    assert_eq!(path_read(Flags::default()), Some("env.toml".into()));
+    assert_eq!(path_read(Flags { config: Some("flag.toml".into()), ..Flags::default() }), Some("flag.toml".into()));
+}
+
+#[test]
+fn without_a_file_none_is_read() {
+    load(&Flags::default(), [], |path| panic!("{path:?}")).unwrap();
+}
+
+#[test]
+fn a_variable_of_ours_that_is_no_key_is_an_error_and_others_are_not() {
+    let settings = environment(&[("BAREWIRE_LIMITS_MESSAGE_BYTES", "64KiB"), ("BAREWIR", "x"), ("LANG", "C")]).unwrap();
+    assert_eq!(settings.limits.message_bytes, 65_536);
+    for (variable, nearest) in [
+        ("BAREWIRE_LIMITS_MESSAGE_BYTE", "BAREWIRE_LIMITS_MESSAGE_BYTES"),
+        ("BAREWIRE_LISTEN", "BAREWIRE_SERVER_LISTEN"),
+        ("BAREWIRE_limits_headers", "BAREWIRE_LIMITS_HEADERS"),
+    ] {
+        let error = environment(&[(variable, "hush")]).unwrap_err();
+        assert_eq!(error, format!("{variable}: no such variable; the nearest is {nearest}"));
+    }
+    assert!(environment(&[("BAREWIRE_", "")]).unwrap_err().starts_with("BAREWIRE_: no such variable"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_variable_that_is_not_utf_8_is_an_error_only_if_it_is_ours() {
+    use std::os::unix::ffi::OsStringExt;
+    let raw = || OsString::from_vec(vec![b'/', 0xff]);
+    let load = |name: OsString| load(&Flags::default(), [(name, raw())], |_| Ok(String::new())).map_err(one_line);
+    assert!(load("LANG".into()).is_ok() && load(raw()).is_ok());
+    let error = load("BAREWIRE_LOG_LEVEL".into()).unwrap_err();
+    assert!(error.starts_with("BAREWIRE_LOG_LEVEL: log.level = \"/\\xFF\": not UTF-8; allowed: off"), "{error}");
+    assert!(load(FILE_VARIABLE.into()).is_ok());
+}
+
+#[test]
+fn an_unknown_key_is_answered_with_the_nearest() {
+    for (typed, nearest) in [
+        ("limits.mesage_bytes", "limits.message_bytes"),
+        ("limit.message_bytes", "limits.message_bytes"),
+        ("message_bytes", "limits.message_bytes"),
+        ("server.liste", "server.listen"),
+        ("listen", "server.listen"),
+        ("Server.Path", "server.path"),
+        ("tls.certificate", "tls.cert"),
+        ("limit", "limits.message_bytes"),
+        ("log", "log.level"),
+    ] {
+        let error = set(&[(typed, "hush")]).unwrap_err();
+        assert_eq!(error, format!("--set: {typed:?} is not a key; the nearest is {nearest}"));
+    }
+}
+
+#[test]
+fn giving_one_kind_of_listener_drops_the_default_of_the_other() {
+    let (plain, tls): (SocketAddr, SocketAddr) = ("127.0.0.1:80".parse().unwrap(), "127.0.0.1:443".parse().unwrap());
+    let listeners = |pairs: &[(&str, &str)]| set(pairs).map(|settings| (settings.listen, settings.plain_listen));
+    let default = Settings::default().listen;
+    assert_eq!(listeners(&[("server.plain_listen", "127.0.0.1:80")]), Ok((vec![], vec![plain])));
+    assert_eq!(listeners(&[("server.listen", "127.0.0.1:443")]), Ok((vec![tls], vec![])));
+    let both = [("server.plain_listen", "127.0.0.1:80"), ("server.listen", "127.0.0.1:443")];
+    assert_eq!(listeners(&both), Ok((vec![tls], vec![plain])));
+    assert_eq!(listeners(&[("server.plain_listen", "")]), Ok((default.clone(), vec![])));
+    assert_eq!(listeners(&[("server.plain_listen", "127.0.0.1:80"), ("server.listen", "")]), Ok((vec![], vec![plain])));
+
+    // What is given stays, in whichever layer, even if it is the default's own value.
+    let settings = Given {
+        flags: keys(&[("server.plain_listen", "127.0.0.1:80")]),
+        file: Some("server.listen = '127.0.0.1:8443'"),
+        ..Given::default()
+    };
+    assert_eq!(settings.load().unwrap().listen, default);
+}
+
+#[test]
+fn no_listener_at_all_is_an_error() {
+    for pairs in [&[("server.listen", "")][..], &[("server.listen", ""), ("server.plain_listen", "")]] {
+        let error = set(pairs).unwrap_err();
+        assert!(error.starts_with("server.listen and server.plain_listen are both empty"), "{error}");
+    }
+}
+
+const BEYOND_LOOPBACK: [&str; 6] =
+    ["0.0.0.0:1", "[::]:1", "192.0.2.1:1", "[2001:db8::1]:1", "[::ffff:192.0.2.1]:1", "128.0.0.0:1"];
+const LOOPBACK: [&str; 5] = ["127.0.0.1:1", "127.0.0.2:1", "127.255.255.255:1", "[::1]:1", "[::ffff:127.0.0.1]:1"];
+const OWN_PAIR: [(&str, &str); 2] = [("tls.cert", "c.pem"), ("tls.key", "k.pem")];
+
+#[test]
+fn the_development_certificate_is_only_for_loopback() {
+    let with = |address: &str, more: &[(&str, &str)]| {
+        let flags = keys(&[&[("server.listen", address)], more].concat());
+        Given { flags: Flags { keys: flags.keys, ..users(&["bob:pw"]) }, ..Given::default() }.load()
+    };
+    for address in BEYOND_LOOPBACK {
+        let reason = "the development certificate is only for loopback addresses; set tls.cert and tls.key";
+        assert_eq!(with(address, &[]), Err(format!("server.listen = {address}: {reason}")));
+        assert!(!with(address, &OWN_PAIR).unwrap().uses_development_certificate());
+        assert!(with(&format!("127.0.0.1:2,{address}"), &[]).is_err(), "the second of a list: {address}");
+    }
+    for address in LOOPBACK {
+        assert!(with(address, &[]).unwrap().uses_development_certificate());
+    }
+}
+
+#[test]
+fn the_default_user_is_only_for_loopback() {
+    let reason = "the default user is only for loopback addresses; set another by --user name:password";
+    for key in ["server.listen", "server.plain_listen"] {
+        let with = |address: &str, method: &str, pairs: &[&str]| {
+            let more = [(key, address), ("auth.allow_plain", "true"), ("auth.methods", method)];
+            let flags = keys(&[&more[..], &OWN_PAIR].concat());
+            Given { flags: Flags { keys: flags.keys, ..users(pairs) }, ..Given::default() }.load()
+        };
+        for address in BEYOND_LOOPBACK {
+            for method in ["basic", "message"] {
+                assert_eq!(with(address, method, &[]), Err(format!("{key} = {address}: {reason}")));
+                assert!(with(address, method, &["user:other", "bob:pass"]).is_ok());
+                assert!(with(address, method, &["bob:pw", "user:pass"]).is_err(), "the same pair, typed");
+            }
+            assert!(!with(address, "none", &[]).unwrap().uses_default_user());
+        }
+        for address in LOOPBACK {
+            assert!(with(address, "basic", &[]).unwrap().uses_default_user());
+        }
+    }
+}
+
+#[test]
+fn credentials_over_a_plain_listener_beyond_loopback_need_a_yes() {
+    let with = |address: &str, more: &[(&str, &str)]| {
+        let flags = keys(&[&[("server.plain_listen", address)], more].concat());
+        Given { flags: Flags { keys: flags.keys, ..users(&["bob:pw"]) }, ..Given::default() }.load()
+    };
+    for address in BEYOND_LOOPBACK {
+        let reason = "credentials would cross the network in the clear; auth.allow_plain = true accepts that";
+        assert_eq!(with(address, &[]), Err(format!("server.plain_listen = {address}: {reason}")));
+        assert!(with(address, &[("auth.allow_plain", "true")]).is_ok());
+        assert!(with(address, &[("auth.methods", "none")]).is_ok());
+    }
+    for address in LOOPBACK {
+        assert!(with(address, &[]).is_ok(), "{address}");
+    }
+}
+
+#[test]
+fn certificate_and_key_come_as_a_pair() {
+    assert_eq!(set(&OWN_PAIR).unwrap().certificate_files(), Some((Path::new("c.pem"), Path::new("k.pem"))));
+    assert_eq!(set(&[]).unwrap().certificate_files(), None);
+    assert_eq!(set(&OWN_PAIR[..1]), Err("tls.cert = \"c.pem\" without tls.key; allowed: both or neither".to_string()));
+    assert_eq!(set(&OWN_PAIR[1..]), Err("tls.key = \"k.pem\" without tls.cert; allowed: both or neither".to_string()));
+}
+
+#[test]
+fn a_user_flag_removes_the_default_user() {
+    let settings = Given { flags: users(&["bob:p:w", "\u{e9}ve:\u{fc}"]), ..Given::default() }.load().unwrap();
+    let pairs: Vec<(&str, &str)> = settings.users.iter().map(|user| (&*user.name, user.password.expose())).collect();
+    assert_eq!(pairs, [("bob", "p:w"), ("\u{e9}ve", "\u{fc}")]);
+    assert!(!settings.uses_default_user() && Settings::default().uses_default_user());
+}
+
+#[test]
+fn a_wrong_user_is_told_without_its_password() {
+    let longest = "n".repeat(USER_ID_BYTES);
+    assert!(Given { flags: users(&[&format!("{longest}:hush")]), ..Given::default() }.load().is_ok());
+    for (pair, reason) in [
+        ("hush", "no : between name and password"),
+        ("", "no : between name and password"),
+        (":hush", "an empty name"),
+        ("bob:", "an empty password for \"bob\""),
+        ("b\nob:hush", "a control character in the name \"b\\nob\""),
+        ("bob:hush\n", "a control character in the password of \"bob\""),
+        (&format!("{longest}n:hush"), "a name of 256 bytes, more than 255"),
+        (&format!("{}\u{e9}:hush", "n".repeat(USER_ID_BYTES - 1)), "a name of 256 bytes, more than 255"),
+    ] {
+        let error = Given { flags: users(&["ann:hush", pair]), ..Given::default() }.load().unwrap_err();
+        assert_eq!(error, format!("--user: {reason}; allowed: name:password"));
+    }
+    let error = Given { flags: users(&["bob:hush", "bob:hush"]), ..Given::default() }.load().unwrap_err();
+    assert_eq!(error, "--user: \"bob\" is given twice; allowed: name:password");
+}
+
+#[test]
+fn debug_output_holds_no_password() {
+    let flags = users(&["bob:hush"]);
+    let settings = Given { flags: flags.clone(), ..Given::default() }.load().unwrap();
+    let printed = format!("{flags:?} {settings:?} {:#?}", settings);
+    assert!(printed.contains("bob") && !printed.contains("hush"), "{printed}");
+    for key in KEYS {
+        assert!(!key.show(&settings).contains("hush"));
+    }
+}
+
+#[test]
+fn the_embedded_pair_fits_together() {
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    let cert = CertificateDer::from_pem_slice(DEVELOPMENT_CERT_PEM.as_bytes()).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(DEVELOPMENT_KEY_PEM.as_bytes()).unwrap();
+    assert!(matches!(key, PrivateKeyDer::Pkcs8(_)));
+    let provider = rustls::crypto::ring::default_provider();
+    rustls::sign::CertifiedKey::from_der(vec![cert], key, &provider).unwrap();
+}
