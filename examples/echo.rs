@@ -1,0 +1,57 @@
+//! Sends every message back as it came. The subject of the conformance suite and of the benches: no
+//! authentication, messages and fragments up to what Autobahn sends.
+//!
+//! `cargo run --release --example echo -- --plain-listen 127.0.0.1:9001`
+
+#![allow(clippy::print_stdout, reason = "an example talks to its terminal")]
+
+use std::net::SocketAddr;
+
+use barewire::auth::NoAuth;
+use barewire::wire::http::{Origins, Response};
+use barewire::{EngineConfig, Event, Limits, Server, ServerConfig, TlsConfig};
+
+const MESSAGE_BYTES: usize = 64 * 1024 * 1024;
+/// 4 MiB in fragments of 64 bytes, and an empty last one.
+const FRAGMENTS: usize = 65_537;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut config = ServerConfig {
+        tls: Some(TlsConfig::from_pem(
+            include_bytes!("../certs/dev-cert.pem"),
+            include_bytes!("../certs/dev-key.pem"),
+        )?),
+        engine: EngineConfig {
+            limits: Limits {
+                message_bytes: MESSAGE_BYTES,
+                send_queue_bytes: MESSAGE_BYTES,
+                fragments: FRAGMENTS,
+                ..Limits::default()
+            },
+            path: String::new(),
+            origins: Origins::Any,
+            ..EngineConfig::default()
+        },
+        ..ServerConfig::default()
+    };
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        let listeners = match argument.as_str() {
+            "--listen" => &mut config.listen,
+            "--plain-listen" => &mut config.plain_listen,
+            other => return Err(format!("{other}: unknown; there are --listen ADDR and --plain-listen ADDR").into()),
+        };
+        let addr: SocketAddr = arguments.next().ok_or(format!("{argument} needs an address"))?.parse()?;
+        listeners.push(addr);
+    }
+    let mut server = Server::bind(config, Box::new(NoAuth))?;
+    for (addr, is_secure) in server.local_addrs() {
+        println!("{} server running on port {}", if is_secure { "HTTPS + WSS" } else { "HTTP + WS" }, addr.port());
+    }
+    server.run(|engine, event| match event {
+        Event::Message { id, message } => drop(engine.send(id, message)),
+        Event::Request { id, .. } => drop(engine.respond(id, Response::text(404, "Not Found"))),
+        _ => {}
+    })?;
+    Ok(())
+}
