@@ -1,0 +1,233 @@
+//! The world that the tests of the engine live in: an engine, the daemon's router, a clock that only a test
+//! moves, and peers whose sockets are byte vectors.
+//!
+//! Not here: real sockets (`server.rs` beside this file).
+
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+pub mod frames;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use barewire::app::Router;
+use barewire::auth::{Authenticate, Methods, Users};
+use barewire::engine::{Fate, Intake};
+use barewire::{ConnId, Engine, EngineConfig, Event, Now};
+
+/// The other end of one connection.
+#[derive(Debug, Default)]
+pub struct Peer {
+    /// What the server wrote and the test has not taken yet.
+    pub received: Vec<u8>,
+    /// Bytes the peer's side of the socket still takes; what is above waits in the server.
+    pub room: usize,
+    /// The server has closed its half.
+    pub ended: bool,
+    /// The server has dropped the socket.
+    pub dropped: bool,
+}
+
+/// See the module.
+pub struct World {
+    pub engine: Engine,
+    pub now: Now,
+    pub peers: BTreeMap<ConnId, Peer>,
+    /// Every event so far, as the router saw it, in its debug form.
+    pub history: Vec<String>,
+    /// Answers events; `None` leaves them to the test in `events`.
+    pub router: Option<Router>,
+    pub events: Vec<Event>,
+}
+
+/// An `Authorization` header for `user:pass`.
+pub const GOOD: &str = "Authorization: Basic dXNlcjpwYXNz\r\n";
+
+/// The daemon's authenticator with both ways on, for `user:pass` and `anna:secret`.
+pub fn methods() -> Methods {
+    let mut users = Users::new([1; 32]);
+    users.add("user", "pass");
+    users.add("anna", "secret");
+    Methods { basic: true, message: true, users, realm: "barewire".into(), wrong_password_status: 403 }
+}
+
+impl World {
+    /// The daemon as it comes: its router, and its authenticator for `user:pass`.
+    pub fn daemon(config: EngineConfig) -> World {
+        World { router: Some(Router), ..World::new(config, Box::new(methods())) }
+    }
+
+    /// A bare engine; the test answers the events.
+    pub fn new(config: EngineConfig, authenticator: Box<dyn Authenticate>) -> World {
+        let now = Now { mono_us: 1_000_000, unix_ms: 1_795_000_000_000 };
+        World {
+            engine: Engine::new(config, authenticator, now, 42),
+            now,
+            peers: BTreeMap::new(),
+            history: Vec::new(),
+            router: None,
+            events: Vec::new(),
+        }
+    }
+
+    /// A new connection, over TLS as far as the engine knows.
+    pub fn connect(&mut self) -> ConnId {
+        let peer = SocketAddr::from(([127, 0, 0, 1], 40_000));
+        let id = self.engine.handle_accept(peer, true).expect("the engine takes a connection");
+        self.peers.insert(id, Peer { room: usize::MAX, ..Peer::default() });
+        self.turn();
+        id
+    }
+
+    /// An open WebSocket session of `user`, whose greeting has been read.
+    pub fn open(&mut self) -> ConnId {
+        let id = self.connect();
+        self.input(id, upgrade(GOOD).as_bytes());
+        let answer = String::from_utf8_lossy(&self.take(id)).into_owned();
+        assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+        id
+    }
+
+    /// Sends bytes as the peer, cut where the server's read budget cuts them, and lets the server go on until
+    /// it has nothing left to do.
+    pub fn input(&mut self, id: ConnId, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            match self.engine.intake(id) {
+                Intake::Read(limit) => {
+                    let (now, later) = bytes.split_at(limit.min(bytes.len()));
+                    self.engine.handle_input(id, now);
+                    bytes = later;
+                }
+                Intake::Discard => bytes = &[],
+                Intake::Pause => panic!("{id} is not read now, and {} bytes are left", bytes.len()),
+            }
+            self.turn();
+        }
+    }
+
+    /// The peer ends its half of the stream.
+    pub fn end(&mut self, id: ConnId) {
+        self.engine.handle_end(id);
+        self.turn();
+    }
+
+    /// Moves both clocks, stopping wherever the engine wants to be called.
+    pub fn advance(&mut self, by: Duration) {
+        let end = self.now.mono_us + by.as_micros() as u64;
+        loop {
+            let wait = self.engine.poll_timeout().map_or(u64::MAX, |wait| wait.as_micros() as u64);
+            let step = wait.min(end - self.now.mono_us);
+            self.now.mono_us += step;
+            self.now.unix_ms = 1_795_000_000_000 + self.now.mono_us / 1000;
+            self.engine.handle_now(self.now);
+            self.turn();
+            if self.now.mono_us == end {
+                return;
+            }
+        }
+    }
+
+    /// Does what a driver does in a turn, until nothing is left to be done at this moment.
+    pub fn turn(&mut self) {
+        self.answer();
+        for _ in 0..100_000 {
+            while self.engine.poll_ready().is_some() {
+                self.answer();
+            }
+            while self.engine.poll_timeout_due() {
+                self.answer();
+            }
+            self.flush();
+            self.answer();
+            self.engine.check_invariants();
+            if self.engine.poll_timeout() != Some(Duration::ZERO) {
+                return;
+            }
+        }
+        panic!("the engine never comes to rest");
+    }
+
+    /// What the server wrote to this peer since the last call.
+    pub fn take(&mut self, id: ConnId) -> Vec<u8> {
+        std::mem::take(&mut self.peer(id).received)
+    }
+
+    /// The same as text.
+    pub fn text(&mut self, id: ConnId) -> String {
+        String::from_utf8(self.take(id)).expect("text")
+    }
+
+    /// The JSON messages among it.
+    pub fn messages(&mut self, id: ConnId) -> Vec<String> {
+        let bytes = self.take(id);
+        frames::decode(&bytes).into_iter().filter(|frame| frame.opcode == frames::TEXT).map(|frame| frame.text()).collect()
+    }
+
+    /// The code and reason of the Close frame among it.
+    pub fn close_code(&mut self, id: ConnId) -> Option<(u16, String)> {
+        let bytes = self.take(id);
+        frames::decode(&bytes).into_iter().find(|frame| frame.opcode == frames::CLOSE).map(|frame| frame.close())
+    }
+
+    pub fn peer(&mut self, id: ConnId) -> &mut Peer {
+        self.peers.get_mut(&id).expect("a peer of this world")
+    }
+
+    /// Whether the server is through with this peer.
+    pub fn is_gone(&mut self, id: ConnId) -> bool {
+        self.peer(id).dropped
+    }
+
+    fn answer(&mut self) {
+        while let Some(event) = self.engine.poll_event() {
+            self.history.push(format!("{event:?}"));
+            match &self.router {
+                Some(router) => router.handle(&mut self.engine, event),
+                None => self.events.push(event),
+            }
+        }
+    }
+
+    /// Writes what the peers' sockets have room for.
+    pub fn flush(&mut self) {
+        while let Some(id) = self.engine.poll_dirty() {
+            let fate = self.engine.fate(id);
+            let Some(peer) = self.peers.get_mut(&id) else { continue };
+            if fate == Fate::Drop {
+                peer.dropped = true;
+                self.engine.handle_released(id);
+                continue;
+            }
+            let mut progress = false;
+            let mut pending = false;
+            if let Some(queue) = self.engine.output(id) {
+                while !queue.is_empty() && peer.room > 0 {
+                    let count = queue.front().len().min(peer.room);
+                    peer.received.extend_from_slice(&queue.front()[..count]);
+                    peer.room -= count;
+                    queue.advance(count);
+                    progress = true;
+                }
+                pending = !queue.is_empty();
+            }
+            peer.ended |= fate == Fate::CloseWhenWritten && !pending;
+            self.engine.handle_written(id, progress, pending);
+        }
+    }
+
+    /// The peer reads on: its socket has room for this much more.
+    pub fn make_room(&mut self, id: ConnId, room: usize) {
+        self.peer(id).room = room;
+        self.engine.mark_dirty(id);
+        self.turn();
+    }
+}
+
+/// A good upgrade request with further header lines.
+pub fn upgrade(headers: &str) -> String {
+    format!(
+        "GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{headers}\r\n"
+    )
+}
