@@ -5,7 +5,10 @@
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub mod chance;
 pub mod frames;
+pub mod history;
+pub mod malformed;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -161,7 +164,11 @@ impl World {
     /// The JSON messages among it.
     pub fn messages(&mut self, id: ConnId) -> Vec<String> {
         let bytes = self.take(id);
-        frames::decode(&bytes).into_iter().filter(|frame| frame.opcode == frames::TEXT).map(|frame| frame.text()).collect()
+        frames::decode(&bytes)
+            .into_iter()
+            .filter(|frame| frame.opcode == frames::TEXT)
+            .map(|frame| frame.text())
+            .collect()
     }
 
     /// The code and reason of the Close frame among it.
