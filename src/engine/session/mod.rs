@@ -140,8 +140,11 @@ impl Session {
                 self.leftover = leftover;
                 self.leftover.drain(..consumed);
                 self.mark_ready(shared);
-                return;
+            } else if self.input_ended {
+                // The host answers what it has just been told before the end counts.
+                self.mark_ready(shared);
             }
+            return;
         }
         if self.input_ended && !self.is_doomed() {
             self.end_of_input(shared);
