@@ -320,6 +320,8 @@ impl Session {
             context
         });
         self.phase = Phase::Closing(walker, context);
+        // What waited for a verdict, or the end of the stream behind it, waits no more.
+        self.mark_ready(shared);
     }
 
     /// The server is stopping: an open session is closed with 1001, a request under way is still answered,
