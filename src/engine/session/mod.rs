@@ -325,10 +325,11 @@ impl Session {
     }
 
     /// The server is stopping: an open session is closed with 1001, a request under way is still answered,
-    /// an idle connection is closed.
+    /// an upgrade under way is refused, an idle connection is closed.
     pub fn shut_down(&mut self, shared: &mut Shared) {
         match &mut self.phase {
             Phase::Open(_) => self.close(shared, CloseReason::ServerShutdown),
+            Phase::Await(waiting) if waiting.is_upgrade() => self.refuse(shared, head::unavailable()),
             Phase::Await(waiting) => waiting.is_last(),
             Phase::Head(_) | Phase::Body { .. } => self.end(shared, CloseReason::ServerShutdown),
             Phase::Closing(..) | Phase::Ending | Phase::Gone => {}
