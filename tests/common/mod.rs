@@ -4,8 +4,11 @@
 //! Not here: real sockets (`server.rs` beside this file).
 
 #![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::cast_possible_truncation)]
+#![allow(clippy::indexing_slicing)]
 
 pub mod chance;
+pub mod ending;
 pub mod frames;
 pub mod history;
 pub mod malformed;
