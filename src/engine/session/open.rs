@@ -113,6 +113,7 @@ impl Session {
         let Phase::Open(open) = &mut self.phase else { return (0, false) };
         let was_clean = open.context.is_none();
         let walk = open.walker.walk(input, open.message_limits(shared));
+        open.is_alive |= walk.frames > 0;
         let asks_one_at_a_time = open.identity().is_none();
         let events_before = shared.events.len();
         let mut context = open.context.take().unwrap_or_else(|| shared.lend_context());
@@ -129,7 +130,7 @@ impl Session {
                     break Some(CloseReason::PeerClosed { code, reason });
                 }
                 Received::Message(message) => self.take_message(shared, message),
-                Received::Ping => self.heard(),
+                Received::Ping => {}
                 Received::Pong(payload) => self.take_pong(shared, &payload),
             }
             if !matches!(self.phase, Phase::Open(_)) {
@@ -222,7 +223,6 @@ impl Session {
     }
 
     fn take_message(&mut self, shared: &mut Shared, message: Message) {
-        self.heard();
         let Phase::Open(open) = &self.phase else { return };
         match open.who {
             Who::Known(_) | Who::Renewing(_) => shared.events.push_back(Event::Message { id: self.id, message }),
@@ -231,19 +231,11 @@ impl Session {
     }
 
     fn take_pong(&mut self, shared: &mut Shared, payload: &[u8]) {
-        self.heard();
         let Phase::Open(open) = &mut self.phase else { return };
         if open.pinged_us != 0 && payload == open.ping.to_be_bytes() {
             let elapsed = shared.now.mono_us.saturating_sub(open.pinged_us);
             open.round_trip_us = Some(u32::try_from(elapsed).unwrap_or(u32::MAX));
             open.pinged_us = 0;
-        }
-    }
-
-    /// A complete frame: the peer is alive.
-    fn heard(&mut self) {
-        if let Phase::Open(open) = &mut self.phase {
-            open.is_alive = true;
         }
     }
 
