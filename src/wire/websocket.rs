@@ -88,6 +88,8 @@ pub struct Walk {
     pub frames: usize,
     /// How many data messages end within that.
     pub messages: usize,
+    /// Whether one of these frames left no message under way: what is under way at `end` has begun behind it.
+    pub was_clean: bool,
     /// The header behind `end` breaks a limit.
     pub violation: Option<CloseReason>,
 }
@@ -160,6 +162,7 @@ impl FrameWalker {
                 (self.message_bytes, self.fragments) = (0, 0);
                 walk.messages += 1;
             }
+            walk.was_clean |= self.fragments == 0;
         }
     }
 

@@ -149,7 +149,7 @@ impl Session {
             self.timers.stop(Timer::Message);
         } else {
             open.context = Some(context);
-            if was_clean || walk.messages > 0 {
+            if was_clean || walk.was_clean {
                 self.set_timer(shared, Timer::Message, shared.config.limits.message_timeout);
             }
         }
