@@ -268,6 +268,12 @@ impl Session {
     /// The shell has written what it could. `progress`: anything at all; `pending`: something still waits, in
     /// the queue or behind it in the shell.
     pub fn handle_written(&mut self, shared: &mut Shared, progress: bool, pending: bool) {
+        if let Phase::Open(open) = &mut self.phase
+            && progress
+            && self.behind
+        {
+            open.took_backlog();
+        }
         self.behind = pending;
         if pending {
             if let Some(queue) = &mut self.queue {

@@ -92,6 +92,12 @@ impl Open {
         }
     }
 
+    /// The peer took some of what waited for it: it is alive, though a ping may stand behind the rest and its
+    /// pong may not be read.
+    pub fn took_backlog(&mut self) {
+        self.is_alive = true;
+    }
+
     pub fn take_framing(&mut self) -> (FrameWalker, Option<Box<Context>>) {
         (std::mem::take(&mut self.walker), self.context.take())
     }
