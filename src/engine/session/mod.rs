@@ -418,6 +418,10 @@ impl Session {
             match timer {
                 Timer::Head => self.head_is_due(shared),
                 Timer::Authentication => self.authentication_is_due(shared),
+                // What is not read cannot end: it gets its time again.
+                Timer::Message if !self.takes_input() => {
+                    self.set_timer(shared, Timer::Message, shared.config.limits.message_timeout);
+                }
                 Timer::Message => self.fail(shared, CloseReason::MessageTimeout),
                 Timer::Heartbeat => self.heartbeat(shared),
                 Timer::Close => self.vanish(shared, CloseReason::PeerVanished),
