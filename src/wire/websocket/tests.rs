@@ -243,7 +243,10 @@ fn a_control_frame_may_have_125_bytes_of_payload() {
     for opcode in [8, 9, 10] {
         let frame = |length| Sample::new(true, opcode, &vec![b'x'; length]).encode();
         let mut walker = FrameWalker::default();
-        assert_eq!(walker.walk(&frame(125), limits(0, 0)), Walk { end: 131, frames: 1, was_clean: true, ..Walk::default() });
+        assert_eq!(
+            walker.walk(&frame(125), limits(0, 0)),
+            Walk { end: 131, frames: 1, was_clean: true, ..Walk::default() }
+        );
         let violation = walker.walk(&frame(126), limits(0, 0)).violation;
         assert!(matches!(violation, Some(CloseReason::Protocol(_))), "{violation:?}");
     }
