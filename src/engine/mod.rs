@@ -40,7 +40,7 @@ use crate::engine::session::Session;
 use crate::engine::shared::Shared;
 use crate::engine::timer::Now;
 use crate::error::CloseReason;
-use crate::limits::{CHANNEL_NAME_BYTES, CONNECTIONS_OVERFLOW, Limits};
+use crate::limits::{CHANNEL_NAME_BYTES, CONNECTIONS_OVERFLOW, Limits, SEND_QUEUE_ENTRY_BYTES};
 use crate::wire::http::{Origins, RequestHead, Response};
 use crate::wire::websocket::{Message, PreparedMessage};
 
@@ -573,7 +573,7 @@ fn deliver(
     let frame = message.frame();
     let cost = session.queued_cost();
     // Ruling R17: an empty queue takes one message of any size.
-    if cost > 0 && cost + frame.len() > shared.config.limits.send_queue_bytes {
+    if cost > 0 && cost + frame.len() + SEND_QUEUE_ENTRY_BYTES > shared.config.limits.send_queue_bytes {
         published.dropped += 1;
         slow.push(session.id);
         return;
