@@ -12,6 +12,8 @@ pub mod ending;
 pub mod frames;
 pub mod history;
 pub mod malformed;
+pub mod model;
+pub mod simulator;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
