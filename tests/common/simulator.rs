@@ -536,10 +536,12 @@ fn say(peer: &mut Peer, chance: &mut Chance, text: &str) {
 
 /// More questions than a turn may serve, or more answers than may wait.
 fn burst(peer: &mut Peer, chance: &mut Chance) {
-    let filler = "x".repeat(*chance.pick(&[0, 2000]));
+    if chance.once_in(2) {
+        let large = frames::text(&format!(r#"{{"type":"ping","id":"{}"}}"#, "x".repeat(2000)));
+        return peer.outbox.extend(large.repeat(70));
+    }
     for i in 0..70 {
-        let ping = format!(r#"{{"type":"ping","id":"{i} {filler}"}}"#);
-        peer.outbox.extend(frames::text(&ping));
+        peer.outbox.extend(frames::text(&format!(r#"{{"type":"ping","id":{i}}}"#)));
     }
 }
 
