@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use barewire::{ConnId, Event, Message};
+use barewire::{CloseReason, ConnId, Event, Initiator, Message};
 use serde_json::Value;
 
 /// One session as it must be.
@@ -13,6 +13,8 @@ use serde_json::Value;
 pub struct Session {
     pub is_open: bool,
     pub is_closed: bool,
+    /// It said something that came too late to be answered.
+    pub is_unanswered: bool,
     pub channels: BTreeSet<String>,
     /// Requests that were told to the host, each of which is answered at once.
     pub requests: usize,
@@ -52,11 +54,14 @@ impl Model {
             }
             Event::Message { message, .. } => {
                 assert!(session.is_open, "a message before Open");
-                if !has_gone {
+                if has_gone {
+                    session.is_unanswered = true;
+                } else {
                     self.take_message(id, message);
                 }
             }
-            Event::Closed { opened, identity, .. } => {
+            Event::Closed { opened, identity, reason, .. } => {
+                assert!(!session.is_unanswered || is_sudden(reason), "{id} ends before it is answered: {reason}");
                 assert_eq!((*opened, identity.is_some()), (session.is_open, session.is_open));
                 (session.is_open, session.is_closed) = (false, true);
                 session.channels.clear();
@@ -124,6 +129,11 @@ impl Model {
     fn say(&mut self, id: ConnId, line: String) {
         self.session(id).due.push(line);
     }
+}
+
+/// Whether this end may come between what a peer said and the answer to it: it is not in the peer's own stream.
+fn is_sudden(reason: &CloseReason) -> bool {
+    reason.initiator() == Initiator::Server || matches!(reason, CloseReason::Transport(_) | CloseReason::SlowConsumer)
 }
 
 /// A message of the server as such a line.

@@ -66,6 +66,8 @@ struct Peer {
     server_ended: bool,
     has_ended: bool,
     is_gone: bool,
+    /// When the simulation first saw that its session is over.
+    over_us: Option<u64>,
     /// Chats said so far, by channel.
     chats: BTreeMap<&'static str, usize>,
     pings: u32,
@@ -115,6 +117,7 @@ impl Simulator {
                 self.turn();
             } else {
                 self.come_to_rest();
+                self.check_ends();
             }
             self.check();
         }
@@ -183,6 +186,7 @@ impl Simulator {
             server_ended: false,
             has_ended: false,
             is_gone: false,
+            over_us: None,
             chats: BTreeMap::new(),
             pings: 0,
             last_pong: 0,
@@ -377,6 +381,17 @@ impl Simulator {
             assert!(is_welcome || !session.is_open, "{} came in as {:?}", peer.number, peer.kind);
         }
         self.peers.retain(|peer| !peer.is_gone);
+    }
+
+    /// A WebSocket whose session is over is gone within the close timeout, whatever its peer does.
+    fn check_ends(&mut self) {
+        let timeout = self.engine.config().limits.close_timeout + Duration::from_millis(2 * TICK_MILLIS);
+        for peer in self.peers.iter_mut().filter(|peer| peer.is_websocket && !peer.is_gone) {
+            if self.model.sessions[&peer.id].is_closed {
+                let since = self.now.mono_us - *peer.over_us.get_or_insert(self.now.mono_us);
+                assert!(u128::from(since) < timeout.as_micros(), "{} is not gone after {since} µs", peer.number);
+            }
+        }
     }
 
     /// All sockets open, all that was said is delivered: then everybody has everything.
