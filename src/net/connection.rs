@@ -338,11 +338,15 @@ fn next_plain(queue: &SendQueue, room: usize, gathered: &mut Vec<u8>) -> usize {
     gathered.len()
 }
 
-/// One write; a socket that takes nothing now has taken 0 bytes.
+/// One write; a socket that takes nothing now has taken 0 bytes. After a signal it is tried again at once: no
+/// edge would come.
 fn write(socket: &mut impl Socket, slices: &[IoSlice<'_>]) -> Result<usize, CloseReason> {
-    match socket.write(slices) {
-        Ok(count) => Ok(count),
-        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Ok(0),
-        Err(error) => Err(CloseReason::Transport(error.kind())),
+    loop {
+        return match socket.write(slices) {
+            Ok(count) => Ok(count),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+            Err(error) => Err(CloseReason::Transport(error.kind())),
+        };
     }
 }

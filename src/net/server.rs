@@ -297,7 +297,12 @@ impl<I: Io> Server<I> {
     fn wait(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
         let timeout = timeout.into_iter().chain(self.poll_timeout()).min();
         self.ready.clear();
-        self.io.wait(timeout, &mut self.ready).map_err(Error::Poll)?;
+        match self.io.wait(timeout, &mut self.ready) {
+            Ok(()) => {}
+            // A signal: nothing is ready, and the turn goes on.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(Error::Poll(error)),
+        }
         let now = self.io.now();
         self.engine.handle_now(now);
         if self.handle.as_ref().is_some_and(|handle| handle.stop.load(Ordering::Acquire)) {
