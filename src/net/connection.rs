@@ -68,6 +68,9 @@ enum Transport {
     Plain,
     #[cfg(feature = "tls")]
     Tls(Tls),
+    /// TLS has failed: what is unsent (the alert, if there is one) is all that will ever be written.
+    #[cfg(feature = "tls")]
+    Failed,
 }
 
 /// One socket. See the module.
@@ -83,6 +86,9 @@ pub(super) struct Connection<S> {
     pub readable: bool,
     /// The peer has ended its half: read on to the end of it.
     pub read_closed: bool,
+    /// We have said that we send no more (RFC 8446, section 6.1), behind all that is unsent.
+    #[cfg(feature = "tls")]
+    is_notified: bool,
     /// Our half is ended.
     is_shut_down: bool,
     /// What was read and dropped since the session ended.
@@ -132,6 +138,8 @@ impl<S: Socket> Connection<S> {
             behind: false,
             readable: false,
             read_closed: false,
+            #[cfg(feature = "tls")]
+            is_notified: false,
             is_shut_down: false,
             discarded: 0,
         }
@@ -166,6 +174,8 @@ impl<S: Socket> Connection<S> {
                     Err(error) => Filled::Broken(CloseReason::Transport(error.kind())),
                 }
             }
+            #[cfg(feature = "tls")]
+            Transport::Failed => Filled::Nothing,
         }
     }
 
@@ -224,11 +234,7 @@ impl<S: Socket> Connection<S> {
                 }
             }
             Err(TlsFailure(detail)) => {
-                // The alert goes out before the socket closes; a socket that does not take it loses it.
-                let _ = self.socket.write(&[IoSlice::new(&self.unsent)]);
-                let _ = self.socket.shut_down_write();
-                self.is_shut_down = true;
-                self.unsent = Vec::new();
+                self.transport = Transport::Failed;
                 Filled::Broken(CloseReason::Tls(detail))
             }
         }
@@ -249,6 +255,8 @@ impl<S: Socket> Connection<S> {
             Transport::Plain => self.flush_plain(queue),
             #[cfg(feature = "tls")]
             Transport::Tls(_) => self.flush_tls(queue, is_last, buffers),
+            #[cfg(feature = "tls")]
+            Transport::Failed => self.flush_unsent(),
         }?;
         #[cfg(not(feature = "tls"))]
         let _ = buffers;
@@ -299,9 +307,10 @@ impl<S: Socket> Connection<S> {
                 queue.advance(taken);
                 room -= taken;
             }
-            if is_last && queue.as_ref().is_none_or(|queue| queue.is_empty()) {
-                tls.close_notify(out).map_err(fail)?;
-            }
+        }
+        if is_last && !self.is_notified && queue.as_ref().is_none_or(|queue| queue.is_empty()) {
+            tls.close_notify(out).map_err(fail)?;
+            self.is_notified = true;
         }
         let written = if out.filled().is_empty() { 0 } else { write(&mut self.socket, &[IoSlice::new(out.filled())])? };
         let rest = out.filled().get(written..).unwrap_or_default();
@@ -312,6 +321,13 @@ impl<S: Socket> Connection<S> {
         let queued = queue.is_some_and(|queue| !queue.is_empty());
         let again = queued && !self.behind && !self.is_handshaking();
         Ok(Flushed { progress: written > 0, pending: self.behind || queued, again })
+    }
+
+    #[cfg(feature = "tls")]
+    fn flush_unsent(&mut self) -> Result<Flushed, CloseReason> {
+        let written = if self.unsent.is_empty() { 0 } else { write(&mut self.socket, &[IoSlice::new(&self.unsent)])? };
+        self.unsent.drain(..written);
+        Ok(Flushed { progress: written > 0, pending: !self.unsent.is_empty(), again: false })
     }
 
     #[cfg(feature = "tls")]
