@@ -22,7 +22,7 @@ use rustls::{ServerConfig, SupportedCipherSuite};
 
 use super::connection::Output;
 use crate::error::Error;
-use crate::limits::TLS_RECORD_OVERHEAD;
+use crate::limits::{TLS_KEPT_BYTES, TLS_RECORD_OVERHEAD};
 
 /// A server's side of TLS: certificate, key and policy, shared by all connections.
 ///
@@ -156,7 +156,11 @@ impl Tls {
             }
         }
         // What follows a close_notify is nobody's.
-        self.kept = if closed { Vec::new() } else { input.get(used..).unwrap_or_default().to_vec() };
+        let rest = if closed { &[][..] } else { input.get(used..).unwrap_or_default() };
+        if rest.len() > TLS_KEPT_BYTES {
+            return Err(TlsFailure("a handshake message in too many pieces".into()));
+        }
+        self.kept = rest.to_vec();
         Ok(closed)
     }
 
