@@ -254,7 +254,9 @@ impl<I: Io> Server<I> {
             return Some(Duration::ZERO);
         }
         let retries = self.listeners.iter().filter_map(|listener| listener.retry_us);
-        let own = retries.chain(self.drain_us).min().map(|due| Duration::from_micros(due.saturating_sub(now)));
+        // A host may go on polling a server that is finished.
+        let drain = self.drain_us.filter(|_| !self.is_finished());
+        let own = retries.chain(drain).min().map(|due| Duration::from_micros(due.saturating_sub(now)));
         self.engine.poll_timeout().into_iter().chain(own).min()
     }
 
