@@ -98,6 +98,8 @@ pub struct Server<I: Io = SystemIo> {
     step: Step,
     buffers: Buffers,
     commands: Option<Receiver<Command>>,
+    /// The last turn's budget was spent on commands: there may be more, though nothing will wake the loop.
+    has_commands: bool,
     handle: Option<Handle>,
     /// When a shutdown must be over, in microseconds.
     drain_us: Option<u64>,
@@ -179,6 +181,7 @@ impl<I: Io> Server<I> {
                 out: Output::default(),
             },
             commands: None,
+            has_commands: false,
             handle: None,
             drain_us: None,
         })
@@ -215,10 +218,13 @@ impl<I: Io> Server<I> {
                     self.wait(timeout)?;
                     Step::Commands { left: COMMANDS_PER_TURN }
                 }
-                Step::Commands { left } => match self.take_command() {
-                    true if left > 1 => Step::Commands { left: left - 1 },
-                    _ => Step::Accept { listener: 0, left: ACCEPTS_PER_TURN },
-                },
+                Step::Commands { left } => {
+                    self.has_commands = self.take_command();
+                    match left {
+                        2.. if self.has_commands => Step::Commands { left: left - 1 },
+                        _ => Step::Accept { listener: 0, left: ACCEPTS_PER_TURN },
+                    }
+                }
                 Step::Accept { listener, left } => self.accept_step(listener, left),
                 Step::Sockets { next } => match self.ready.get(next).copied() {
                     Some(ready) => {
@@ -248,6 +254,7 @@ impl<I: Io> Server<I> {
     pub fn poll_timeout(&self) -> Option<Duration> {
         let now = self.engine.now().mono_us;
         let is_busy = !matches!(self.step, Step::Wait)
+            || self.has_commands
             || self.ready.len() >= READY_PER_TURN
             || self.listeners.iter().any(|listener| listener.is_ready && listener.retry_us.is_none());
         if is_busy {
