@@ -28,6 +28,7 @@ use crate::error::{CloseReason, Error};
 use crate::limits::{ACCEPT_LOG_INTERVAL, ACCEPT_RETRY, ACCEPTS_PER_TURN, COMMANDS_PER_TURN, COMMANDS_WAITING};
 use crate::limits::{EXPIRIES_PER_TURN, READ_BYTES_PER_TURN, READ_BYTES_PER_TURN_BULK, READY_PER_TURN};
 use crate::limits::{SEND_BUFFER_BYTES_DEFAULT, TLS_RECORD_BYTES};
+use crate::wire::http::Response;
 
 /// What a server is told once.
 #[derive(Debug, Clone)]
@@ -294,6 +295,7 @@ impl<I: Io> Server<I> {
                 let id = event.id();
                 if catch_unwind(AssertUnwindSafe(|| handler(&mut self.engine, event))).is_err() {
                     log::error!("WebSocket Server Error: the handler of session {id} panicked");
+                    self.engine.respond(id, Response::text(500, "Internal Server Error").closing());
                     self.engine.close_for(id, CloseReason::HandlerPanicked);
                 }
             }
