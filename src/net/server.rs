@@ -199,7 +199,7 @@ impl<I: Io> Server<I> {
     }
 
     /// Goes on with the turn until there are events for the host, or the turn is over. Sleeps at most once,
-    /// at most `timeout` (`None`: as long as nothing is due).
+    /// at most `timeout` (`None`: as long as nothing is due), and not at all once a shutdown is over.
     ///
     /// An error is final: the poller is broken.
     pub fn poll(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
@@ -213,7 +213,7 @@ impl<I: Io> Server<I> {
                     self.flush();
                     Step::Wait
                 }
-                Step::Wait if has_waited => return Ok(()),
+                Step::Wait if has_waited || self.is_finished() => return Ok(()),
                 Step::Wait => {
                     has_waited = true;
                     self.wait(timeout)?;
@@ -287,7 +287,7 @@ impl<I: Io> Server<I> {
     }
 
     /// Runs until a shutdown is over, and gives every event to `handler`. A panic of the handler closes the
-    /// session of that event with 1011, and the server goes on.
+    /// session of that event with 1011 (or answers its request with 500), and the server goes on.
     pub fn run(&mut self, mut handler: impl FnMut(&mut Engine, Event)) -> Result<(), Error> {
         while !self.is_finished() {
             self.poll(None)?;
