@@ -243,3 +243,43 @@ fn a_broken_poller_is_an_error_of_the_server_and_no_panic() {
         assert!(matches!(result, Err(Error::Poll(_))), "wait number {nth}");
     }
 }
+
+#[test]
+fn a_shutdown_is_over_with_the_last_session_and_not_a_sleep_later() {
+    let mut site = site();
+    let peers = [(); 2].map(|()| site.network.connect(FIRST));
+    for peer in peers {
+        site.network.send(peer, common::upgrade(common::GOOD).as_bytes());
+    }
+    site.rest();
+    site.server.shut_down();
+    site.rest();
+    let sleeps = site.network.calls(Call::Wait);
+    // Both end in one turn, which is interrupted to tell of it.
+    for peer in peers {
+        site.network.reset(peer);
+    }
+    while !site.server.is_finished() {
+        site.server.poll(None).unwrap();
+        while site.server.poll_event().is_some() {}
+    }
+    assert_eq!(site.network.calls(Call::Wait) - sleeps, 1);
+    // A host that goes on polling neither sleeps nor spins.
+    site.server.poll(None).unwrap();
+    assert_eq!(site.network.calls(Call::Wait) - sleeps, 1);
+    assert_ne!(site.server.poll_timeout(), Some(Duration::ZERO));
+}
+
+#[test]
+fn a_shutdown_is_over_after_the_close_timeout_whoever_stays_silent() {
+    let mut site = secure_site();
+    let mut peer = TlsPeer::connect(&mut site, tls_client::client_config(TLS13));
+    peer.send(&mut site, common::upgrade(common::GOOD).as_bytes());
+    let silent = site.network.connect(FIRST);
+    site.rest();
+    site.server.shut_down();
+    site.advance(Duration::from_millis(4900));
+    assert!(!site.server.is_finished(), "it waits for an answer to its Close");
+    site.advance(Duration::from_millis(200));
+    assert!(site.server.is_finished() && site.network.is_dropped(peer.peer) && site.network.is_dropped(silent));
+}
