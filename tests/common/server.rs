@@ -113,7 +113,7 @@ impl TestServer {
 
     /// A connection to the TLS listener, with nothing sent yet.
     pub fn tls(&self) -> TlsStream {
-        StreamOwned::new(tls_client::client(tls_client::client_config(tls_client::TLS13)), connect(self.tls_addr()))
+        connect_tls(self.tls_addr())
     }
 
     /// A raw open session of the daemon over plain TCP, whose greeting has been read.
@@ -163,6 +163,10 @@ pub fn connect(addr: SocketAddr) -> TcpStream {
     stream.set_write_timeout(Some(DEADLINE)).unwrap();
     stream.set_nodelay(true).unwrap();
     stream
+}
+
+pub fn connect_tls(addr: SocketAddr) -> TlsStream {
+    StreamOwned::new(tls_client::client(tls_client::client_config(tls_client::TLS13)), connect(addr))
 }
 
 /// The client's handshake, for `user:pass`.
