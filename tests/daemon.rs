@@ -394,6 +394,23 @@ fn no_password_is_ever_printed_not_even_at_trace() {
     }
 }
 
+#[test]
+fn a_log_that_nobody_reads_any_more_does_not_end_the_server() {
+    let mut child = barewire(&["--plain-listen", "127.0.0.1:0"]).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let port: u16 = line.trim_end().rsplit(' ').next().unwrap().parse().unwrap();
+    drop(child.stderr.take());
+    for _ in 0..3 {
+        // Each connection is a line of the log.
+        let mut client = connect(SocketAddr::from(([127, 0, 0, 1], port)));
+        client.write_all(HEALTH).unwrap();
+        read_past(&mut client, b"200 OK");
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
 trait ReadWrite: Read + Write {}
 impl<S: Read + Write> ReadWrite for S {}
 

@@ -3,12 +3,14 @@
 //! Not here: the settings (`daemon/config`), the loop (the library).
 
 use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use barewire::app::Router;
 use barewire::auth::{Authenticate, Methods, NoAuth, Users};
 use barewire::limits::FILES_RESERVED;
 use barewire::{EngineConfig, Error, Limits, Server, ServerConfig, TlsConfig};
+use log::{Log, Metadata, Record};
 use simple_logger::SimpleLogger;
 
 use super::config::{DEVELOPMENT_CERT_PEM, DEVELOPMENT_KEY_PEM, EXIT_CODE, KEYS, Method, Settings};
@@ -143,7 +145,27 @@ fn start_log(settings: &Settings) -> Result<(), Failure> {
     let quiet = settings.log_level.min(log::LevelFilter::Warn);
     let logger =
         ["tungstenite", "rustls", "mio"].iter().fold(logger, |logger, name| logger.with_module_level(name, quiet));
-    logger.init().map_err(|error| Failure::runtime(format!("cannot start the log: {error}")))
+    log::set_max_level(logger.max_level());
+    log::set_logger(Box::leak(Box::new(Steadfast(logger))))
+        .map_err(|error| Failure::runtime(format!("cannot start the log: {error}")))
+}
+
+/// A logger that outlives its reader: the one inside panics when it cannot write, be it that the pipe is closed
+/// or the disk full, and a lost line must not be the end of the server.
+struct Steadfast(SimpleLogger);
+
+impl Log for Steadfast {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        self.0.enabled(metadata)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        let _ = catch_unwind(AssertUnwindSafe(|| self.0.log(record)));
+    }
+
+    fn flush(&self) {
+        self.0.flush();
+    }
 }
 
 fn random<const N: usize>() -> Result<[u8; N], Failure> {
