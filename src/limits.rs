@@ -43,6 +43,8 @@ pub const SEND_QUEUE_POOL: usize = 256;
 pub const CONNECTIONS_DEFAULT: usize = 10_000;
 /// Largest value that [`Limits::connections`], or another configured count, may be given.
 pub const COUNT_MAX: usize = 1_000_000;
+/// Sessions for which room is set aside at the start (address space, no memory), so that tables do not move.
+pub const CONNECTIONS_RESERVED: usize = 16 * KIB;
 /// Sessions above [`Limits::connections`] that are let in far enough to be told 503; further ones are closed
 /// unanswered.
 pub const CONNECTIONS_OVERFLOW: usize = 64;
@@ -132,6 +134,8 @@ pub const LISTEN_BACKLOG: i32 = 4096;
 pub const SEND_BUFFER_BYTES_DEFAULT: usize = 64 * KIB;
 /// A TLS record on the wire, at most: its plain text, header, tag and what a peer may pad (RFC 8446, section 5.2).
 pub const TLS_RECORD_BYTES: usize = READ_BYTES_PER_TURN + 5 + 256;
+/// What is read beyond a budget, so that the record it ends in can come whole.
+pub const TLS_ROOM_BYTES: usize = TLS_RECORD_BYTES - READ_BYTES_PER_TURN;
 /// What a TLS record adds to its plain text, at most, and a key update before it (RFC 8446, section 5.2).
 pub const TLS_RECORD_OVERHEAD: usize = 128;
 /// Plain text that is encrypted for one write, in bytes.
@@ -216,6 +220,8 @@ impl Default for Limits {
 const _: () = {
     assert!(MESSAGE_BYTES_HARDENED < MESSAGE_BYTES_DEFAULT);
     assert!(MESSAGE_BYTES_DEFAULT <= MESSAGE_BYTES_MAX);
+    // A walker counts in 32 bits, and its saturation must be past every limit.
+    assert!(MESSAGE_BYTES_MAX < u32::MAX as usize);
     assert!(MESSAGE_BYTES_UNAUTHENTICATED <= MESSAGE_BYTES_HARDENED);
     assert!(SEND_QUEUE_RESUME_BYTES < SEND_QUEUE_PAUSE_BYTES);
     assert!(SEND_QUEUE_PAUSE_BYTES <= SEND_QUEUE_BYTES_DEFAULT);

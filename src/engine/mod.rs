@@ -40,7 +40,7 @@ use crate::engine::session::Session;
 use crate::engine::shared::Shared;
 use crate::engine::timer::Now;
 use crate::error::CloseReason;
-use crate::limits::{CHANNEL_NAME_BYTES, CONNECTIONS_OVERFLOW, Limits};
+use crate::limits::{CHANNEL_NAME_BYTES, CONNECTIONS_OVERFLOW, CONNECTIONS_RESERVED, Limits};
 use crate::wire::http::{Origins, RequestHead, Response};
 use crate::wire::websocket::{Message, PreparedMessage};
 
@@ -191,8 +191,9 @@ impl Engine {
     /// An engine without sessions. `seed` decides all that is left to chance; the same seed, times and bytes
     /// make the same run.
     pub fn new(config: EngineConfig, authenticator: Box<dyn Authenticate>, now: Now, seed: u64) -> Engine {
+        let room = config.limits.connections.min(CONNECTIONS_RESERVED);
         Engine {
-            sessions: Slab::new(),
+            sessions: Slab::with_capacity(room),
             generation: 0,
             hub: Hub::default(),
             shared: Shared::new(config, authenticator, now, seed),

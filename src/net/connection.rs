@@ -67,7 +67,7 @@ pub(super) struct Buffers {
 enum Transport {
     Plain,
     #[cfg(feature = "tls")]
-    Tls(Tls),
+    Tls(Box<Tls>),
 }
 
 /// One socket. See the module.
@@ -75,10 +75,6 @@ pub(super) struct Connection<S> {
     pub id: ConnId,
     socket: S,
     transport: Transport,
-    /// Ciphertext that is still to be written.
-    unsent: Vec<u8>,
-    /// The socket refused some of `unsent`: it is written before anything else is encrypted.
-    behind: bool,
     /// The socket may hold more: the last read was not short, or has not been tried.
     pub readable: bool,
     /// The peer has ended its half: read on to the end of it.
@@ -86,7 +82,7 @@ pub(super) struct Connection<S> {
     /// Our half is ended.
     is_shut_down: bool,
     /// What was read and dropped since the session ended.
-    discarded: usize,
+    discarded: u32,
 }
 
 /// What a fill has brought.
@@ -128,8 +124,6 @@ impl<S: Socket> Connection<S> {
             id,
             socket,
             transport: Transport::Plain,
-            unsent: Vec::new(),
-            behind: false,
             readable: false,
             read_closed: false,
             is_shut_down: false,
@@ -139,12 +133,16 @@ impl<S: Socket> Connection<S> {
 
     #[cfg(feature = "tls")]
     pub fn tls(id: ConnId, socket: S, tls: Tls) -> Connection<S> {
-        Connection { transport: Transport::Tls(tls), ..Connection::plain(id, socket) }
+        Connection { transport: Transport::Tls(Box::new(tls)), ..Connection::plain(id, socket) }
     }
 
     /// Whether there is ciphertext to write, whatever the session has queued.
     pub fn has_unsent(&self) -> bool {
-        !self.unsent.is_empty()
+        match &self.transport {
+            Transport::Plain => false,
+            #[cfg(feature = "tls")]
+            Transport::Tls(tls) => !tls.unsent.is_empty(),
+        }
     }
 
     /// Reads once, at most `limit` bytes.
@@ -169,15 +167,17 @@ impl<S: Socket> Connection<S> {
         }
     }
 
-    /// Reads and drops; says whether the stream has ended, or an error ended it.
-    pub fn discard(&mut self, limit: usize, buffers: &mut Buffers) -> bool {
+    /// Reads once, and drops it. A peer that sends on and on is cut off.
+    pub fn discard(&mut self, limit: usize, buffers: &mut Buffers) -> Filled {
         match self.read(limit, 0, &mut buffers.input) {
-            Ok(Some(0)) | Err(_) => true,
+            Ok(Some(0)) => Filled::End,
             Ok(Some(count)) => {
-                self.discarded += count;
-                self.discarded > LINGER_BYTES
+                self.discarded = self.discarded.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+                let is_too_much = self.discarded as usize > LINGER_BYTES;
+                if is_too_much { Filled::Broken(CloseReason::PeerVanished) } else { Filled::Nothing }
             }
-            Ok(None) => false,
+            Ok(None) => Filled::Nothing,
+            Err(error) => Filled::Broken(CloseReason::Transport(error.kind())),
         }
     }
 
@@ -212,7 +212,7 @@ impl<S: Socket> Connection<S> {
         buffers.out.clear();
         let input = buffers.input.get_mut(..length).unwrap_or_default();
         let received = tls.receive(input, &mut buffers.plain, &mut buffers.out);
-        self.unsent.extend_from_slice(buffers.out.filled());
+        tls.unsent.extend_from_slice(buffers.out.filled());
         match received {
             Ok(closed) => {
                 self.readable &= !closed;
@@ -225,10 +225,10 @@ impl<S: Socket> Connection<S> {
             }
             Err(TlsFailure(detail)) => {
                 // The alert goes out before the socket closes; a socket that does not take it loses it.
-                let _ = self.socket.write(&[IoSlice::new(&self.unsent)]);
+                let _ = self.socket.write(&[IoSlice::new(&tls.unsent)]);
+                tls.unsent = Vec::new();
                 let _ = self.socket.shut_down_write();
                 self.is_shut_down = true;
-                self.unsent = Vec::new();
                 Filled::Broken(CloseReason::Tls(detail))
             }
         }
@@ -281,9 +281,9 @@ impl<S: Socket> Connection<S> {
         let Transport::Tls(tls) = &mut self.transport else { return Err(CloseReason::PeerVanished) };
         let Buffers { plain, out, .. } = buffers;
         out.clear();
-        out.append(&self.unsent);
-        self.unsent = Vec::new();
-        let was_behind = self.behind;
+        out.append(&tls.unsent);
+        tls.unsent = Vec::new();
+        let was_behind = tls.is_behind;
         let fail = |TlsFailure(detail)| CloseReason::Tls(detail);
         if tls.is_handshaking() {
             if is_last {
@@ -305,18 +305,11 @@ impl<S: Socket> Connection<S> {
         }
         let written = if out.filled().is_empty() { 0 } else { write(&mut self.socket, &[IoSlice::new(out.filled())])? };
         let rest = out.filled().get(written..).unwrap_or_default();
-        self.behind = !rest.is_empty();
-        if self.behind {
-            self.unsent = rest.to_vec();
-        }
+        tls.is_behind = !rest.is_empty();
+        tls.unsent = rest.to_vec();
         let queued = queue.is_some_and(|queue| !queue.is_empty());
-        let again = queued && !self.behind && !self.is_handshaking();
-        Ok(Flushed { progress: written > 0, pending: self.behind || queued, again })
-    }
-
-    #[cfg(feature = "tls")]
-    fn is_handshaking(&self) -> bool {
-        matches!(&self.transport, Transport::Tls(tls) if tls.is_handshaking())
+        let again = queued && !tls.is_behind && !tls.is_handshaking();
+        Ok(Flushed { progress: written > 0, pending: tls.is_behind || queued, again })
     }
 }
 

@@ -25,9 +25,11 @@ use crate::auth::Authenticate;
 use crate::engine::hub::ConnId;
 use crate::engine::{Engine, EngineConfig, Event, Fate, Intake};
 use crate::error::{CloseReason, Error};
-use crate::limits::{ACCEPT_LOG_INTERVAL, ACCEPT_RETRY, ACCEPTS_PER_TURN, COMMANDS_PER_TURN, COMMANDS_WAITING};
-use crate::limits::{EXPIRIES_PER_TURN, READ_BYTES_PER_TURN, READ_BYTES_PER_TURN_BULK, READY_PER_TURN};
-use crate::limits::{SEND_BUFFER_BYTES_DEFAULT, TLS_RECORD_BYTES};
+use crate::limits::{
+    ACCEPT_LOG_INTERVAL, ACCEPT_RETRY, ACCEPTS_PER_TURN, COMMANDS_PER_TURN, COMMANDS_WAITING, CONNECTIONS_RESERVED,
+};
+use crate::limits::{EXPIRIES_PER_TURN, READ_BYTES_PER_TURN_BULK, READY_PER_TURN};
+use crate::limits::{SEND_BUFFER_BYTES_DEFAULT, TLS_RECORD_BYTES, TLS_ROOM_BYTES};
 
 /// What a server is told once.
 #[derive(Debug, Clone)]
@@ -164,10 +166,11 @@ impl<I: Io> Server<I> {
         let plain = config.plain_listen.iter().map(|_| &false);
         let listener = |&is_secure| Listener { is_secure, is_ready: false, retry_us: None, logged_us: None };
         let now = io.now();
+        let room = config.engine.limits.connections.min(CONNECTIONS_RESERVED);
         Ok(Server {
             io,
             engine: Engine::new(config.engine, authenticator, now, config.seed),
-            connections: Vec::new(),
+            connections: Vec::with_capacity(room),
             listeners: secure.iter().chain(plain).map(listener).collect(),
             #[cfg(feature = "tls")]
             tls: config.tls,
@@ -438,19 +441,13 @@ impl<I: Io> Server<I> {
             if !connection.readable || self.engine.has_events() {
                 break;
             }
-            match self.engine.intake(id) {
+            let filled = match self.engine.intake(id) {
                 Intake::Pause => return,
-                Intake::Discard => {
-                    if connection.discard(READ_BYTES_PER_TURN_BULK, &mut self.buffers) {
-                        return self.release(id);
-                    }
-                }
-                Intake::Read(limit) => {
-                    // Room for the last record to come whole.
-                    let filled = connection.fill(limit + TLS_RECORD_BYTES - READ_BYTES_PER_TURN, &mut self.buffers);
-                    self.take_filled(id, filled);
-                }
-            }
+                Intake::Discard => connection.discard(READ_BYTES_PER_TURN_BULK, &mut self.buffers),
+                // Room for the last record to come whole.
+                Intake::Read(limit) => connection.fill(limit + TLS_ROOM_BYTES, &mut self.buffers),
+            };
+            self.take_filled(id, filled);
         }
         let is_readable =
             connection_mut(&mut self.connections, id.index()).is_some_and(|connection| connection.readable);

@@ -82,9 +82,13 @@ fn provider() -> CryptoProvider {
 
 /// One connection's TLS.
 pub(super) struct Tls {
-    connection: Box<UnbufferedServerConnection>,
+    connection: UnbufferedServerConnection,
     /// Input that no call has used up: a part of a record, or a fragment of a handshake message.
     kept: Vec<u8>,
+    /// Ciphertext that is still to be written.
+    pub unsent: Vec<u8>,
+    /// The socket refused some of it: it is written before anything else is encrypted.
+    pub is_behind: bool,
 }
 
 /// Why TLS cannot go on. The alert is in the output.
@@ -93,7 +97,7 @@ pub(super) struct TlsFailure(pub String);
 impl Tls {
     pub fn new(config: &TlsConfig) -> Result<Tls, TlsFailure> {
         match UnbufferedServerConnection::new(config.config.clone()) {
-            Ok(connection) => Ok(Tls { connection: Box::new(connection), kept: Vec::new() }),
+            Ok(connection) => Ok(Tls { connection, kept: Vec::new(), unsent: Vec::new(), is_behind: false }),
             Err(error) => Err(TlsFailure(error.to_string())),
         }
     }

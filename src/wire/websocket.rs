@@ -99,7 +99,7 @@ pub struct FrameWalker {
     /// Payload still to come of the frame that is under way.
     remaining: u64,
     /// Payload announced so far by the fragments of the message that is under way.
-    message_bytes: u64,
+    message_bytes: u32,
     /// The header that is under way, as far as it has come.
     header: [u8; HEADER_BYTES],
     header_bytes: u8,
@@ -197,8 +197,9 @@ impl FrameWalker {
         } else {
             let (bytes, fragments) =
                 if header.opcode == CONTINUATION { (self.message_bytes, self.fragments) } else { (0, 0) };
-            let (bytes, fragments) = (bytes.saturating_add(header.payload), fragments.saturating_add(1));
-            if bytes > limits.bytes as u64 {
+            let payload = u32::try_from(header.payload).unwrap_or(u32::MAX);
+            let (bytes, fragments) = (bytes.saturating_add(payload), fragments.saturating_add(1));
+            if bytes as usize > limits.bytes {
                 return Err(CloseReason::MessageTooBig);
             }
             if fragments as usize > limits.fragments {

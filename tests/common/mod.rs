@@ -161,7 +161,11 @@ impl World {
     /// The JSON messages among it.
     pub fn messages(&mut self, id: ConnId) -> Vec<String> {
         let bytes = self.take(id);
-        frames::decode(&bytes).into_iter().filter(|frame| frame.opcode == frames::TEXT).map(|frame| frame.text()).collect()
+        frames::decode(&bytes)
+            .into_iter()
+            .filter(|frame| frame.opcode == frames::TEXT)
+            .map(|frame| frame.text())
+            .collect()
     }
 
     /// The code and reason of the Close frame among it.

@@ -63,6 +63,11 @@ impl Await {
 }
 
 impl Await {
+    /// Whether it is an upgrade that is being judged.
+    pub fn is_upgrade(&self) -> bool {
+        self.upgrade.is_some()
+    }
+
     /// The connection is closed with the answer.
     pub fn is_last(&mut self) {
         self.keep_alive = false;

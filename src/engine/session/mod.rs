@@ -324,6 +324,7 @@ impl Session {
     pub fn shut_down(&mut self, shared: &mut Shared) {
         match &mut self.phase {
             Phase::Open(_) => self.close(shared, CloseReason::ServerShutdown),
+            Phase::Await(waiting) if waiting.is_upgrade() => self.refuse(shared, head::unavailable()),
             Phase::Await(waiting) => waiting.is_last(),
             Phase::Head(_) | Phase::Body { .. } => self.end(shared, CloseReason::ServerShutdown),
             Phase::Closing(..) | Phase::Ending | Phase::Gone => {}

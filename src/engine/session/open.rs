@@ -26,9 +26,12 @@ pub struct Open {
     is_alive: bool,
     /// Number of the last ping, its payload.
     ping: u32,
-    /// When that was sent, in microseconds of the monotonic clock.
-    pinged_us: u64,
-    round_trip_us: Option<u32>,
+    /// When that was sent, in microseconds of the monotonic clock, modulo 2^32 (71 minutes).
+    pinged_us: u32,
+    /// [`u32::MAX`] where none is known.
+    round_trip_us: u32,
+    /// The last ping is not answered yet.
+    is_pinged: bool,
 }
 
 /// What is known of a peer, and what is being asked.
@@ -54,7 +57,8 @@ impl Open {
             is_alive: true,
             ping: 0,
             pinged_us: 0,
-            round_trip_us: None,
+            round_trip_us: u32::MAX,
+            is_pinged: false,
         }
     }
 
@@ -81,7 +85,7 @@ impl Open {
 
     /// The round trip of the last ping that was answered, in microseconds.
     pub fn round_trip_us(&self) -> Option<u32> {
-        self.round_trip_us
+        (self.round_trip_us != u32::MAX).then_some(self.round_trip_us)
     }
 
     /// Who it was, and whether it counted as open; for telling its end.
@@ -233,10 +237,9 @@ impl Session {
     fn take_pong(&mut self, shared: &mut Shared, payload: &[u8]) {
         self.heard();
         let Phase::Open(open) = &mut self.phase else { return };
-        if open.pinged_us != 0 && payload == open.ping.to_be_bytes() {
-            let elapsed = shared.now.mono_us.saturating_sub(open.pinged_us);
-            open.round_trip_us = Some(u32::try_from(elapsed).unwrap_or(u32::MAX));
-            open.pinged_us = 0;
+        if open.is_pinged && payload == open.ping.to_be_bytes() {
+            open.round_trip_us = low_half(shared.now.mono_us).wrapping_sub(open.pinged_us);
+            open.is_pinged = false;
         }
     }
 
@@ -372,7 +375,8 @@ impl Session {
         }
         open.is_alive = false;
         open.ping = open.ping.wrapping_add(1);
-        open.pinged_us = shared.now.mono_us.max(1);
+        open.pinged_us = low_half(shared.now.mono_us);
+        open.is_pinged = true;
         let payload = open.ping.to_be_bytes();
         self.queue(shared).push_frame(|out| encode_ping(&payload, out));
         self.set_timer(shared, Timer::Heartbeat, shared.config.limits.heartbeat_interval);
@@ -396,4 +400,9 @@ impl Session {
             self.know(shared, identity);
         }
     }
+}
+
+fn low_half(number: u64) -> u32 {
+    let [_, _, _, _, a, b, c, d] = number.to_be_bytes();
+    u32::from_be_bytes([a, b, c, d])
 }
