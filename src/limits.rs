@@ -112,6 +112,8 @@ pub const READ_BYTES_PER_TURN_BULK: usize = 256 * KIB;
 pub const FRAMES_PER_TURN: usize = 64;
 /// Connections accepted in one turn.
 pub const ACCEPTS_PER_TURN: usize = 64;
+/// Reads of connections that are in their TLS handshake, in one turn; the rest waits for the next.
+pub const HANDSHAKES_PER_TURN: usize = 8;
 /// Timer entries that fire in one turn.
 pub const EXPIRIES_PER_TURN: usize = 256;
 /// Commands of other threads carried out in one turn.

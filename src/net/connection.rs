@@ -10,49 +10,13 @@ use std::io::{self, IoSlice};
 
 use super::io::Socket;
 #[cfg(feature = "tls")]
-use super::tls::{RECORD_BYTES, Tls, TlsFailure};
+use super::tls::{Output, RECORD_BYTES, Tls, TlsFailure};
 use crate::engine::hub::ConnId;
 use crate::engine::send_queue::SendQueue;
 use crate::error::CloseReason;
 #[cfg(feature = "tls")]
 use crate::limits::TLS_WRITE_BYTES;
-use crate::limits::{LINGER_BYTES, WRITE_SEGMENTS};
-
-/// The loop's output buffer: it grows to its largest use and is never cleared by writing zeroes.
-#[derive(Debug, Default)]
-pub(super) struct Output {
-    bytes: Vec<u8>,
-    filled: usize,
-}
-
-impl Output {
-    fn clear(&mut self) {
-        self.filled = 0;
-    }
-
-    fn filled(&self) -> &[u8] {
-        self.bytes.get(..self.filled).unwrap_or_default()
-    }
-
-    /// Room behind what is filled, of `length` bytes.
-    pub fn space(&mut self, length: usize) -> &mut [u8] {
-        let end = self.filled + length;
-        if self.bytes.len() < end {
-            self.bytes.resize(end, 0);
-        }
-        self.bytes.get_mut(self.filled..end).unwrap_or_default()
-    }
-
-    /// Says that this much of the room has been filled.
-    pub fn fill(&mut self, length: usize) {
-        self.filled = (self.filled + length).min(self.bytes.len());
-    }
-
-    fn append(&mut self, bytes: &[u8]) {
-        self.space(bytes.len()).copy_from_slice(bytes);
-        self.fill(bytes.len());
-    }
-}
+use crate::limits::{LINGER_BYTES, READ_BYTES_PER_TURN_BULK, TLS_RECORD_BYTES, WRITE_SEGMENTS};
 
 /// The buffers that the loop lends to the connection being served.
 #[derive(Debug)]
@@ -60,8 +24,22 @@ pub(super) struct Buffers {
     /// What is read, behind what a connection kept.
     pub input: Vec<u8>,
     /// Decrypted input; and gathered segments before they are encrypted.
+    #[cfg(feature = "tls")]
     pub plain: Vec<u8>,
+    #[cfg(feature = "tls")]
     pub out: Output,
+}
+
+impl Buffers {
+    pub fn new() -> Buffers {
+        Buffers {
+            input: vec![0; READ_BYTES_PER_TURN_BULK + TLS_RECORD_BYTES],
+            #[cfg(feature = "tls")]
+            plain: Vec::new(),
+            #[cfg(feature = "tls")]
+            out: Output::default(),
+        }
+    }
 }
 
 enum Transport {
@@ -87,24 +65,15 @@ pub(super) struct Connection<S> {
 
 /// What a fill has brought.
 #[derive(Debug)]
-pub(super) enum Filled {
-    /// Input, in plain text: at this place of [`Buffers::input`], or all of [`Buffers::plain`].
-    Input(Where),
-    /// Input as before, and behind it the end of the stream.
-    InputAndEnd(Where),
+pub(super) enum Filled<'a> {
+    /// Input, in plain text; `ends`: behind it the stream has ended.
+    Input { bytes: &'a [u8], ends: bool },
     /// The end of the stream.
     End,
     /// Nothing for the session (yet).
     Nothing,
     /// The connection is broken.
     Broken(CloseReason),
-}
-
-#[derive(Debug)]
-pub(super) enum Where {
-    Input(usize),
-    #[cfg(feature = "tls")]
-    Plain,
 }
 
 /// What a flush has done.
@@ -145,12 +114,21 @@ impl<S: Socket> Connection<S> {
         }
     }
 
+    /// Whether its TLS is not established yet.
+    pub fn is_handshaking(&self) -> bool {
+        match &self.transport {
+            Transport::Plain => false,
+            #[cfg(feature = "tls")]
+            Transport::Tls(tls) => tls.is_handshaking(),
+        }
+    }
+
     /// Reads once, at most `limit` bytes.
-    pub fn fill(&mut self, limit: usize, buffers: &mut Buffers) -> Filled {
+    pub fn fill<'b>(&mut self, limit: usize, buffers: &'b mut Buffers) -> Filled<'b> {
         match &mut self.transport {
             Transport::Plain => match self.read(limit, 0, &mut buffers.input) {
                 Ok(Some(0)) => Filled::End,
-                Ok(Some(count)) => Filled::Input(Where::Input(count)),
+                Ok(Some(count)) => Filled::Input { bytes: buffers.input.get(..count).unwrap_or_default(), ends: false },
                 Ok(None) => Filled::Nothing,
                 Err(error) => Filled::Broken(CloseReason::Transport(error.kind())),
             },
@@ -168,7 +146,7 @@ impl<S: Socket> Connection<S> {
     }
 
     /// Reads once, and drops it. A peer that sends on and on is cut off.
-    pub fn discard(&mut self, limit: usize, buffers: &mut Buffers) -> Filled {
+    pub fn discard(&mut self, limit: usize, buffers: &mut Buffers) -> Filled<'static> {
         match self.read(limit, 0, &mut buffers.input) {
             Ok(Some(0)) => Filled::End,
             Ok(Some(count)) => {
@@ -206,7 +184,7 @@ impl<S: Socket> Connection<S> {
     }
 
     #[cfg(feature = "tls")]
-    fn decrypt(&mut self, length: usize, buffers: &mut Buffers) -> Filled {
+    fn decrypt<'b>(&mut self, length: usize, buffers: &'b mut Buffers) -> Filled<'b> {
         let Transport::Tls(tls) = &mut self.transport else { return Filled::Nothing };
         buffers.plain.clear();
         buffers.out.clear();
@@ -219,8 +197,7 @@ impl<S: Socket> Connection<S> {
                 match (buffers.plain.is_empty(), closed) {
                     (true, true) => Filled::End,
                     (true, false) => Filled::Nothing,
-                    (false, true) => Filled::InputAndEnd(Where::Plain),
-                    (false, false) => Filled::Input(Where::Plain),
+                    (false, ends) => Filled::Input { bytes: &buffers.plain, ends },
                 }
             }
             Err(TlsFailure(detail)) => {

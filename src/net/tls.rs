@@ -20,7 +20,6 @@ use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, EncryptErr
 use rustls::unbuffered::{InsufficientSizeError, WriteTraffic};
 use rustls::{ServerConfig, SupportedCipherSuite};
 
-use super::connection::Output;
 use crate::error::Error;
 use crate::limits::TLS_RECORD_OVERHEAD;
 
@@ -78,6 +77,42 @@ fn provider() -> CryptoProvider {
         }
     });
     provider
+}
+
+/// The loop's output buffer: it grows to its largest use and is never cleared by writing zeroes.
+#[derive(Debug, Default)]
+pub(super) struct Output {
+    bytes: Vec<u8>,
+    filled: usize,
+}
+
+impl Output {
+    pub fn clear(&mut self) {
+        self.filled = 0;
+    }
+
+    pub fn filled(&self) -> &[u8] {
+        self.bytes.get(..self.filled).unwrap_or_default()
+    }
+
+    /// Room behind what is filled, of `length` bytes.
+    pub fn space(&mut self, length: usize) -> &mut [u8] {
+        let end = self.filled + length;
+        if self.bytes.len() < end {
+            self.bytes.resize(end, 0);
+        }
+        self.bytes.get_mut(self.filled..end).unwrap_or_default()
+    }
+
+    /// Says that this much of the room has been filled.
+    pub fn fill(&mut self, length: usize) {
+        self.filled = (self.filled + length).min(self.bytes.len());
+    }
+
+    pub fn append(&mut self, bytes: &[u8]) {
+        self.space(bytes.len()).copy_from_slice(bytes);
+        self.fill(bytes.len());
+    }
 }
 
 /// One connection's TLS.
