@@ -19,6 +19,8 @@ use crate::wire::http::{self, Delivery, HeadScanner, Refusal, RequestHead, Respo
 pub struct Head {
     received: Vec<u8>,
     scanner: HeadScanner,
+    /// It begins as HEAD does: even a refusal's body is not sent (RFC 9110, section 9.3.2).
+    head_only: bool,
     /// Above the limit of connections: whatever is asked is answered 503.
     is_overflow: bool,
     /// Requests answered before this one.
@@ -28,7 +30,7 @@ pub struct Head {
 impl Head {
     /// The first head of a connection.
     pub fn first(is_overflow: bool) -> Head {
-        Head { received: Vec::new(), scanner: HeadScanner::default(), is_overflow, answered: false }
+        Head { received: Vec::new(), scanner: HeadScanner::default(), head_only: false, is_overflow, answered: false }
     }
 
     /// Whether the peer owes nothing: it may end the stream here in good order.
@@ -81,13 +83,14 @@ impl Session {
         let Phase::Head(head) = &mut self.phase else { return (0, false) };
         let limits = &shared.config.limits;
         // A head that comes in one piece is parsed where it lies.
-        let scanned = if before == 0 {
-            head.scanner.scan(input, limits)
+        let bytes = if before == 0 {
+            input
         } else {
             head.received.extend_from_slice(input);
-            head.scanner.scan(&head.received, limits)
+            &head.received
         };
-        match scanned {
+        head.head_only = bytes.trim_ascii_start().starts_with(b"HEAD ");
+        match head.scanner.scan(bytes, limits) {
             Ok(None) => {
                 if before == 0 {
                     head.received.extend_from_slice(input);
@@ -220,8 +223,8 @@ impl Session {
     pub(super) fn refuse(&mut self, shared: &mut Shared, refusal: Refusal) {
         let (version, head_only) = match &self.phase {
             Phase::Await(waiting) => (waiting.version, waiting.head_only),
-            Phase::Head(_) | Phase::Body { .. } => (Version::Http11, false),
-            Phase::Open(_) | Phase::Closing(..) | Phase::Ending | Phase::Gone => return,
+            Phase::Head(head) => (Version::Http11, head.head_only),
+            Phase::Body { .. } | Phase::Open(_) | Phase::Closing(..) | Phase::Ending | Phase::Gone => return,
         };
         let status = refusal.status();
         let delivery = Delivery { version, head_only, keep_alive: false, unix_ms: shared.now.unix_ms };
