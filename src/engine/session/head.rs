@@ -238,9 +238,9 @@ impl Session {
             Phase::Head(head) if head.is_between_requests() => self.end(shared, CloseReason::HttpDone),
             // Nothing came at all (not even a TLS handshake): there is nobody to tell.
             Phase::Head(head) if head.received.is_empty() => self.vanish(shared, CloseReason::HeadTimeout),
-            Phase::Head(_) | Phase::Body { .. } => {
-                self.refuse(shared, Refusal::new(408, "Request Timeout"));
-            }
+            Phase::Head(_) => self.refuse(shared, Refusal::new(408, "Request Timeout")),
+            // The request has its answer: another would be taken for the next one's.
+            Phase::Body { .. } => self.end(shared, CloseReason::HeadTimeout),
             Phase::Await(_) => self.refuse(shared, unavailable()),
             Phase::Open(_) | Phase::Closing(..) | Phase::Ending | Phase::Gone => {}
         }
