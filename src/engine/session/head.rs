@@ -107,7 +107,8 @@ impl Session {
                     Ok(request) => self.take_request(shared, request),
                     Err(refusal) => self.refuse(shared, refusal),
                 }
-                (length - before, true)
+                // Behind an upgrade the host speaks first: it is told of the session before its frames are looked at.
+                (length - before, !matches!(self.phase, Phase::Open(_)))
             }
             Err(refusal) => {
                 self.refuse(shared, refusal);

@@ -113,7 +113,6 @@ impl Session {
         let Phase::Open(open) = &mut self.phase else { return (0, false) };
         let was_clean = open.context.is_none();
         let walk = open.walker.walk(input, open.message_limits(shared));
-        let asks_one_at_a_time = open.identity().is_none();
         let events_before = shared.events.len();
         let mut context = open.context.take().unwrap_or_else(|| shared.lend_context());
         let mut rest = input.get(..walk.end).unwrap_or_default();
@@ -152,8 +151,7 @@ impl Session {
                 self.set_timer(shared, Timer::Message, shared.config.limits.message_timeout);
             }
         }
-        let goes_on = asks_one_at_a_time && self.identity().is_some();
-        (walk.end, goes_on)
+        (walk.end, false)
     }
 
     /// Fails the connection: at once, or when the host has seen the messages before the fault.
