@@ -1,6 +1,12 @@
 //! The table of messages of the wire protocol, row by row, through the engine and the daemon's router.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing
+)]
 
 mod common;
 
@@ -12,10 +18,7 @@ fn a_session_is_greeted_with_its_user_and_the_time() {
     let mut world = World::daemon(EngineConfig::default());
     let id = world.connect();
     world.input(id, common::upgrade(common::GOOD).as_bytes());
-    assert_eq!(
-        world.messages(id),
-        [r#"{"type":"connected","userId":"user","timestamp":"2026-11-18T11:06:40.000Z"}"#]
-    );
+    assert_eq!(world.messages(id), [r#"{"type":"connected","userId":"user","timestamp":"2026-11-18T11:06:40.000Z"}"#]);
 }
 
 #[test]
