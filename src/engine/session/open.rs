@@ -368,7 +368,8 @@ impl Session {
         if !open.is_alive {
             return self.vanish(shared, CloseReason::HeartbeatLost);
         }
-        open.is_alive = false;
+        // While a verdict is awaited nothing is read: silence then says nothing.
+        open.is_alive = open.is_verifying();
         open.ping = open.ping.wrapping_add(1);
         open.pinged_us = shared.now.mono_us.max(1);
         let payload = open.ping.to_be_bytes();
