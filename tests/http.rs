@@ -496,11 +496,12 @@ fn of_two_faults_the_earlier_check_speaks() {
         let once = good.replacen(part, wrong, 1);
         let later = faults[n..].iter().map(|(part, wrong, _)| once.replacen(part, wrong, 1));
         for request in later {
-            let (mut world, id) = connected(World::guarded(Methods { message: false, ..methods() }));
+            let (mut world, id) =
+                connected(World::guarded(EngineConfig::default(), Methods { message: false, ..methods() }));
             assert_eq!(world.ask(id, &request).status, *status, "{request}");
         }
     }
-    let (mut world, id) = connected(World::guarded(Methods { message: false, ..methods() }));
+    let (mut world, id) = connected(World::guarded(EngineConfig::default(), Methods { message: false, ..methods() }));
     world.input(id, good.as_bytes());
     assert!(world.take(id).starts_with(b"HTTP/1.1 101 "), "without a fault it is good");
 }

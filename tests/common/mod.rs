@@ -7,13 +7,14 @@
 
 pub mod frames;
 pub mod http;
+pub mod pending;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use barewire::app::Router;
-use barewire::auth::{Authenticate, Methods, Users};
+use barewire::auth::{Authenticate, Methods, Ticket, Users, Verdict};
 use barewire::engine::{Fate, Intake};
 use barewire::{ConnId, Engine, EngineConfig, Event, Now};
 
@@ -56,12 +57,12 @@ pub fn methods() -> Methods {
 impl World {
     /// The daemon as it comes: its router, and its authenticator for `user:pass`.
     pub fn daemon(config: EngineConfig) -> World {
-        World { router: Some(Router), ..World::new(config, Box::new(methods())) }
+        World::guarded(config, methods())
     }
 
     /// The daemon with another authenticator.
-    pub fn guarded(authenticator: impl Authenticate + 'static) -> World {
-        World { router: Some(Router), ..World::new(EngineConfig::default(), Box::new(authenticator)) }
+    pub fn guarded(config: EngineConfig, authenticator: impl Authenticate + 'static) -> World {
+        World { router: Some(Router), ..World::new(config, Box::new(authenticator)) }
     }
 
     /// A bare engine; the test answers the events.
@@ -120,6 +121,12 @@ impl World {
     /// The peer ends its half of the stream.
     pub fn end(&mut self, id: ConnId) {
         self.engine.handle_end(id);
+        self.turn();
+    }
+
+    /// The verdict on a question that was left open.
+    pub fn resolve(&mut self, ticket: Ticket, verdict: Verdict) {
+        self.engine.resolve(ticket, verdict);
         self.turn();
     }
 
