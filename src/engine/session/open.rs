@@ -117,7 +117,6 @@ impl Session {
         let Phase::Open(open) = &mut self.phase else { return (0, false) };
         let was_clean = open.context.is_none();
         let walk = open.walker.walk(input, open.message_limits(shared));
-        let asks_one_at_a_time = open.identity().is_none();
         let events_before = shared.events.len();
         let mut context = open.context.take().unwrap_or_else(|| shared.lend_context());
         let mut rest = input.get(..walk.end).unwrap_or_default();
@@ -156,8 +155,7 @@ impl Session {
                 self.set_timer(shared, Timer::Message, shared.config.limits.message_timeout);
             }
         }
-        let goes_on = asks_one_at_a_time && self.identity().is_some();
-        (walk.end, goes_on)
+        (walk.end, false)
     }
 
     /// Fails the connection: at once, or when the host has seen the messages before the fault.
@@ -373,7 +371,8 @@ impl Session {
         if !open.is_alive {
             return self.vanish(shared, CloseReason::HeartbeatLost);
         }
-        open.is_alive = false;
+        // While a verdict is awaited nothing is read: silence then says nothing.
+        open.is_alive = open.is_verifying();
         open.ping = open.ping.wrapping_add(1);
         open.pinged_us = low_half(shared.now.mono_us);
         open.is_pinged = true;
