@@ -98,7 +98,7 @@ pub struct Walk {
 pub struct FrameWalker {
     /// Payload still to come of the frame that is under way.
     remaining: u64,
-    /// Payload announced so far by the fragments of the message that is under way.
+    /// Payload announced so far by the fragments of the message that is under way; 0 when there is none.
     message_bytes: u32,
     /// The header that is under way, as far as it has come.
     header: [u8; HEADER_BYTES],
@@ -156,7 +156,7 @@ impl FrameWalker {
             frames += 1;
             if self.ends_message {
                 self.ends_message = false;
-                self.fragments = 0;
+                (self.message_bytes, self.fragments) = (0, 0);
                 walk.messages += 1;
             }
         }
@@ -426,3 +426,6 @@ fn encode_header(opcode: OpCode, payload: usize, out: &mut Vec<u8>) {
     // Writing to memory cannot fail.
     let _ = header.format(payload as u64, out);
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,8 +5,11 @@
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub mod chance;
 pub mod frames;
+pub mod history;
 pub mod http;
+pub mod malformed;
 pub mod pending;
 
 use std::collections::BTreeMap;

@@ -140,8 +140,11 @@ impl Session {
                 self.leftover = leftover;
                 self.leftover.drain(..consumed);
                 self.mark_ready(shared);
-                return;
+            } else if self.input_ended {
+                // The host answers what it has just been told before the end counts.
+                self.mark_ready(shared);
             }
+            return;
         }
         if self.input_ended && !self.is_doomed() {
             self.end_of_input(shared);
@@ -317,10 +320,12 @@ impl Session {
             context
         });
         self.phase = Phase::Closing(walker, context);
+        // What waited for a verdict, or the end of the stream behind it, waits no more.
+        self.mark_ready(shared);
     }
 
     /// The server is stopping: an open session is closed with 1001, a request under way is still answered,
-    /// an idle connection is closed.
+    /// an upgrade under way is refused, an idle connection is closed.
     pub fn shut_down(&mut self, shared: &mut Shared) {
         match &mut self.phase {
             Phase::Open(_) => self.close(shared, CloseReason::ServerShutdown),
