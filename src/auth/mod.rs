@@ -5,8 +5,8 @@
 //! and once for each in-band `auth` message. It may answer at once, or later from anywhere by
 //! `Engine::resolve` with the [`Ticket`] it was given; the session's input waits meanwhile.
 //!
-//! Not here: when a peer is asked and what it is told (`engine/session.rs`), the parsing of heads
-//! (`wire/http.rs`).
+//! Not here: when a peer is asked and what it is told (`engine/session/`), the parsing of heads
+//! (`wire/http/`).
 
 mod basic;
 

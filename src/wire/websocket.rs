@@ -5,7 +5,7 @@
 //! says whether the session is clean: at a frame boundary and in no fragmented message. Only an unclean
 //! session needs a context of its own; all others borrow the one that the engine lends.
 //!
-//! Not here: what a session does about a message or a violation (`engine/session.rs`).
+//! Not here: what a session does about a message or a violation (`engine/session/`).
 
 use std::io::{self, Read, Write};
 
