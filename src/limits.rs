@@ -167,7 +167,7 @@ pub const WHEEL_SLOTS: usize = 1024;
 /// `Limits::default()` holds the defaults named beside each field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Largest message, in bytes. Default [`MESSAGE_BYTES_DEFAULT`]; past it 1009.
+    /// Largest message, in bytes. Default [`MESSAGE_BYTES_DEFAULT`], at most [`MESSAGE_BYTES_MAX`]; past it 1009.
     pub message_bytes: usize,
     /// What may be queued for one session, in bytes. Default [`SEND_QUEUE_BYTES_DEFAULT`]. A broadcast that
     /// does not fit cuts the session with 1013; an empty queue takes one message of any allowed size.

@@ -16,7 +16,7 @@ use tungstenite::{Bytes, Utf8Bytes};
 
 use crate::error::CloseReason;
 use crate::limits::{CLOSE_REASON_BYTES, CONTEXT_KEEP_BYTES, CONTEXT_READ_BYTES, CONTEXT_WRITE_BYTES};
-use crate::limits::{CONTROL_PAYLOAD_BYTES, FRAMES_PER_TURN};
+use crate::limits::{CONTROL_PAYLOAD_BYTES, FRAMES_PER_TURN, MESSAGE_BYTES_MAX};
 
 /// The longest header of a frame (RFC 6455, section 5.2).
 const HEADER_BYTES: usize = 14;
@@ -70,7 +70,7 @@ impl Message {
 /// What a message may be, at most.
 #[derive(Debug, Clone, Copy)]
 pub struct MessageLimits {
-    /// Bytes of payload over all fragments.
+    /// Bytes of payload over all fragments; more than [`MESSAGE_BYTES_MAX`] is never allowed.
     pub bytes: usize,
     /// Fragments.
     pub fragments: usize,
@@ -199,7 +199,7 @@ impl FrameWalker {
                 if header.opcode == CONTINUATION { (self.message_bytes, self.fragments) } else { (0, 0) };
             let payload = u32::try_from(header.payload).unwrap_or(u32::MAX);
             let (bytes, fragments) = (bytes.saturating_add(payload), fragments.saturating_add(1));
-            if bytes as usize > limits.bytes {
+            if bytes as usize > limits.bytes.min(MESSAGE_BYTES_MAX) {
                 return Err(CloseReason::MessageTooBig);
             }
             if fragments as usize > limits.fragments {
