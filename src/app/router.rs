@@ -88,6 +88,9 @@ fn obey(engine: &mut Engine, id: ConnId, message: ClientMessage<'_>) {
         }
         ClientMessage::Subscribe { channel, .. } => subscribe(engine, id, &channel),
         ClientMessage::Unsubscribe { channel, .. } => {
+            if let Err(error) = check_channel(&channel) {
+                return complain(engine, id, "Invalid channel", error.code());
+            }
             engine.unsubscribe(id, &channel);
             say(engine, id, &ServerMessage::Unsubscribed { channel: &channel });
         }
