@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use barewire::auth::{Identity, Verdict};
 use barewire::engine::Intake;
-use barewire::wire::http::Refusal;
+use barewire::wire::http::{Refusal, Response};
 use barewire::{CloseReason, ConnId, EngineConfig, Limits, PreparedMessage};
 
 use super::common::http::head;
@@ -17,8 +17,12 @@ const EXPIRED_CLOSE: &str = "close 4401 Token expired";
 
 /// The daemon with an authenticator whose verdicts the test gives.
 fn later() -> (World, Pending) {
+    later_within(Limits::default())
+}
+
+fn later_within(limits: Limits) -> (World, Pending) {
     let pending = Pending::default();
-    (World::guarded(EngineConfig::default(), pending.clone()), pending)
+    (World::guarded(EngineConfig { limits, ..EngineConfig::default() }, pending.clone()), pending)
 }
 
 /// An open session of `user`, judged later.
@@ -52,6 +56,7 @@ fn input_waits_for_a_verdict_and_nothing_of_it_is_lost() {
     world.advance(9 * SECOND);
     assert_eq!(world.take(id), b"");
     assert_eq!(world.engine.intake(id), Intake::Pause);
+    assert!(!world.engine.respond(id, Response::text(200, "")), "an upgrade is no request of the host's");
     pending.accept(&mut world, "anna");
     let said = world.transcript(id);
     assert!(said[0].starts_with(r#"{"type":"connected","userId":"anna""#), "{said:?}");
@@ -168,32 +173,34 @@ fn a_verdict_for_a_session_that_has_gone_does_nothing_to_the_next_in_its_place()
 
 #[test]
 fn a_verdict_that_does_not_come_in_time_is_not_waited_for() {
-    let timeout = Limits::default().auth_timeout;
-    let (mut world, pending) = later();
-    let id = world.connect();
-    world.input(id, upgrade("").as_bytes());
-    world.advance(timeout - MILLI);
-    assert_eq!(world.take(id), b"");
-    world.advance(MILLI + TICK);
-    let answer = &world.answers(id)[0];
-    assert_eq!((answer.status, answer.header("Retry-After")), (503, Some("5")));
-    pending.accept(&mut world, "late");
-    assert_eq!(world.take(id), b"");
-    assert_eq!(world.engine.open_sessions(), 0);
+    // Shorter and longer than the time for a head.
+    for auth_timeout in [7 * SECOND, 13 * SECOND] {
+        let (mut world, pending) = later_within(Limits { auth_timeout, ..Limits::default() });
+        let id = world.connect();
+        world.input(id, upgrade("").as_bytes());
+        world.advance(auth_timeout - MILLI);
+        assert_eq!(world.take(id), b"");
+        world.advance(MILLI + TICK);
+        let answer = &world.answers(id)[0];
+        assert_eq!((answer.status, answer.header("Retry-After")), (503, Some("5")));
+        pending.accept(&mut world, "late");
+        assert_eq!(world.take(id), b"");
+        assert_eq!(world.engine.open_sessions(), 0);
 
-    let id = world.connect();
-    world.input(id, upgrade("").as_bytes());
-    world.advance(timeout / 2);
-    pending.resolve(&mut world, Verdict::AskInBand);
-    world.input(id, &frames::text(&auth("t")));
-    world.take(id);
-    world.advance(timeout / 2 - MILLI);
-    assert!(world.ends(id).is_empty());
-    world.advance(MILLI + TICK);
-    assert_eq!(world.transcript(id).last().unwrap(), TIMEOUT_CLOSE, "one deadline for both questions");
-    pending.accept(&mut world, "late");
-    assert_eq!(world.take(id), b"");
-    assert_eq!(world.engine.open_sessions(), 0);
+        let id = world.connect();
+        world.input(id, upgrade("").as_bytes());
+        world.advance(auth_timeout / 2);
+        pending.resolve(&mut world, Verdict::AskInBand);
+        world.input(id, &frames::text(&auth("t")));
+        world.take(id);
+        world.advance(auth_timeout / 2 - MILLI);
+        assert!(world.ends(id).is_empty());
+        world.advance(MILLI + TICK);
+        assert_eq!(world.transcript(id).last().unwrap(), TIMEOUT_CLOSE, "one deadline for both questions");
+        pending.accept(&mut world, "late");
+        assert_eq!(world.take(id), b"");
+        assert_eq!(world.engine.open_sessions(), 0);
+    }
 }
 
 #[test]
@@ -220,8 +227,7 @@ fn a_peer_that_ends_its_half_while_it_is_judged_still_hears_the_verdict() {
 #[test]
 fn silence_while_the_server_does_not_listen_is_no_lost_heartbeat() {
     let limits = Limits { heartbeat_interval: Duration::from_millis(100), ..Limits::default() };
-    let pending = Pending::default();
-    let mut world = World::guarded(EngineConfig { limits, ..EngineConfig::default() }, pending.clone());
+    let (mut world, pending) = later_within(limits);
     let id = open_later(&mut world, &pending, Verdict::AskInBand);
     world.input(id, &frames::text(&auth("t")));
     world.advance(SECOND);
@@ -268,8 +274,7 @@ fn a_session_that_closes_while_it_renews_does_so_once() {
 /// A world in which no heartbeat is due, and an open session of `anna` that expires after so long.
 fn expiring(after: Duration) -> (World, Pending, ConnId) {
     let limits = Limits { heartbeat_interval: Duration::from_secs(24 * 3600), ..Limits::default() };
-    let pending = Pending::default();
-    let mut world = World::guarded(EngineConfig { limits, ..EngineConfig::default() }, pending.clone());
+    let (mut world, pending) = later_within(limits);
     let verdict = until(&world, after);
     let id = open_later(&mut world, &pending, verdict);
     (world, pending, id)
