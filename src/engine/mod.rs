@@ -10,6 +10,7 @@
 //!    [`Engine::handle_error`] for what its socket brought, as far as [`Engine::intake`] allows.
 //! 3. After each of these, [`Engine::poll_event`] until `None`: the host answers by [`Engine::send`],
 //!    [`Engine::publish`], [`Engine::respond`], …
+//!    Then, if [`Engine::poll_flush_due`] says so, step 6 at once.
 //! 4. [`Engine::poll_ready`], a bounded number of times: sessions with input left over, or that may be read
 //!    again; step 3 after each.
 //! 5. [`Engine::poll_timeout_due`], a bounded number of times: deadlines; step 3 after each.
@@ -212,6 +213,12 @@ impl Engine {
     /// What to do with the socket. [`Fate::Drop`] for an id whose session has gone.
     pub fn fate(&self, id: ConnId) -> Fate {
         self.session(id).map_or(Fate::Drop, Session::fate)
+    }
+
+    /// Whether step 6 is due now, in the middle of a turn: a queue has grown large that may only wait for it.
+    /// Answered once.
+    pub fn poll_flush_due(&mut self) -> bool {
+        std::mem::take(&mut self.shared.flush_due)
     }
 
     /// The next event for the host.
@@ -470,9 +477,7 @@ fn deliver(
     }
     published.matched += 1;
     let frame = message.frame();
-    let cost = session.queued_cost();
-    // Ruling R17: an empty queue takes one message of any size.
-    if cost > 0 && cost + frame.len() > shared.config.limits.send_queue_bytes {
+    if !session.has_room(shared, frame.len()) {
         published.dropped += 1;
         slow.push(session.id);
         return;

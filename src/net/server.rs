@@ -193,6 +193,9 @@ impl<I: Io> Server<I> {
             if self.engine.has_events() {
                 return Ok(());
             }
+            if self.engine.poll_flush_due() {
+                self.flush();
+            }
             self.step = match self.step {
                 Step::Flush => {
                     self.flush();

@@ -237,12 +237,18 @@ impl World {
     }
 
     fn answer(&mut self) {
-        while let Some(event) = self.engine.poll_event() {
-            self.history.push(format!("{event:?}"));
-            match &self.router {
-                Some(router) => router.handle(&mut self.engine, event),
-                None => self.events.push(event),
+        loop {
+            while let Some(event) = self.engine.poll_event() {
+                self.history.push(format!("{event:?}"));
+                match &self.router {
+                    Some(router) => router.handle(&mut self.engine, event),
+                    None => self.events.push(event),
+                }
             }
+            if !self.engine.poll_flush_due() {
+                return;
+            }
+            self.flush();
         }
     }
 

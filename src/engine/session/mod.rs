@@ -20,10 +20,12 @@
 //! peer's is awaited for a while. Gone: the socket is to be dropped now. `Event::Closed` is told once, on
 //! the way out of Head, Await, Body or Open: what follows is only the winding down of the transport.
 //!
-//! In this folder: `head.rs` (HTTP and the way in), `open.rs` (frames and in-band authentication).
+//! In this folder: `head.rs` (HTTP and the way in), `open.rs` (frames and heartbeats), `in_band.rs`
+//! (authentication by message).
 //! Not here: who is subscribed to what (`engine/hub.rs`), sockets and TLS (`net/`).
 
 mod head;
+mod in_band;
 mod open;
 
 use std::net::SocketAddr;
@@ -255,9 +257,15 @@ impl Session {
         self.queue.as_deref_mut()
     }
 
-    /// What the queue is charged.
-    pub fn queued_cost(&self) -> usize {
-        self.queue.as_ref().map_or(0, |queue| queue.cost())
+    /// Whether the queue takes `bytes` more. An empty one takes a message of any size (ruling R17). Only a peer
+    /// that has been offered what waits, and has not taken it, can be too slow: the others have room for what
+    /// one turn brings, and ask for a flush in good time.
+    pub fn has_room(&self, shared: &mut Shared, bytes: usize) -> bool {
+        let cost = self.queue.as_ref().map_or(0, |queue| queue.cost());
+        let limits = &shared.config.limits;
+        let room = limits.send_queue_bytes.saturating_add(if self.behind { 0 } else { limits.message_bytes });
+        shared.flush_due |= !self.behind && cost + bytes > limits.send_queue_bytes / 2;
+        cost == 0 || cost + bytes <= room
     }
 
     /// Replies wait: beyond a mark the session is not read until half of them are gone.

@@ -2,14 +2,15 @@
 //!
 //! Not here: what a message means (`app/router.rs`), how frames are checked (`wire/websocket.rs`).
 
+use std::time::Duration;
+
 use super::{Phase, Session};
-use crate::auth::{Attempt, Decision, Identity, Verdict};
+use crate::auth::Identity;
 use crate::engine::Event;
 use crate::engine::shared::Shared;
 use crate::engine::timer::Timer;
 use crate::error::CloseReason;
 use crate::limits::{MESSAGE_BYTES_UNAUTHENTICATED, SEND_QUEUE_COPY_BYTES};
-use crate::wire::message::{ClientMessage, ServerMessage, parse};
 use crate::wire::websocket::{Context, FrameWalker, Message, MessageLimits, Received};
 use crate::wire::websocket::{encode_message_header, encode_ping, frame_length, is_pong};
 
@@ -19,7 +20,7 @@ pub struct Open {
     walker: FrameWalker,
     /// Its own context, only while it is not clean.
     context: Option<Box<Context>>,
-    who: Who,
+    pub(super) who: Who,
     /// It broke the protocol behind messages that are still to be answered.
     doomed: Option<Box<CloseReason>>,
     /// Heard of since the last heartbeat.
@@ -36,14 +37,22 @@ pub struct Open {
 
 /// What is known of a peer, and what is being asked.
 #[derive(Debug)]
-enum Who {
+pub(super) enum Who {
     /// Its first message must be `auth`.
     Unknown,
     /// Its token is being verified.
     Verifying,
     Known(Identity),
     /// Known, and a new token is being verified.
-    Renewing(Identity),
+    Renewing(Box<Renewal>),
+}
+
+/// A renewal under way.
+#[derive(Debug)]
+pub(super) struct Renewal {
+    pub identity: Identity,
+    /// Messages that the host has not seen, and that wait for the verdict.
+    pub held: Vec<Message>,
 }
 
 impl Open {
@@ -78,7 +87,8 @@ impl Open {
 
     pub fn identity(&self) -> Option<&Identity> {
         match &self.who {
-            Who::Known(identity) | Who::Renewing(identity) => Some(identity),
+            Who::Known(identity) => Some(identity),
+            Who::Renewing(renewal) => Some(&renewal.identity),
             Who::Unknown | Who::Verifying => None,
         }
     }
@@ -91,7 +101,8 @@ impl Open {
     /// Who it was, and whether it counted as open; for telling its end.
     pub fn take_identity(&mut self) -> (Option<Identity>, bool) {
         match std::mem::replace(&mut self.who, Who::Unknown) {
-            Who::Known(identity) | Who::Renewing(identity) => (Some(identity), true),
+            Who::Known(identity) => (Some(identity), true),
+            Who::Renewing(renewal) => (Some(renewal.identity), true),
             Who::Unknown | Who::Verifying => (None, false),
         }
     }
@@ -250,11 +261,10 @@ impl Session {
 
     /// Queues a message of the host. Says whether the session took it.
     pub fn send(&mut self, shared: &mut Shared, message: Message) -> bool {
-        let full = self.queued_cost() > shared.config.limits.send_queue_bytes;
         if !matches!(self.phase, Phase::Open(_)) {
             return false;
         }
-        if full {
+        if !self.has_room(shared, 0) {
             self.cut(shared, CloseReason::SlowConsumer);
             return false;
         }
@@ -273,131 +283,33 @@ impl Session {
         true
     }
 
-    // --- authentication by message ---
-
-    /// The first message must be `auth`, and nothing of it reaches a handler.
-    fn take_first_message(&mut self, shared: &mut Shared, message: Message) {
-        let payload = message.into_payload();
-        let token = std::str::from_utf8(&payload).ok().and_then(|text| match parse(text) {
-            Ok(ClientMessage::Auth { token }) => Some(token),
-            Ok(_) | Err(_) => None,
-        });
-        match token {
-            Some(token) => self.judge_token(shared, &token),
-            None => self.close(shared, CloseReason::AuthenticationRequired),
-        }
-    }
-
-    /// Asks the authenticator about a token: the first, or one that renews.
-    pub fn judge_token(&mut self, shared: &mut Shared, token: &str) {
-        let Phase::Open(open) = &mut self.phase else { return };
-        open.who = match std::mem::replace(&mut open.who, Who::Unknown) {
-            Who::Known(identity) | Who::Renewing(identity) => Who::Renewing(identity),
-            Who::Unknown | Who::Verifying => Who::Verifying,
-        };
-        let ticket = self.next_ticket();
-        let attempt = Attempt::Message { token, peer: self.peer, secure: self.secure };
-        match shared.authenticator.begin(&attempt, ticket) {
-            Decision::Now(verdict) => self.resolve_in_band(shared, verdict),
-            Decision::Later => {}
-        }
-    }
-
-    /// A token is judged.
-    pub(super) fn resolve_in_band(&mut self, shared: &mut Shared, verdict: Verdict) {
-        let Phase::Open(open) = &mut self.phase else { return };
-        let known = match std::mem::replace(&mut open.who, Who::Unknown) {
-            Who::Known(identity) | Who::Renewing(identity) => Some(identity),
-            Who::Unknown | Who::Verifying => None,
-        };
-        let accepted = match verdict {
-            Verdict::Accept(identity) => Some(identity),
-            Verdict::AskInBand | Verdict::Refuse(_) => None,
-        };
-        match (accepted, known) {
-            (Some(new), None) => {
-                self.say(shared, &ServerMessage::AuthSuccess);
-                self.open(shared, new);
-            }
-            (Some(new), Some(old)) if new.user() == old.user() => {
-                self.say(shared, &ServerMessage::AuthSuccess);
-                self.know(shared, new);
-            }
-            // A wrong token; or, in a renewal, another one's (ruling R30).
-            (_, known) => {
-                if let (Phase::Open(open), Some(identity)) = (&mut self.phase, known) {
-                    open.who = Who::Known(identity);
-                }
-                self.say(shared, &ServerMessage::Error { message: "Authentication failed", code: None, id: None });
-                self.close(shared, CloseReason::AuthenticationFailed);
-            }
-        }
-    }
-
-    /// From here on it is an open session that the host knows.
-    pub(super) fn open(&mut self, shared: &mut Shared, identity: Identity) {
-        self.timers.stop(Timer::Authentication);
-        shared.open += 1;
-        shared.events.push_back(Event::Open { id: self.id });
-        self.know(shared, identity);
-    }
-
-    fn know(&mut self, shared: &mut Shared, identity: Identity) {
-        self.timers.stop(Timer::Expiry);
-        if let Some(expires) = identity.expires_unix_ms() {
-            let left = expires.saturating_sub(shared.now.unix_ms);
-            self.set_timer(shared, Timer::Expiry, std::time::Duration::from_millis(left));
-        }
-        if let Phase::Open(open) = &mut self.phase {
-            open.who = Who::Known(identity);
-        }
-    }
-
-    fn say(&mut self, shared: &mut Shared, message: &ServerMessage<'_>) {
-        self.send(shared, Message::Text(message.encode().into()));
-    }
-
     // --- time ---
 
     /// The first heartbeat comes at a random moment of an interval, so that those of all sessions are spread.
     pub(super) fn start_heartbeat(&mut self, shared: &mut Shared) {
         let interval = u64::try_from(shared.config.limits.heartbeat_interval.as_micros()).unwrap_or(u64::MAX);
-        let first = std::time::Duration::from_micros(shared.chance(interval));
+        let first = Duration::from_micros(shared.chance(interval));
         self.set_timer(shared, Timer::Heartbeat, first);
     }
 
     pub(super) fn heartbeat(&mut self, shared: &mut Shared) {
+        if self.has_expired(shared) {
+            // The wall clock was set forward past the timer's moment.
+            return self.close(shared, CloseReason::TokenExpired);
+        }
+        let is_read = self.takes_input();
         let Phase::Open(open) = &mut self.phase else { return };
         if !open.is_alive {
             return self.vanish(shared, CloseReason::HeartbeatLost);
         }
-        // While a verdict is awaited nothing is read: silence then says nothing.
-        open.is_alive = open.is_verifying();
+        // Silence of a peer that is not read says nothing; it has other deadlines.
+        open.is_alive = !is_read;
         open.ping = open.ping.wrapping_add(1);
         open.pinged_us = low_half(shared.now.mono_us);
         open.is_pinged = true;
         let payload = open.ping.to_be_bytes();
         self.queue(shared).push_frame(|out| encode_ping(&payload, out));
         self.set_timer(shared, Timer::Heartbeat, shared.config.limits.heartbeat_interval);
-    }
-
-    pub(super) fn authentication_is_due(&mut self, shared: &mut Shared) {
-        match &self.phase {
-            Phase::Await(_) => self.refuse(shared, super::head::unavailable()),
-            Phase::Open(_) => self.close(shared, CloseReason::AuthenticationTimeout),
-            Phase::Head(_) | Phase::Body { .. } | Phase::Closing(..) | Phase::Ending | Phase::Gone => {}
-        }
-    }
-
-    pub(super) fn expiry_is_due(&mut self, shared: &mut Shared) {
-        let Phase::Open(open) = &self.phase else { return };
-        let expires = open.identity().and_then(Identity::expires_unix_ms).unwrap_or(0);
-        if expires <= shared.now.unix_ms {
-            self.close(shared, CloseReason::TokenExpired);
-        } else if let Some(identity) = open.identity().cloned() {
-            // The wall clock was set back: the token is good for longer.
-            self.know(shared, identity);
-        }
     }
 }
 
