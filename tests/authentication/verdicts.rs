@@ -351,3 +351,39 @@ fn a_wall_clock_that_is_set_back_makes_an_identity_good_for_longer() {
     world.advance(MILLI + TICK);
     assert_eq!(world.transcript(id), [EXPIRED_CLOSE]);
 }
+
+#[test]
+fn a_wall_clock_that_is_set_forward_ends_an_identity_at_the_next_heartbeat() {
+    let (mut world, pending) = later();
+    let verdict = until(&world, 3600 * SECOND);
+    let id = open_later(&mut world, &pending, verdict);
+    world.now.unix_ms += 3_600_000;
+    world.advance(30 * SECOND + TICK);
+    assert_eq!(world.transcript(id).last().map(String::as_str), Some(EXPIRED_CLOSE));
+}
+
+#[test]
+fn what_is_read_in_one_piece_with_a_renewal_waits_for_its_verdict() {
+    let (mut world, pending) = later();
+    let id = open_later(&mut world, &pending, Verdict::Accept(Identity::new("user")));
+    let renewal = frames::text(r#"{"type":"auth","token":"new"}"#);
+    let ping = frames::text(r#"{"type":"ping","id":1}"#);
+    world.input(id, &[renewal, ping].concat());
+    assert!(world.messages(id).is_empty(), "nothing is answered before the verdict");
+    pending.accept(&mut world, "user");
+    let messages = world.messages(id);
+    assert_eq!(messages.len(), 2, "{messages:?}");
+    assert_eq!(messages[0], r#"{"type":"auth_success"}"#);
+    assert!(messages[1].starts_with(r#"{"type":"pong""#), "{messages:?}");
+}
+
+#[test]
+fn a_renewal_that_is_never_judged_ends_at_the_deadline_of_a_login() {
+    let (mut world, pending) = later();
+    let id = open_later(&mut world, &pending, Verdict::Accept(Identity::new("user")));
+    world.input(id, &frames::text(r#"{"type":"auth","token":"new"}"#));
+    world.advance(10 * SECOND - TICK);
+    assert!(world.ends(id).is_empty());
+    world.advance(2 * TICK);
+    assert_eq!(world.close_code(id), Some((1008, "Authentication timeout".into())));
+}
