@@ -138,6 +138,9 @@ pub const SEND_BUFFER_BYTES_DEFAULT: usize = 64 * KIB;
 pub const TLS_RECORD_BYTES: usize = READ_BYTES_PER_TURN + 5 + 256;
 /// What is read beyond a budget, so that the record it ends in can come whole.
 pub const TLS_ROOM_BYTES: usize = TLS_RECORD_BYTES - READ_BYTES_PER_TURN;
+/// What a connection keeps of its TLS input: a part of a record, or the pieces of a handshake message with all
+/// that is around them. More fails the connection.
+pub const TLS_KEPT_BYTES: usize = 64 * KIB;
 /// What a TLS record adds to its plain text, at most, and a key update before it (RFC 8446, section 5.2).
 pub const TLS_RECORD_OVERHEAD: usize = 128;
 /// Plain text that is encrypted for one write, in bytes.
@@ -229,6 +232,7 @@ const _: () = {
     assert!(SEND_QUEUE_PAUSE_BYTES <= SEND_QUEUE_BYTES_DEFAULT);
     assert!(READ_BYTES_PER_TURN <= READ_BYTES_PER_TURN_BULK);
     assert!(HEAD_BYTES_DEFAULT <= READ_BYTES_PER_TURN);
+    assert!(TLS_RECORD_BYTES < TLS_KEPT_BYTES && TLS_KEPT_BYTES < READ_BYTES_PER_TURN_BULK);
     assert!(HEADERS_DEFAULT <= HEADERS_MAX);
     assert!(CONTEXT_READ_BYTES <= CONTEXT_KEEP_BYTES);
     // What the context writes between two reads of its pipe: pongs for one turn's frames, and one Close.

@@ -135,7 +135,8 @@ impl Engine {
         self.with(id, |session, shared| session.handle_end(shared));
     }
 
-    /// The transport has failed, for this reason.
+    /// The transport has failed, for this reason. After [`CloseReason::Tls`] the shell may still have an alert
+    /// to write: obey [`Engine::fate`].
     pub fn handle_error(&mut self, id: ConnId, reason: CloseReason) {
         self.with(id, |session, shared| session.handle_error(shared, reason));
     }

@@ -10,7 +10,7 @@ use std::io::{self, IoSlice};
 
 use super::io::Socket;
 #[cfg(feature = "tls")]
-use super::tls::{Output, RECORD_BYTES, Tls, TlsFailure};
+use super::tls::{Outgoing, Output, RECORD_BYTES, Tls, TlsFailure};
 use crate::engine::hub::ConnId;
 use crate::engine::send_queue::SendQueue;
 use crate::error::CloseReason;
@@ -133,6 +133,8 @@ impl<S: Socket> Connection<S> {
                 Err(error) => Filled::Broken(CloseReason::Transport(error.kind())),
             },
             #[cfg(feature = "tls")]
+            Transport::Tls(tls) if tls.outgoing == Outgoing::Failed => Filled::Nothing,
+            #[cfg(feature = "tls")]
             Transport::Tls(tls) => {
                 let kept = tls.lay_out(&mut buffers.input);
                 match self.read(limit, kept, &mut buffers.input) {
@@ -201,11 +203,7 @@ impl<S: Socket> Connection<S> {
                 }
             }
             Err(TlsFailure(detail)) => {
-                // The alert goes out before the socket closes; a socket that does not take it loses it.
-                let _ = self.socket.write(&[IoSlice::new(&tls.unsent)]);
-                tls.unsent = Vec::new();
-                let _ = self.socket.shut_down_write();
-                self.is_shut_down = true;
+                tls.outgoing = Outgoing::Failed;
                 Filled::Broken(CloseReason::Tls(detail))
             }
         }
@@ -224,6 +222,8 @@ impl<S: Socket> Connection<S> {
         }
         let flushed = match &self.transport {
             Transport::Plain => self.flush_plain(queue),
+            #[cfg(feature = "tls")]
+            Transport::Tls(tls) if tls.outgoing == Outgoing::Failed => self.flush_unsent(),
             #[cfg(feature = "tls")]
             Transport::Tls(_) => self.flush_tls(queue, is_last, buffers),
         }?;
@@ -276,9 +276,10 @@ impl<S: Socket> Connection<S> {
                 queue.advance(taken);
                 room -= taken;
             }
-            if is_last && queue.as_ref().is_none_or(|queue| queue.is_empty()) {
-                tls.close_notify(out).map_err(fail)?;
-            }
+        }
+        if is_last && tls.outgoing == Outgoing::Open && queue.as_ref().is_none_or(|queue| queue.is_empty()) {
+            tls.close_notify(out).map_err(fail)?;
+            tls.outgoing = Outgoing::Closed;
         }
         let written = if out.filled().is_empty() { 0 } else { write(&mut self.socket, &[IoSlice::new(out.filled())])? };
         let rest = out.filled().get(written..).unwrap_or_default();
@@ -287,6 +288,14 @@ impl<S: Socket> Connection<S> {
         let queued = queue.is_some_and(|queue| !queue.is_empty());
         let again = queued && !tls.is_behind && !tls.is_handshaking();
         Ok(Flushed { progress: written > 0, pending: tls.is_behind || queued, again })
+    }
+
+    #[cfg(feature = "tls")]
+    fn flush_unsent(&mut self) -> Result<Flushed, CloseReason> {
+        let Transport::Tls(tls) = &mut self.transport else { return Err(CloseReason::PeerVanished) };
+        let written = if tls.unsent.is_empty() { 0 } else { write(&mut self.socket, &[IoSlice::new(&tls.unsent)])? };
+        tls.unsent.drain(..written);
+        Ok(Flushed { progress: written > 0, pending: !tls.unsent.is_empty(), again: false })
     }
 }
 
@@ -308,11 +317,15 @@ fn next_plain(queue: &SendQueue, room: usize, gathered: &mut Vec<u8>) -> usize {
     gathered.len()
 }
 
-/// One write; a socket that takes nothing now has taken 0 bytes.
+/// One write; a socket that takes nothing now has taken 0 bytes. After a signal it is tried again at once: no
+/// edge would come.
 fn write(socket: &mut impl Socket, slices: &[IoSlice<'_>]) -> Result<usize, CloseReason> {
-    match socket.write(slices) {
-        Ok(count) => Ok(count),
-        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Ok(0),
-        Err(error) => Err(CloseReason::Transport(error.kind())),
+    loop {
+        return match socket.write(slices) {
+            Ok(count) => Ok(count),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+            Err(error) => Err(CloseReason::Transport(error.kind())),
+        };
     }
 }

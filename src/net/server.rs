@@ -7,6 +7,7 @@
 //!
 //! Not here: system calls (`net/io.rs`), bytes of one connection (`net/connection.rs`), rules (`engine/`).
 
+use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -29,6 +30,7 @@ use crate::error::{CloseReason, Error};
 use crate::limits::{ACCEPTS_PER_TURN, COMMANDS_PER_TURN, COMMANDS_WAITING, CONNECTIONS_RESERVED};
 use crate::limits::{EXPIRIES_PER_TURN, HANDSHAKES_PER_TURN, READ_BYTES_PER_TURN_BULK, READY_PER_TURN};
 use crate::limits::{SEND_BUFFER_BYTES_DEFAULT, TLS_ROOM_BYTES};
+use crate::wire::http::Response;
 
 /// What a server is told once.
 #[derive(Debug, Clone)]
@@ -90,6 +92,8 @@ pub struct Server<I: Io = SystemIo> {
     handshakes: usize,
     buffers: Buffers,
     commands: Option<Receiver<Command>>,
+    /// The last turn's budget was spent on commands: there may be more, though nothing will wake the loop.
+    has_commands: bool,
     handle: Option<Handle>,
     /// When a shutdown must be over, in microseconds.
     drain_us: Option<u64>,
@@ -168,6 +172,7 @@ impl<I: Io> Server<I> {
             handshakes: HANDSHAKES_PER_TURN,
             buffers: Buffers::new(),
             commands: None,
+            has_commands: false,
             handle: None,
             drain_us: None,
         })
@@ -184,7 +189,7 @@ impl<I: Io> Server<I> {
     }
 
     /// Goes on with the turn until there are events for the host, or the turn is over. Sleeps at most once,
-    /// at most `timeout` (`None`: as long as nothing is due).
+    /// at most `timeout` (`None`: as long as nothing is due), and not at all once a shutdown is over.
     ///
     /// An error is final: the poller is broken.
     pub fn poll(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
@@ -201,16 +206,19 @@ impl<I: Io> Server<I> {
                     self.flush();
                     Step::Wait
                 }
-                Step::Wait if has_waited => return Ok(()),
+                Step::Wait if has_waited || self.is_finished() => return Ok(()),
                 Step::Wait => {
                     has_waited = true;
                     self.wait(timeout)?;
                     Step::Commands { left: COMMANDS_PER_TURN }
                 }
-                Step::Commands { left } => match self.take_command() {
-                    true if left > 1 => Step::Commands { left: left - 1 },
-                    _ => Step::Accept { listener: 0, left: ACCEPTS_PER_TURN },
-                },
+                Step::Commands { left } => {
+                    self.has_commands = self.take_command();
+                    match left {
+                        2.. if self.has_commands => Step::Commands { left: left - 1 },
+                        _ => Step::Accept { listener: 0, left: ACCEPTS_PER_TURN },
+                    }
+                }
                 Step::Accept { listener, left } => self.accept_step(listener, left),
                 Step::Sockets { next } => match self.ready.get(next).copied() {
                     Some(ready) => {
@@ -240,13 +248,16 @@ impl<I: Io> Server<I> {
     pub fn poll_timeout(&self) -> Option<Duration> {
         let now = self.engine.now().mono_us;
         let is_busy = !matches!(self.step, Step::Wait)
+            || self.has_commands
             || self.ready.len() >= READY_PER_TURN
             || self.listeners.iter().any(Listener::may_accept);
         if is_busy {
             return Some(Duration::ZERO);
         }
         let retries = self.listeners.iter().filter_map(Listener::retry_us);
-        let own = retries.chain(self.drain_us).min().map(|due| Duration::from_micros(due.saturating_sub(now)));
+        // A host may go on polling a server that is finished.
+        let drain = self.drain_us.filter(|_| !self.is_finished());
+        let own = retries.chain(drain).min().map(|due| Duration::from_micros(due.saturating_sub(now)));
         self.engine.poll_timeout().into_iter().chain(own).min()
     }
 
@@ -269,7 +280,7 @@ impl<I: Io> Server<I> {
     }
 
     /// Runs until a shutdown is over, and gives every event to `handler`. A panic of the handler closes the
-    /// session of that event with 1011, and the server goes on.
+    /// session of that event with 1011 (or answers its request with 500), and the server goes on.
     pub fn run(&mut self, mut handler: impl FnMut(&mut Engine, Event)) -> Result<(), Error> {
         while !self.is_finished() {
             self.poll(None)?;
@@ -277,6 +288,7 @@ impl<I: Io> Server<I> {
                 let id = event.id();
                 if catch_unwind(AssertUnwindSafe(|| handler(&mut self.engine, event))).is_err() {
                     log::error!("WebSocket Server Error: the handler of session {id} panicked");
+                    self.engine.respond(id, Response::text(500, "Internal Server Error").closing());
                     self.engine.close_for(id, CloseReason::HandlerPanicked);
                 }
             }
@@ -290,7 +302,12 @@ impl<I: Io> Server<I> {
         let timeout = timeout.into_iter().chain(self.poll_timeout()).min();
         self.ready.clear();
         self.handshakes = HANDSHAKES_PER_TURN;
-        self.io.wait(timeout, &mut self.ready).map_err(Error::Poll)?;
+        match self.io.wait(timeout, &mut self.ready) {
+            Ok(()) => {}
+            // A signal: nothing is ready, and the turn goes on.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(Error::Poll(error)),
+        }
         let now = self.io.now();
         self.engine.handle_now(now);
         if self.handle.as_ref().is_some_and(|handle| handle.stop.load(Ordering::Acquire)) {

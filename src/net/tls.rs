@@ -21,7 +21,7 @@ use rustls::unbuffered::{InsufficientSizeError, WriteTraffic};
 use rustls::{ServerConfig, SupportedCipherSuite};
 
 use crate::error::Error;
-use crate::limits::TLS_RECORD_OVERHEAD;
+use crate::limits::{TLS_KEPT_BYTES, TLS_RECORD_OVERHEAD};
 
 /// A server's side of TLS: certificate, key and policy, shared by all connections.
 ///
@@ -124,6 +124,17 @@ pub(super) struct Tls {
     pub unsent: Vec<u8>,
     /// The socket refused some of it: it is written before anything else is encrypted.
     pub is_behind: bool,
+    pub outgoing: Outgoing,
+}
+
+/// What may still be encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outgoing {
+    Open,
+    /// We have said that we send no more (RFC 8446, section 6.1), behind all that is unsent.
+    Closed,
+    /// TLS has failed: what is unsent (the alert, if there is one) is all that will ever be written.
+    Failed,
 }
 
 /// Why TLS cannot go on. The alert is in the output.
@@ -132,7 +143,9 @@ pub(super) struct TlsFailure(pub String);
 impl Tls {
     pub fn new(config: &TlsConfig) -> Result<Tls, TlsFailure> {
         match UnbufferedServerConnection::new(config.config.clone()) {
-            Ok(connection) => Ok(Tls { connection, kept: Vec::new(), unsent: Vec::new(), is_behind: false }),
+            Ok(connection) => {
+                Ok(Tls { connection, kept: Vec::new(), unsent: Vec::new(), is_behind: false, outgoing: Outgoing::Open })
+            }
             Err(error) => Err(TlsFailure(error.to_string())),
         }
     }
@@ -195,7 +208,11 @@ impl Tls {
             }
         }
         // What follows a close_notify is nobody's.
-        self.kept = if closed { Vec::new() } else { input.get(used..).unwrap_or_default().to_vec() };
+        let rest = if closed { &[][..] } else { input.get(used..).unwrap_or_default() };
+        if rest.len() > TLS_KEPT_BYTES {
+            return Err(TlsFailure("a handshake message in too many pieces".into()));
+        }
+        self.kept = rest.to_vec();
         Ok(closed)
     }
 

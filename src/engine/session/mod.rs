@@ -159,9 +159,14 @@ impl Session {
         self.mark_ready(shared);
     }
 
-    /// The transport failed.
+    /// The transport failed. Where it was TLS, an alert is still to be written, and read by the peer.
     pub fn handle_error(&mut self, shared: &mut Shared, reason: CloseReason) {
-        self.vanish(shared, reason);
+        if matches!(reason, CloseReason::Tls(_)) {
+            self.queue = None;
+            self.end(shared, reason);
+        } else {
+            self.vanish(shared, reason);
+        }
     }
 
     fn is_doomed(&self) -> bool {
@@ -235,8 +240,9 @@ impl Session {
             Phase::Closing(..) => self.wind_down(shared),
             // The answer is still to come; the end is seen again after it.
             Phase::Await(_) => {}
+            // What is still to be written goes first; then `handle_written` sees the end.
             Phase::Ending => {
-                if self.queue.is_none() {
+                if !self.in_dirty && !self.behind {
                     self.drop_socket(shared);
                 }
             }
@@ -378,9 +384,6 @@ impl Session {
         self.leftover = Vec::new();
         self.paused = false;
         self.mark_dirty(shared);
-        if self.queue.is_none() && self.input_ended {
-            self.drop_socket(shared);
-        }
     }
 
     /// Over at once: the socket is dropped with whatever waits.
@@ -481,7 +484,8 @@ impl Session {
     #[cfg(any(test, debug_assertions))]
     pub fn check_invariants(&self) {
         if self.takes_input() && (!self.leftover.is_empty() || self.input_ended && self.queue.is_none()) {
-            let done = matches!(self.phase, Phase::Gone);
+            let is_written_first = matches!(self.phase, Phase::Ending) && (self.in_dirty || self.behind);
+            let done = matches!(self.phase, Phase::Gone) || is_written_first;
             assert!(done || self.in_ready, "{}: nothing would look at what is left over", self.id);
         }
         if let Some(queue) = &self.queue {
