@@ -72,7 +72,8 @@ pub const HEAD_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 pub const KEEP_ALIVE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
 /// From the upgrade request to a successful `auth` message. Then 1008 `Authentication timeout`.
 pub const AUTH_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
-/// From our Close frame to the peer's, and again from our end of the stream to the peer's. Then the socket is dropped.
+/// From our Close frame to the peer's end of the stream, the peer's Close between them; for HTTP, from the end of the
+/// last answer. Then the socket is dropped.
 pub const CLOSE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
 /// Queued bytes without any progress. Then the socket is dropped.
 pub const WRITE_STALL_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);

@@ -1,7 +1,6 @@
-//! Every way a session ends: the peer's Close, ours, both, neither; broken frames; shutdown; a stream that
-//! just ends. And that the host is told each end exactly once, as the last it hears of that session.
+//! Every way a session ends: the peer's Close, ours, both, neither; shutdown; a stream that just ends. And that the host is told each end exactly once, as the last it hears of that session.
 //!
-//! Not here: ends by time (`timers.rs`), by a full queue (`delivery.rs`), of plain HTTP.
+//! Not here: broken frames (`malformed.rs`), ends by time (`timers.rs`), by a full queue (`delivery.rs`), of plain HTTP.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::cast_possible_truncation)]
 #![allow(clippy::indexing_slicing)]
@@ -12,48 +11,17 @@ use std::time::Duration;
 
 use barewire::auth::{Attempt, Authenticate, Decision, NoAuth, Ticket};
 use barewire::engine::Fate;
-use barewire::{CloseReason, ConnId, EngineConfig, Event, Limits, Message};
-use common::chance::Chance;
+use barewire::{CloseReason, ConnId, Event, Limits, Message};
+use common::ending::{FRAGMENTS, MESSAGE_BYTES, small};
 use common::frames::{self, BINARY, CLOSE, CONTINUATION, Frame, PING, PONG, TEXT};
 use common::{World, malformed};
-
-const MESSAGE_BYTES: usize = 600;
-const FRAGMENTS: usize = 8;
-
-fn small() -> EngineConfig {
-    let limits = Limits { message_bytes: MESSAGE_BYTES, fragments: FRAGMENTS, ..Limits::default() };
-    EngineConfig { limits, ..EngineConfig::default() }
-}
 
 fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
 }
 
-/// What the peer has got, as frames.
-fn got(world: &mut World, id: ConnId) -> Vec<Frame> {
-    frames::decode(&world.take(id))
-}
-
 fn close_timeout() -> Duration {
     Limits::default().close_timeout
-}
-
-/// The session is over and the peer sees it through: it ends its half, and the socket is dropped.
-fn see_through(world: &mut World, id: ConnId) {
-    assert_eq!(world.engine.fate(id), Fate::CloseWhenWritten);
-    assert!(world.peer(id).ended, "our half of the stream is ended");
-    assert!(!world.is_gone(id), "the peer's end is awaited");
-    world.end(id);
-    assert!(world.is_gone(id));
-    assert_eq!(world.engine.sessions(), 0);
-    world.check_stories();
-}
-
-/// No session, and nothing that would wake the driver when stale entries have left the timer wheel.
-fn assert_at_rest(world: &mut World) {
-    assert_eq!(world.engine.sessions(), 0);
-    world.advance(seconds(33));
-    assert_eq!(world.engine.poll_timeout(), None);
 }
 
 // --- the peer closes ---
@@ -78,9 +46,9 @@ fn a_close_of_the_peer_is_echoed_and_the_host_sees_its_code_and_reason() {
             for piece in frames::frame(CLOSE, payload).chunks(most) {
                 world.input(id, piece);
             }
-            assert_eq!(got(&mut world, id), [Frame { first: 0x88, opcode: CLOSE, payload: payload.to_vec() }]);
+            assert_eq!(world.frames(id), [Frame { first: 0x88, opcode: CLOSE, payload: payload.to_vec() }]);
             assert_eq!(world.ending(id), Some(reason));
-            see_through(&mut world, id);
+            world.see_through(id);
         }
     }
 }
@@ -94,10 +62,10 @@ fn what_the_peer_asked_before_its_close_is_answered_before_ours() {
         let id = world.open();
         world.input(id, &asked[..cut]);
         world.input(id, &asked[cut..]);
-        let frames = got(&mut world, id);
+        let frames = world.frames(id);
         let kinds: Vec<u8> = frames.iter().map(|frame| frame.opcode).collect();
         assert!(kinds == [TEXT, PONG, CLOSE] || kinds == [PONG, TEXT, CLOSE], "cut at {cut}: {kinds:?}");
-        see_through(&mut world, id);
+        world.see_through(id);
     }
 }
 
@@ -110,9 +78,9 @@ fn nothing_behind_a_close_of_the_peer_is_looked_at() {
         let id = world.open();
         world.input(id, &stream[..cut]);
         world.input(id, &stream[cut..]);
-        assert_eq!(got(&mut world, id), [Frame { first: 0x88, opcode: CLOSE, payload: vec![3, 232] }], "cut at {cut}");
+        assert_eq!(world.frames(id), [Frame { first: 0x88, opcode: CLOSE, payload: vec![3, 232] }], "cut at {cut}");
         assert_eq!(world.story(id), ["Accepted", "Open", "Closed"]);
-        see_through(&mut world, id);
+        world.see_through(id);
     }
 }
 
@@ -122,101 +90,7 @@ fn a_close_inside_a_fragmented_message_is_a_close() {
     let id = world.open();
     world.input(id, &[frames::raw(TEXT, b"{"), frames::close(1001, "")].concat());
     assert_eq!(world.close_code(id), Some((1001, String::new())));
-    see_through(&mut world, id);
-}
-
-// --- the peer breaks the protocol ---
-
-/// Sends it in pieces; returns the code that came back, how many messages came before, and the kind of ending.
-fn outcome(pieces: &[&[u8]]) -> (u16, usize, String) {
-    let mut world = World::daemon(small());
-    let id = world.open();
-    for piece in pieces {
-        world.input(id, piece);
-    }
-    let frames = got(&mut world, id);
-    let (last, before) = frames.split_last().expect("a Close");
-    assert_eq!(last.opcode, CLOSE);
-    let answers = before.iter().filter(|frame| frame.opcode == TEXT).count();
-    let ending = world.ending(id).expect("an end").split([' ', '(']).next().unwrap().to_owned();
-    assert_eq!(world.story(id).iter().filter(|kind| **kind == "Closed").count(), 1);
-    see_through(&mut world, id);
-    (last.close().0, answers, ending)
-}
-
-#[test]
-fn every_malformed_frame_earns_its_code_however_it_is_delivered() {
-    let table = malformed::table(MESSAGE_BYTES, FRAGMENTS);
-    assert!(table.len() >= 34);
-    for case in &table {
-        let whole = outcome(&[&case.bytes]);
-        assert_eq!(whole.0, case.code, "{}", case.name);
-        let bytewise: Vec<&[u8]> = case.bytes.chunks(1).collect();
-        assert_eq!(outcome(&bytewise), whole, "{}, byte by byte", case.name);
-        for seed in 0..4 {
-            let pieces = Chance::new(seed).cut(&case.bytes, 1 + case.bytes.len() / 2);
-            assert_eq!(outcome(&pieces), whole, "{}, cut with seed {seed}", case.name);
-        }
-    }
-}
-
-#[test]
-fn messages_before_a_malformed_frame_are_answered_first() {
-    let ping = frames::text(r#"{"type":"ping"}"#);
-    for case in malformed::table(MESSAGE_BYTES, FRAGMENTS) {
-        let alone = outcome(&[&case.bytes]);
-        for count in [1, 3, 64, 70] {
-            let stream = [ping.repeat(count), case.bytes.clone()].concat();
-            let wanted = (case.code, count + alone.1, alone.2.clone());
-            assert_eq!(outcome(&[&stream]), wanted, "{} behind {count} messages", case.name);
-            let mut chance = Chance::new(count as u64);
-            assert_eq!(outcome(&chance.cut(&stream, 40)), wanted, "{} behind {count} messages, cut", case.name);
-        }
-    }
-}
-
-#[test]
-fn nothing_behind_a_malformed_frame_is_looked_at() {
-    let mut world = World::daemon(small());
-    let id = world.open();
-    let ping = frames::text(r#"{"type":"ping"}"#);
-    world.input(id, &[frames::frame(TEXT, b"\xff"), ping.clone(), frames::close(1000, "")].concat());
-    world.input(id, &ping);
-    assert_eq!(got(&mut world, id).iter().map(Frame::close).collect::<Vec<_>>(), [(1007, "Invalid UTF-8".into())]);
-    see_through(&mut world, id);
-}
-
-#[test]
-fn text_is_valid_wherever_its_characters_are_cut() {
-    let text = r#"{"type":"ping","payload":"é€🦀é€🦀"}"#;
-    for first in 0..=text.len() {
-        for second in [first, usize::midpoint(first, text.len()), text.len()] {
-            let bytes = text.as_bytes();
-            let fragments = [
-                frames::raw(TEXT, &bytes[..first]),
-                frames::raw(CONTINUATION, &bytes[first..second]),
-                frames::frame(CONTINUATION, &bytes[second..]),
-            ];
-            let mut world = World::daemon(small());
-            let id = world.open();
-            world.input(id, &fragments.concat());
-            let messages = world.messages(id);
-            assert!(messages.len() == 1 && messages[0].contains("é€🦀é€🦀"), "{first} {second} {messages:?}");
-        }
-    }
-}
-
-#[test]
-fn lengths_may_be_longer_than_they_need_be() {
-    let payload = br#"{"type":"ping"}"#;
-    let length = payload.len() as u8;
-    for header in [vec![0x81, 0xfe, 0, length], vec![0x81, 0xff, 0, 0, 0, 0, 0, 0, 0, length]] {
-        let mut world = World::daemon(small());
-        let id = world.open();
-        // A mask of zeroes is a mask.
-        world.input(id, &[&header[..], &[0; 4], payload].concat());
-        assert_eq!(world.messages(id).len(), 1);
-    }
+    world.see_through(id);
 }
 
 // --- the host closes ---
@@ -238,7 +112,7 @@ fn a_close_of_the_host_goes_out_and_the_peers_reply_ends_the_session() {
                 world.input(id, piece);
             }
             assert_eq!(world.take(id), b"");
-            see_through(&mut world, id);
+            world.see_through(id);
         }
     }
 }
@@ -267,7 +141,7 @@ fn what_the_peer_sends_behind_our_close_is_dropped_but_for_its_close() {
         assert_eq!(world.story(id), ["Accepted", "Open", "Closed"]);
         assert!(!world.peer(id).ended);
         world.input(id, &frames::close(1000, ""));
-        see_through(&mut world, id);
+        world.see_through(id);
     }
 }
 
@@ -290,7 +164,7 @@ fn our_close_may_fall_into_any_place_of_the_peers_stream() {
         world.take(id);
         world.input(id, &stream[cut..]);
         assert_eq!(world.take(id), b"", "cut at {cut}");
-        see_through(&mut world, id);
+        world.see_through(id);
     }
 }
 
@@ -304,7 +178,7 @@ fn broken_frames_behind_our_close_end_the_wait() {
         world.take(id);
         world.input(id, &case.bytes);
         assert_eq!(world.take(id), b"", "{}: there is one Close only", case.name);
-        see_through(&mut world, id);
+        world.see_through(id);
     }
 }
 
@@ -317,7 +191,7 @@ fn when_both_close_at_once_each_has_its_close_and_the_session_is_over() {
     world.turn();
     assert_eq!(world.close_code(id), Some((4000, "mine".into())));
     assert_eq!(world.story(id), ["Accepted", "Open", "Closed"]);
-    see_through(&mut world, id);
+    world.see_through(id);
 }
 
 #[test]
@@ -332,7 +206,7 @@ fn a_peer_that_never_replies_is_gone_after_the_close_timeout() {
     assert!(!world.is_gone(id));
     world.advance(Duration::from_millis(40));
     assert!(world.is_gone(id));
-    assert_at_rest(&mut world);
+    world.assert_at_rest();
     world.check_stories();
 }
 
@@ -501,7 +375,7 @@ fn a_shutdown_closes_open_sessions_with_1001_and_ends_idle_connections() {
         world.end(id);
         assert!(world.is_gone(id));
     }
-    assert_at_rest(&mut world);
+    world.assert_at_rest();
     world.check_stories();
 }
 
@@ -601,7 +475,7 @@ fn when_all_are_dropped_nothing_is_left_and_each_end_is_told_once() {
     world.engine.drop_all();
     world.turn();
     assert_eq!((world.engine.sessions(), world.engine.open_sessions(), world.engine.channels()), (0, 0, 0));
-    assert_at_rest(&mut world);
+    world.assert_at_rest();
     for id in [open, half, closing, ending, stuck] {
         assert!(world.is_gone(id));
         assert_eq!(world.story(id).iter().filter(|kind| **kind == "Closed").count(), 1);
@@ -621,9 +495,9 @@ fn a_close_drops_what_comes_later_from_the_host() {
     assert_eq!(world.engine.publish_to_all(&late, None).matched, 0);
     assert!(!world.engine.unsubscribe(id, "news"));
     world.turn();
-    assert_eq!(got(&mut world, id).len(), 1);
+    assert_eq!(world.frames(id).len(), 1);
     world.advance(seconds(1));
     world.input(id, &frames::frame(BINARY, b""));
     world.input(id, &frames::close(1000, ""));
-    see_through(&mut world, id);
+    world.see_through(id);
 }

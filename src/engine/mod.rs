@@ -44,6 +44,7 @@ use crate::engine::session::Session;
 use crate::engine::shared::Shared;
 use crate::engine::timer::Now;
 use crate::error::CloseReason;
+use crate::limits::SEND_QUEUE_ENTRY_BYTES;
 use crate::limits::{CHANNEL_NAME_BYTES, CONNECTIONS_OVERFLOW, CONNECTIONS_RESERVED, Limits};
 use crate::wire::http::{Origins, Response};
 use crate::wire::websocket::{Message, PreparedMessage};
@@ -478,7 +479,7 @@ fn deliver(
     }
     published.matched += 1;
     let frame = message.frame();
-    if !session.has_room(shared, frame.len()) {
+    if !session.has_room(shared, frame.len() + SEND_QUEUE_ENTRY_BYTES) {
         published.dropped += 1;
         slow.push(session.id);
         return;

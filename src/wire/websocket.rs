@@ -79,13 +79,17 @@ pub struct MessageLimits {
 }
 
 /// What one walk has found.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Walk {
     /// How much of the input may go to the context now. The rest waits for the next turn (or, with
     /// `violation`, is never looked at).
     pub end: usize,
+    /// How many frames end within that.
+    pub frames: usize,
     /// How many data messages end within that.
     pub messages: usize,
+    /// Whether one of these frames left no message under way: what is under way at `end` has begun behind it.
+    pub was_clean: bool,
     /// The header behind `end` breaks a limit.
     pub violation: Option<CloseReason>,
 }
@@ -123,8 +127,7 @@ impl FrameWalker {
     /// Walks on through `input`, as far as one turn may go: [`FRAMES_PER_TURN`] frames, or up to a Close
     /// frame that has others before it (so that what was asked before it can be answered before it).
     pub fn walk(&mut self, input: &[u8], limits: MessageLimits) -> Walk {
-        let mut walk = Walk { end: 0, messages: 0, violation: None };
-        let mut frames = 0;
+        let mut walk = Walk::default();
         loop {
             let rest = input.get(walk.end..).unwrap_or_default();
             if self.remaining > 0 {
@@ -135,8 +138,8 @@ impl FrameWalker {
                     return walk;
                 }
             } else {
-                let spent = frames == FRAMES_PER_TURN || walk.messages == limits.messages;
-                if rest.is_empty() || spent || (frames > 0 && self.close_is_next(rest)) {
+                let spent = walk.frames == FRAMES_PER_TURN || walk.messages == limits.messages;
+                if rest.is_empty() || spent || (walk.frames > 0 && self.close_is_next(rest)) {
                     return walk;
                 }
                 let Some((header, length)) = self.take_header(rest) else {
@@ -145,7 +148,7 @@ impl FrameWalker {
                 };
                 if let Err(reason) = self.admit(&header, limits) {
                     // What comes before it is answered first: it is found again by the next walk.
-                    walk.violation = (frames == 0).then_some(reason);
+                    walk.violation = (walk.frames == 0).then_some(reason);
                     return walk;
                 }
                 walk.end += length;
@@ -153,12 +156,13 @@ impl FrameWalker {
                     continue;
                 }
             }
-            frames += 1;
+            walk.frames += 1;
             if self.ends_message {
                 self.ends_message = false;
                 (self.message_bytes, self.fragments) = (0, 0);
                 walk.messages += 1;
             }
+            walk.was_clean |= self.fragments == 0;
         }
     }
 

@@ -282,6 +282,12 @@ impl Session {
     /// The shell has written what it could. `progress`: anything at all; `pending`: something still waits, in
     /// the queue or behind it in the shell.
     pub fn handle_written(&mut self, shared: &mut Shared, progress: bool, pending: bool) {
+        if let Phase::Open(open) = &mut self.phase
+            && progress
+            && self.behind
+        {
+            open.took_backlog();
+        }
         self.behind = pending;
         if pending {
             if let Some(queue) = &mut self.queue {
@@ -423,6 +429,10 @@ impl Session {
             match timer {
                 Timer::Head => self.head_is_due(shared),
                 Timer::Authentication => self.authentication_is_due(shared),
+                // What is not read cannot end: it gets its time again.
+                Timer::Message if !self.takes_input() => {
+                    self.set_timer(shared, Timer::Message, shared.config.limits.message_timeout);
+                }
                 Timer::Message => self.fail(shared, CloseReason::MessageTimeout),
                 Timer::Heartbeat => self.heartbeat(shared),
                 Timer::Close => self.vanish(shared, CloseReason::PeerVanished),

@@ -107,6 +107,12 @@ impl Open {
         }
     }
 
+    /// The peer took some of what waited for it: it is alive, though a ping may stand behind the rest and its
+    /// pong may not be read.
+    pub fn took_backlog(&mut self) {
+        self.is_alive = true;
+    }
+
     pub fn take_framing(&mut self) -> (FrameWalker, Option<Box<Context>>) {
         (std::mem::take(&mut self.walker), self.context.take())
     }
@@ -128,6 +134,7 @@ impl Session {
         let Phase::Open(open) = &mut self.phase else { return (0, false) };
         let was_clean = open.context.is_none();
         let walk = open.walker.walk(input, open.message_limits(shared));
+        open.is_alive |= walk.frames > 0;
         let events_before = shared.events.len();
         let mut context = open.context.take().unwrap_or_else(|| shared.lend_context());
         let mut rest = input.get(..walk.end).unwrap_or_default();
@@ -143,7 +150,7 @@ impl Session {
                     break Some(CloseReason::PeerClosed { code, reason });
                 }
                 Received::Message(message) => self.take_message(shared, message),
-                Received::Ping => self.heard(),
+                Received::Ping => {}
                 Received::Pong(payload) => self.take_pong(shared, &payload),
             }
             if !matches!(self.phase, Phase::Open(_)) {
@@ -162,7 +169,7 @@ impl Session {
             self.timers.stop(Timer::Message);
         } else {
             open.context = Some(context);
-            if was_clean || walk.messages > 0 {
+            if was_clean || walk.was_clean {
                 self.set_timer(shared, Timer::Message, shared.config.limits.message_timeout);
             }
         }
@@ -235,7 +242,6 @@ impl Session {
     }
 
     fn take_message(&mut self, shared: &mut Shared, message: Message) {
-        self.heard();
         let Phase::Open(open) = &self.phase else { return };
         match open.who {
             Who::Known(_) | Who::Renewing(_) => shared.events.push_back(Event::Message { id: self.id, message }),
@@ -244,18 +250,10 @@ impl Session {
     }
 
     fn take_pong(&mut self, shared: &mut Shared, payload: &[u8]) {
-        self.heard();
         let Phase::Open(open) = &mut self.phase else { return };
         if open.is_pinged && payload == open.ping.to_be_bytes() {
             open.round_trip_us = low_half(shared.now.mono_us).wrapping_sub(open.pinged_us);
             open.is_pinged = false;
-        }
-    }
-
-    /// A complete frame: the peer is alive.
-    fn heard(&mut self) {
-        if let Phase::Open(open) = &mut self.phase {
-            open.is_alive = true;
         }
     }
 

@@ -204,7 +204,7 @@ fn a_frame_above_the_limit_is_refused_on_its_header() {
         bytes.extend_from_slice(&[0; 4]);
         for cut in 0..bytes.len() {
             let mut walker = FrameWalker::default();
-            assert_eq!(walker.walk(&bytes[..cut], limits(limit, 1)), Walk { end: cut, messages: 0, violation: None });
+            assert_eq!(walker.walk(&bytes[..cut], limits(limit, 1)), Walk { end: cut, ..Walk::default() });
             assert_eq!(walker.walk(&bytes[cut..], limits(limit, 1)).violation, Some(CloseReason::MessageTooBig));
         }
     }
@@ -243,7 +243,10 @@ fn a_control_frame_may_have_125_bytes_of_payload() {
     for opcode in [8, 9, 10] {
         let frame = |length| Sample::new(true, opcode, &vec![b'x'; length]).encode();
         let mut walker = FrameWalker::default();
-        assert_eq!(walker.walk(&frame(125), limits(0, 0)), Walk { end: 131, messages: 0, violation: None });
+        assert_eq!(
+            walker.walk(&frame(125), limits(0, 0)),
+            Walk { end: 131, frames: 1, was_clean: true, ..Walk::default() }
+        );
         let violation = walker.walk(&frame(126), limits(0, 0)).violation;
         assert!(matches!(violation, Some(CloseReason::Protocol(_))), "{violation:?}");
     }
@@ -290,7 +293,7 @@ fn a_walk_stops_after_the_messages_it_was_allowed() {
     let one = MessageLimits { messages: 1, ..limits(100, 10) };
     let mut walker = FrameWalker::default();
     for end in [ping.len() + message.len(), ping.len() + message.len()] {
-        assert_eq!(walker.walk(&stream, one), Walk { end, messages: 1, violation: None });
+        assert_eq!(walker.walk(&stream, one), Walk { end, frames: 3, messages: 1, was_clean: true, violation: None });
         assert!(walker.is_clean());
     }
 }
