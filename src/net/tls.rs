@@ -26,7 +26,7 @@ use crate::limits::TLS_RECORD_OVERHEAD;
 /// A server's side of TLS: certificate, key and policy, shared by all connections.
 ///
 /// TLS 1.3 and 1.2 with AEAD suites, AES-128-GCM first; one stateless ticket a connection, no session
-/// cache, no early data; ALPN `http/1.1`.
+/// cache, no early data; ALPN `http/1.1`, else `http/1.0`.
 #[derive(Clone)]
 pub struct TlsConfig {
     config: Arc<ServerConfig>,
@@ -52,7 +52,7 @@ impl TlsConfig {
         config.send_tls13_tickets = 1;
         config.max_early_data_size = 0;
         config.ignore_client_order = true;
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![b"http/1.1".to_vec(), b"http/1.0".to_vec()];
         Ok(TlsConfig { config: Arc::new(config) })
     }
 }
