@@ -89,7 +89,7 @@ fn every_code_of_an_error_has_a_row() {
     let is_code =
         |word: &&str| word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_' || byte.is_ascii_digit());
     let of_texts = shipped(MESSAGES).lines().filter(|line| line.contains("=> \"")).flat_map(literals);
-    let of_rules = ROUTER.lines().filter(|line| line.contains("complain(engine")).flat_map(literals);
+    let of_rules = ROUTER.lines().filter(|line| line.contains("refuse(engine")).flat_map(literals);
     assert_eq!(told, of_texts.chain(of_rules).filter(is_code).collect());
 }
 
