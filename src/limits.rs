@@ -125,7 +125,9 @@ pub const COMMANDS_WAITING: usize = 1024;
 pub const READY_PER_TURN: usize = 1024;
 /// Segments handed to one `writev`.
 pub const WRITE_SEGMENTS: usize = 64;
-/// What is read and dropped after our end of a connection is closed; then the socket is dropped.
+/// What is read and dropped after our end of a connection is closed, beside a message of the allowed size: who sends
+/// one byte too many in a single frame must be able to send it all, or a reset overtakes our 1009. Then the socket
+/// is dropped.
 pub const LINGER_BYTES: usize = 256 * KIB;
 /// Pause of accepting after the process ran out of descriptors or memory.
 pub const ACCEPT_RETRY: Duration = Duration::from_millis(100);

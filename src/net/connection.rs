@@ -16,7 +16,7 @@ use crate::engine::send_queue::SendQueue;
 use crate::error::CloseReason;
 #[cfg(feature = "tls")]
 use crate::limits::TLS_WRITE_BYTES;
-use crate::limits::{LINGER_BYTES, READ_BYTES_PER_TURN_BULK, TLS_RECORD_BYTES, WRITE_SEGMENTS};
+use crate::limits::{READ_BYTES_PER_TURN_BULK, TLS_RECORD_BYTES, WRITE_SEGMENTS};
 
 /// The buffers that the loop lends to the connection being served.
 #[derive(Debug)]
@@ -147,13 +147,13 @@ impl<S: Socket> Connection<S> {
         }
     }
 
-    /// Reads once, and drops it. A peer that sends on and on is cut off.
-    pub fn discard(&mut self, limit: usize, buffers: &mut Buffers) -> Filled<'static> {
+    /// Reads once, and drops it. A peer that sends on and on is cut off, past `at_most` in all.
+    pub fn discard(&mut self, limit: usize, at_most: usize, buffers: &mut Buffers) -> Filled<'static> {
         match self.read(limit, 0, &mut buffers.input) {
             Ok(Some(0)) => Filled::End,
             Ok(Some(count)) => {
                 self.discarded = self.discarded.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
-                let is_too_much = self.discarded as usize > LINGER_BYTES;
+                let is_too_much = self.discarded as usize > at_most;
                 if is_too_much { Filled::Broken(CloseReason::PeerVanished) } else { Filled::Nothing }
             }
             Ok(None) => Filled::Nothing,
@@ -327,5 +327,37 @@ fn write(socket: &mut impl Socket, slices: &[IoSlice<'_>]) -> Result<usize, Clos
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
             Err(error) => Err(CloseReason::Transport(error.kind())),
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Never runs dry.
+    struct Flood;
+
+    impl Socket for Flood {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            Ok(buffer.len())
+        }
+
+        fn write(&mut self, _: &[IoSlice<'_>]) -> io::Result<usize> {
+            Ok(0)
+        }
+
+        fn shut_down_write(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_is_dropped_is_bounded_to_the_byte() {
+        let mut buffers = Buffers::new();
+        let mut connection = Connection::plain(ConnId::from_bits(0), Flood);
+        for _ in 0..3 {
+            assert!(matches!(connection.discard(10, 30, &mut buffers), Filled::Nothing), "{}", connection.discarded);
+        }
+        assert!(matches!(connection.discard(1, 30, &mut buffers), Filled::Broken(CloseReason::PeerVanished)));
     }
 }

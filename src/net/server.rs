@@ -28,7 +28,7 @@ use crate::engine::hub::ConnId;
 use crate::engine::{Engine, EngineConfig, Event, Fate, Intake};
 use crate::error::{CloseReason, Error};
 use crate::limits::{ACCEPTS_PER_TURN, COMMANDS_PER_TURN, COMMANDS_WAITING, CONNECTIONS_RESERVED};
-use crate::limits::{EXPIRIES_PER_TURN, HANDSHAKES_PER_TURN, READ_BYTES_PER_TURN_BULK, READY_PER_TURN};
+use crate::limits::{EXPIRIES_PER_TURN, HANDSHAKES_PER_TURN, LINGER_BYTES, READ_BYTES_PER_TURN_BULK, READY_PER_TURN};
 use crate::limits::{SEND_BUFFER_BYTES_DEFAULT, TLS_ROOM_BYTES};
 use crate::wire::http::Response;
 
@@ -443,7 +443,10 @@ impl<I: Io> Server<I> {
             }
             let filled = match self.engine.intake(id) {
                 Intake::Pause => return,
-                Intake::Discard => connection.discard(READ_BYTES_PER_TURN_BULK, &mut self.buffers),
+                Intake::Discard => {
+                    let at_most = self.engine.config().limits.message_bytes.saturating_add(LINGER_BYTES);
+                    connection.discard(READ_BYTES_PER_TURN_BULK, at_most, &mut self.buffers)
+                }
                 // Room for the last record to come whole.
                 Intake::Read(limit) => connection.fill(limit + TLS_ROOM_BYTES, &mut self.buffers),
             };

@@ -5,7 +5,7 @@
 //! Pitfalls of that API which shape this file: the kept tail must be handed to every call, unchanged, also
 //! when the call is only meant to send (a fragment of a handshake message is remembered by position); a key
 //! update is put before the next record, so an output size is never exact; after an error the alert is
-//! fetched by one more call.
+//! fetched by further calls.
 //!
 //! Not here: reading and writing (`net/connection.rs`); files of certificates (`daemon/`).
 
@@ -26,7 +26,7 @@ use crate::limits::{TLS_KEPT_BYTES, TLS_RECORD_OVERHEAD};
 /// A server's side of TLS: certificate, key and policy, shared by all connections.
 ///
 /// TLS 1.3 and 1.2 with AEAD suites, AES-128-GCM first; one stateless ticket a connection, no session
-/// cache, no early data; ALPN `http/1.1`.
+/// cache, no early data; ALPN `http/1.1`, else `http/1.0`.
 #[derive(Clone)]
 pub struct TlsConfig {
     config: Arc<ServerConfig>,
@@ -52,7 +52,7 @@ impl TlsConfig {
         config.send_tls13_tickets = 1;
         config.max_early_data_size = 0;
         config.ignore_client_order = true;
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![b"http/1.1".to_vec(), b"http/1.0".to_vec()];
         Ok(TlsConfig { config: Arc::new(config) })
     }
 }
@@ -272,10 +272,12 @@ impl Tls {
         }
     }
 
-    /// After an error one more call yields the alert that tells the peer of it.
+    /// After an error further calls yield what was to be sent before it, and last the alert that tells the peer.
     fn encode_alert(&mut self, rest: &mut [u8], out: &mut Output) {
-        if let Ok(ConnectionState::EncodeTlsData(data)) = self.connection.process_tls_records(rest).state {
-            let _ = encode(data, out);
+        while let Ok(ConnectionState::EncodeTlsData(data)) = self.connection.process_tls_records(rest).state {
+            if encode(data, out).is_err() {
+                return;
+            }
         }
     }
 }
@@ -294,5 +296,30 @@ fn encode<Data>(mut data: EncodeTlsData<'_, Data>, out: &mut Output) -> Result<(
             Err(EncodeError::InsufficientSize(InsufficientSizeError { required_size })) => space = required_size,
             Err(error @ EncodeError::AlreadyEncoded) => return Err(TlsFailure(error.to_string())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::{AlertDescription, ClientConfig, ClientConnection, RootCertStore};
+
+    use super::*;
+
+    #[test]
+    fn an_alert_that_stands_behind_other_output_is_sent_too() {
+        // Which protocol to speak is judged when the ServerHello is on its way already.
+        let (chain, key) = (include_bytes!("../../certs/dev-cert.pem"), include_bytes!("../../certs/dev-key.pem"));
+        let mut server = Tls::new(&TlsConfig::from_pem(chain, key).unwrap()).ok().unwrap();
+        let config = ClientConfig::builder_with_provider(Arc::new(provider())).with_safe_default_protocol_versions();
+        let mut config = config.unwrap().with_root_certificates(RootCertStore::empty()).with_no_client_auth();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let mut client = ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap()).unwrap();
+        let (mut hello, mut out) = (Vec::new(), Output::default());
+        client.write_tls(&mut hello).unwrap();
+
+        assert!(server.receive(&mut hello, &mut Vec::new(), &mut out).is_err());
+        client.read_tls(&mut out.filled()).unwrap();
+        let told = client.process_new_packets().unwrap_err();
+        assert_eq!(told, rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol));
     }
 }
