@@ -5,7 +5,7 @@
 //! says whether the session is clean: at a frame boundary and in no fragmented message. Only an unclean
 //! session needs a context of its own; all others borrow the one that the engine lends.
 //!
-//! Not here: what a session does about a message or a violation (`engine/session.rs`).
+//! Not here: what a session does about a message or a violation (`engine/session/`).
 
 use std::io::{self, Read, Write};
 
@@ -16,7 +16,7 @@ use tungstenite::{Bytes, Utf8Bytes};
 
 use crate::error::CloseReason;
 use crate::limits::{CLOSE_REASON_BYTES, CONTEXT_KEEP_BYTES, CONTEXT_READ_BYTES, CONTEXT_WRITE_BYTES};
-use crate::limits::{CONTROL_PAYLOAD_BYTES, FRAMES_PER_TURN};
+use crate::limits::{CONTROL_PAYLOAD_BYTES, FRAMES_PER_TURN, MESSAGE_BYTES_MAX};
 
 /// The longest header of a frame (RFC 6455, section 5.2).
 const HEADER_BYTES: usize = 14;
@@ -70,7 +70,7 @@ impl Message {
 /// What a message may be, at most.
 #[derive(Debug, Clone, Copy)]
 pub struct MessageLimits {
-    /// Bytes of payload over all fragments.
+    /// Bytes of payload over all fragments; more than [`MESSAGE_BYTES_MAX`] is never allowed.
     pub bytes: usize,
     /// Fragments.
     pub fragments: usize,
@@ -79,13 +79,17 @@ pub struct MessageLimits {
 }
 
 /// What one walk has found.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Walk {
     /// How much of the input may go to the context now. The rest waits for the next turn (or, with
     /// `violation`, is never looked at).
     pub end: usize,
+    /// How many frames end within that.
+    pub frames: usize,
     /// How many data messages end within that.
     pub messages: usize,
+    /// Whether one of these frames left no message under way: what is under way at `end` has begun behind it.
+    pub was_clean: bool,
     /// The header behind `end` breaks a limit.
     pub violation: Option<CloseReason>,
 }
@@ -98,8 +102,8 @@ pub struct Walk {
 pub struct FrameWalker {
     /// Payload still to come of the frame that is under way.
     remaining: u64,
-    /// Payload announced so far by the fragments of the message that is under way.
-    message_bytes: u64,
+    /// Payload announced so far by the fragments of the message that is under way; 0 when there is none.
+    message_bytes: u32,
     /// The header that is under way, as far as it has come.
     header: [u8; HEADER_BYTES],
     header_bytes: u8,
@@ -123,8 +127,7 @@ impl FrameWalker {
     /// Walks on through `input`, as far as one turn may go: [`FRAMES_PER_TURN`] frames, or up to a Close
     /// frame that has others before it (so that what was asked before it can be answered before it).
     pub fn walk(&mut self, input: &[u8], limits: MessageLimits) -> Walk {
-        let mut walk = Walk { end: 0, messages: 0, violation: None };
-        let mut frames = 0;
+        let mut walk = Walk::default();
         loop {
             let rest = input.get(walk.end..).unwrap_or_default();
             if self.remaining > 0 {
@@ -135,8 +138,8 @@ impl FrameWalker {
                     return walk;
                 }
             } else {
-                let spent = frames == FRAMES_PER_TURN || walk.messages == limits.messages;
-                if rest.is_empty() || spent || (frames > 0 && self.close_is_next(rest)) {
+                let spent = walk.frames == FRAMES_PER_TURN || walk.messages == limits.messages;
+                if rest.is_empty() || spent || (walk.frames > 0 && self.close_is_next(rest)) {
                     return walk;
                 }
                 let Some((header, length)) = self.take_header(rest) else {
@@ -145,7 +148,7 @@ impl FrameWalker {
                 };
                 if let Err(reason) = self.admit(&header, limits) {
                     // What comes before it is answered first: it is found again by the next walk.
-                    walk.violation = (frames == 0).then_some(reason);
+                    walk.violation = (walk.frames == 0).then_some(reason);
                     return walk;
                 }
                 walk.end += length;
@@ -153,12 +156,13 @@ impl FrameWalker {
                     continue;
                 }
             }
-            frames += 1;
+            walk.frames += 1;
             if self.ends_message {
                 self.ends_message = false;
-                self.fragments = 0;
+                (self.message_bytes, self.fragments) = (0, 0);
                 walk.messages += 1;
             }
+            walk.was_clean |= self.fragments == 0;
         }
     }
 
@@ -197,8 +201,9 @@ impl FrameWalker {
         } else {
             let (bytes, fragments) =
                 if header.opcode == CONTINUATION { (self.message_bytes, self.fragments) } else { (0, 0) };
-            let (bytes, fragments) = (bytes.saturating_add(header.payload), fragments.saturating_add(1));
-            if bytes > limits.bytes as u64 {
+            let payload = u32::try_from(header.payload).unwrap_or(u32::MAX);
+            let (bytes, fragments) = (bytes.saturating_add(payload), fragments.saturating_add(1));
+            if bytes as usize > limits.bytes.min(MESSAGE_BYTES_MAX) {
                 return Err(CloseReason::MessageTooBig);
             }
             if fragments as usize > limits.fragments {
@@ -425,3 +430,6 @@ fn encode_header(opcode: OpCode, payload: usize, out: &mut Vec<u8>) {
     // Writing to memory cannot fail.
     let _ = header.format(payload as u64, out);
 }
+
+#[cfg(test)]
+mod tests;

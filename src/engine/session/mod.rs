@@ -20,10 +20,12 @@
 //! peer's is awaited for a while. Gone: the socket is to be dropped now. `Event::Closed` is told once, on
 //! the way out of Head, Await, Body or Open: what follows is only the winding down of the transport.
 //!
-//! In this folder: `head.rs` (HTTP and the way in), `open.rs` (frames and in-band authentication).
+//! In this folder: `head.rs` (HTTP and the way in), `open.rs` (frames and heartbeats), `in_band.rs`
+//! (authentication by message).
 //! Not here: who is subscribed to what (`engine/hub.rs`), sockets and TLS (`net/`).
 
 mod head;
+mod in_band;
 mod open;
 
 use std::net::SocketAddr;
@@ -140,8 +142,11 @@ impl Session {
                 self.leftover = leftover;
                 self.leftover.drain(..consumed);
                 self.mark_ready(shared);
-                return;
+            } else if self.input_ended {
+                // The host answers what it has just been told before the end counts.
+                self.mark_ready(shared);
             }
+            return;
         }
         if self.input_ended && !self.is_doomed() {
             self.end_of_input(shared);
@@ -258,9 +263,15 @@ impl Session {
         self.queue.as_deref_mut()
     }
 
-    /// What the queue is charged.
-    pub fn queued_cost(&self) -> usize {
-        self.queue.as_ref().map_or(0, |queue| queue.cost())
+    /// Whether the queue takes `bytes` more. An empty one takes a message of any size (ruling R17). Only a peer
+    /// that has been offered what waits, and has not taken it, can be too slow: the others have room for what
+    /// one turn brings, and ask for a flush in good time.
+    pub fn has_room(&self, shared: &mut Shared, bytes: usize) -> bool {
+        let cost = self.queue.as_ref().map_or(0, |queue| queue.cost());
+        let limits = &shared.config.limits;
+        let room = limits.send_queue_bytes.saturating_add(if self.behind { 0 } else { limits.message_bytes });
+        shared.flush_due |= !self.behind && cost + bytes > limits.send_queue_bytes / 2;
+        cost == 0 || cost + bytes <= room
     }
 
     /// Replies wait: beyond a mark the session is not read until half of them are gone.
@@ -271,6 +282,12 @@ impl Session {
     /// The shell has written what it could. `progress`: anything at all; `pending`: something still waits, in
     /// the queue or behind it in the shell.
     pub fn handle_written(&mut self, shared: &mut Shared, progress: bool, pending: bool) {
+        if let Phase::Open(open) = &mut self.phase
+            && progress
+            && self.behind
+        {
+            open.took_backlog();
+        }
         self.behind = pending;
         if pending {
             if let Some(queue) = &mut self.queue {
@@ -323,13 +340,16 @@ impl Session {
             context
         });
         self.phase = Phase::Closing(walker, context);
+        // What waited for a verdict, or the end of the stream behind it, waits no more.
+        self.mark_ready(shared);
     }
 
     /// The server is stopping: an open session is closed with 1001, a request under way is still answered,
-    /// an idle connection is closed.
+    /// an upgrade under way is refused, an idle connection is closed.
     pub fn shut_down(&mut self, shared: &mut Shared) {
         match &mut self.phase {
             Phase::Open(_) => self.close(shared, CloseReason::ServerShutdown),
+            Phase::Await(waiting) if waiting.is_upgrade() => self.refuse(shared, head::unavailable()),
             Phase::Await(waiting) => waiting.is_last(),
             Phase::Head(_) | Phase::Body { .. } => self.end(shared, CloseReason::ServerShutdown),
             Phase::Closing(..) | Phase::Ending | Phase::Gone => {}
@@ -409,6 +429,10 @@ impl Session {
             match timer {
                 Timer::Head => self.head_is_due(shared),
                 Timer::Authentication => self.authentication_is_due(shared),
+                // What is not read cannot end: it gets its time again.
+                Timer::Message if !self.takes_input() => {
+                    self.set_timer(shared, Timer::Message, shared.config.limits.message_timeout);
+                }
                 Timer::Message => self.fail(shared, CloseReason::MessageTimeout),
                 Timer::Heartbeat => self.heartbeat(shared),
                 Timer::Close => self.vanish(shared, CloseReason::PeerVanished),

@@ -1,0 +1,491 @@
+//! The walker against a reference that sees whole frames, the context at its edges, and what is encoded.
+//!
+//! Not here: what a session does about any of it (`tests/closing.rs`, `tests/limits.rs`).
+
+use super::*;
+
+/// A frame as a generator made it, so that a reference needs no parser.
+#[derive(Debug, Clone)]
+struct Sample {
+    fin: bool,
+    opcode: u8,
+    payload: Vec<u8>,
+    mask: Option<[u8; 4]>,
+    /// Bytes of extended length; at least what the payload needs.
+    extended: usize,
+}
+
+impl Sample {
+    fn new(fin: bool, opcode: u8, payload: &[u8]) -> Sample {
+        let extended = match payload.len() {
+            0..126 => 0,
+            126..65_536 => 2,
+            _ => 8,
+        };
+        Sample { fin, opcode, payload: payload.to_vec(), mask: Some([0x12, 0x34, 0x56, 0x78]), extended }
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut bytes = header(u8::from(self.fin) << 7 | self.opcode, self.payload.len() as u64, self.extended);
+        let Some(mask) = self.mask else {
+            bytes[1] &= !MASKED;
+            return [bytes, self.payload.clone()].concat();
+        };
+        bytes.extend_from_slice(&mask);
+        bytes.extend(self.payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+        bytes
+    }
+}
+
+/// A header up to the mask, which it says will follow.
+fn header(first: u8, length: u64, extended: usize) -> Vec<u8> {
+    match extended {
+        0 => vec![first, MASKED | length as u8],
+        2 => [&[first, MASKED | 126][..], &(length as u16).to_be_bytes()].concat(),
+        _ => [&[first, MASKED | 127][..], &length.to_be_bytes()].concat(),
+    }
+}
+
+fn text(payload: &str) -> Vec<u8> {
+    Sample::new(true, 1, payload.as_bytes()).encode()
+}
+
+fn close(payload: &[u8]) -> Vec<u8> {
+    Sample::new(true, 8, payload).encode()
+}
+
+fn limits(bytes: usize, fragments: usize) -> MessageLimits {
+    MessageLimits { bytes, fragments, messages: usize::MAX }
+}
+
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % bound
+    }
+
+    /// Mostly right, now and then a frame that breaks a limit, or one that only the context minds.
+    fn frame(&mut self) -> Sample {
+        let opcode = [0, 0, 0, 1, 1, 2, 8, 9, 10][self.below(9)];
+        let length = [0, 0, 1, 2, 7, 50, 124, 125, 126, 127, 300][self.below(if opcode < 8 { 11 } else { 8 })];
+        let length = if self.below(100) == 0 { length + 126 } else { length };
+        let sample = Sample::new(self.below(3) > 0, opcode, &vec![b'x'; length]);
+        let wider = [sample.extended, 2, 8][if length < 126 { self.below(3) } else { 0 }];
+        Sample { extended: wider, mask: sample.mask.filter(|_| self.below(8) > 0), ..sample }
+    }
+}
+
+/// What whole frames add up to: where the stream is clean, how many messages end, and the first verdict.
+struct Reference {
+    clean_at: Vec<usize>,
+    messages: usize,
+    violation: Option<CloseReason>,
+}
+
+fn reference(frames: &[Sample], limits: MessageLimits) -> Reference {
+    let mut seen = Reference { clean_at: vec![0], messages: 0, violation: None };
+    let (mut end, mut bytes, mut fragments) = (0, 0, 0);
+    for frame in frames {
+        if frame.opcode & CONTROL != 0 {
+            if frame.payload.len() > 125 {
+                seen.violation = Some(CloseReason::Protocol("control frame too big".into()));
+                return seen;
+            }
+        } else {
+            if frame.opcode != CONTINUATION {
+                (bytes, fragments) = (0, 0);
+            }
+            (bytes, fragments) = (bytes + frame.payload.len(), fragments + 1);
+            if bytes > limits.bytes || fragments > limits.fragments {
+                let too_big = bytes > limits.bytes;
+                seen.violation = Some(if too_big { CloseReason::MessageTooBig } else { CloseReason::TooManyFragments });
+                return seen;
+            }
+            if frame.fin {
+                seen.messages += 1;
+                (bytes, fragments) = (0, 0);
+            }
+        }
+        end += frame.encode().len();
+        if fragments == 0 {
+            seen.clean_at.push(end);
+        }
+    }
+    seen
+}
+
+/// Walks through pieces as a session does, and compares with the reference at every stop.
+fn walk_and_compare(stream: &[u8], pieces: impl Iterator<Item = usize>, limits: MessageLimits, wanted: &Reference) {
+    let mut walker = FrameWalker::default();
+    let (mut at, mut messages) = (0, 0);
+    for piece in pieces {
+        let end = (at + piece).min(stream.len());
+        while at < end {
+            let walk = walker.walk(&stream[at..end], limits);
+            at += walk.end;
+            messages += walk.messages;
+            if walk.violation.is_some() {
+                assert_eq!(walk.violation, wanted.violation);
+                assert_eq!(messages, wanted.messages);
+                return;
+            }
+            assert_eq!(walker.is_clean(), wanted.clean_at.contains(&at), "at byte {at}");
+        }
+    }
+    assert_eq!(at, stream.len());
+    assert_eq!((messages, None), (wanted.messages, wanted.violation.clone()));
+}
+
+#[test]
+fn any_cutting_of_a_stream_gives_the_verdict_of_its_whole_frames() {
+    for seed in 0..150 {
+        let mut chance = Chance(seed);
+        let limits = limits([150, 400, 100_000][chance.below(3)], [2, 5, 1000][chance.below(3)]);
+        let frames: Vec<Sample> = (0..1 + chance.below(90)).map(|_| chance.frame()).collect();
+        let stream: Vec<u8> = frames.iter().flat_map(Sample::encode).collect();
+        let wanted = reference(&frames, limits);
+        walk_and_compare(&stream, std::iter::once(stream.len()), limits, &wanted);
+        walk_and_compare(&stream, std::iter::repeat_n(1, stream.len()), limits, &wanted);
+        for most in [3, 40, 1000] {
+            let mut cuts = Chance(seed + most as u64);
+            walk_and_compare(
+                &stream,
+                std::iter::repeat_with(|| 1 + cuts.below(most)).take(stream.len()),
+                limits,
+                &wanted,
+            );
+        }
+    }
+}
+
+#[test]
+fn a_stream_cut_in_two_anywhere_is_clean_only_between_messages() {
+    let frames = [(false, 1), (true, 9), (false, 0), (true, 0), (true, 2), (true, 10), (true, 1)];
+    let frames: Vec<Sample> = frames.iter().map(|&(fin, opcode)| Sample::new(fin, opcode, b"payload")).collect();
+    let stream: Vec<u8> = frames.iter().flat_map(Sample::encode).collect();
+    let wanted = reference(&frames, limits(100, 10));
+    assert_eq!(wanted.clean_at, [0, 52, 65, 78, 91]);
+    for cut in 0..=stream.len() {
+        let mut walker = FrameWalker::default();
+        assert_eq!(walker.walk(&stream[..cut], limits(100, 10)).end, cut);
+        assert_eq!(walker.is_clean(), wanted.clean_at.contains(&cut), "cut at {cut}");
+        walk_and_compare(&stream, [cut, stream.len() - cut].into_iter(), limits(100, 10), &wanted);
+    }
+}
+
+#[test]
+fn a_message_may_have_exactly_the_bytes_of_the_limit_however_they_are_split() {
+    for limit in [0, 1, 125, 126, 1000, 65_535, 65_536] {
+        for fragments in [1, 2, 3] {
+            for (excess, verdict) in [(0, None), (1, Some(CloseReason::MessageTooBig))] {
+                let mut walker = FrameWalker::default();
+                let mut left = limit + excess;
+                let mut violation = None;
+                for i in 1..=fragments {
+                    let share = if i == fragments { left } else { left / 2 };
+                    left -= share;
+                    let frame = Sample::new(i == fragments, if i == 1 { 2 } else { 0 }, &vec![0; share]).encode();
+                    violation = violation.or(walker.walk(&frame, limits(limit, 10)).violation);
+                }
+                assert_eq!(violation, verdict, "{fragments} frames with {excess} bytes above {limit}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_frame_above_the_limit_is_refused_on_its_header() {
+    for (length, limit) in [(1001, 1000), (1 << 31, 1 << 30), (1 << 63, usize::MAX >> 1), (u64::MAX, usize::MAX >> 1)] {
+        let mut bytes = header(0x82, length, 8);
+        let mut walker = FrameWalker::default();
+        assert_eq!(walker.walk(&bytes, limits(limit, 1)).violation, None, "the mask is still to come");
+        bytes.extend_from_slice(&[0; 4]);
+        for cut in 0..bytes.len() {
+            let mut walker = FrameWalker::default();
+            assert_eq!(walker.walk(&bytes[..cut], limits(limit, 1)), Walk { end: cut, ..Walk::default() });
+            assert_eq!(walker.walk(&bytes[cut..], limits(limit, 1)).violation, Some(CloseReason::MessageTooBig));
+        }
+    }
+    // The sum of announced lengths cannot wrap around either.
+    let mut walker = FrameWalker::default();
+    let first = Sample::new(false, 2, &[0; 10]).encode();
+    assert_eq!(walker.walk(&first, limits(100, 9)).violation, None);
+    let second = [header(0, u64::MAX - 5, 8), vec![0; 4]].concat();
+    assert_eq!(walker.walk(&second, limits(100, 9)).violation, Some(CloseReason::MessageTooBig));
+}
+
+#[test]
+fn a_message_may_have_exactly_the_fragments_of_the_limit_and_empty_ones_count() {
+    for limit in [1, 2, 1024] {
+        let fragments: Vec<u8> =
+            (1..=limit).flat_map(|i| Sample::new(i == limit, if i == 1 { 1 } else { 0 }, b"").encode()).collect();
+        walk_and_compare(
+            &fragments,
+            std::iter::once(fragments.len()),
+            limits(0, limit),
+            &Reference { clean_at: vec![0, fragments.len()], messages: 1, violation: None },
+        );
+        let one_more: Vec<u8> =
+            (0..=limit).flat_map(|i| Sample::new(false, if i == 0 { 1 } else { 0 }, b"").encode()).collect();
+        walk_and_compare(
+            &one_more,
+            std::iter::repeat_n(5, one_more.len()),
+            limits(0, limit),
+            &Reference { clean_at: vec![0], messages: 0, violation: Some(CloseReason::TooManyFragments) },
+        );
+    }
+}
+
+#[test]
+fn a_control_frame_may_have_125_bytes_of_payload() {
+    for opcode in [8, 9, 10] {
+        let frame = |length| Sample::new(true, opcode, &vec![b'x'; length]).encode();
+        let mut walker = FrameWalker::default();
+        assert_eq!(
+            walker.walk(&frame(125), limits(0, 0)),
+            Walk { end: 131, frames: 1, was_clean: true, ..Walk::default() }
+        );
+        let violation = walker.walk(&frame(126), limits(0, 0)).violation;
+        assert!(matches!(violation, Some(CloseReason::Protocol(_))), "{violation:?}");
+    }
+}
+
+#[test]
+fn a_walk_stops_before_a_close_that_has_frames_before_it() {
+    for before in [text("hello"), Sample::new(true, 9, b"").encode(), Sample::new(false, 1, b"a").encode()] {
+        let stream = [before.clone(), close(b"")].concat();
+        for cut in 1..=stream.len() {
+            let mut walker = FrameWalker::default();
+            let first = walker.walk(&stream[..cut], limits(100, 10));
+            assert_eq!(first.end, cut.min(before.len()), "cut at {cut}");
+            let second = walker.walk(&stream[first.end..], limits(100, 10));
+            let wanted = if cut < before.len() { before.len() } else { stream.len() };
+            assert_eq!(first.end + second.end, wanted, "cut at {cut}");
+        }
+    }
+    let mut walker = FrameWalker::default();
+    assert_eq!(walker.walk(&[close(b""), text("x")].concat(), limits(100, 10)).end, close(b"").len() + text("x").len());
+}
+
+#[test]
+fn a_walk_stops_after_the_frames_of_a_turn_whatever_they_are() {
+    let kinds = [Sample::new(true, 9, b""), Sample::new(true, 1, b"ab"), Sample::new(false, 0, b"")];
+    for kind in kinds {
+        let frame = kind.encode();
+        let stream = frame.repeat(FRAMES_PER_TURN * 2 + 1);
+        let mut walker = FrameWalker::default();
+        let mut at = 0;
+        for frames in [FRAMES_PER_TURN, FRAMES_PER_TURN, 1] {
+            let walk = walker.walk(&stream[at..], limits(1000, 1000));
+            assert_eq!(walk.end, frames * frame.len());
+            at += walk.end;
+        }
+    }
+}
+
+#[test]
+fn a_walk_stops_after_the_messages_it_was_allowed() {
+    let message = [Sample::new(false, 1, b"a").encode(), Sample::new(true, 0, b"b").encode()].concat();
+    let ping = Sample::new(true, 9, b"").encode();
+    let stream = [ping.clone(), message.clone(), ping.clone(), message.clone()].concat();
+    let one = MessageLimits { messages: 1, ..limits(100, 10) };
+    let mut walker = FrameWalker::default();
+    for end in [ping.len() + message.len(), ping.len() + message.len()] {
+        assert_eq!(walker.walk(&stream, one), Walk { end, frames: 3, messages: 1, was_clean: true, violation: None });
+        assert!(walker.is_clean());
+    }
+}
+
+#[test]
+fn what_stands_before_a_violation_is_walked_first() {
+    let good = text("good");
+    let stream = [good.clone(), good.clone(), text("too long")].concat();
+    for cut in 0..stream.len() {
+        let mut walker = FrameWalker::default();
+        let (mut end, mut messages) = (0, 0);
+        let violation = loop {
+            let piece = if end < cut { &stream[end..cut] } else { &stream[end..] };
+            let walk = walker.walk(piece, limits(5, 1));
+            end += walk.end;
+            messages += walk.messages;
+            if walk.violation.is_some() {
+                break walk.violation;
+            }
+        };
+        assert_eq!((messages, violation), (2, Some(CloseReason::MessageTooBig)), "cut at {cut}");
+        assert!((good.len() * 2..good.len() * 2 + 6).contains(&end));
+    }
+}
+
+/// The server's frame at the start of `bytes`, as its first byte and payload; and what is behind it.
+fn decode(bytes: &[u8]) -> (u8, &[u8], &[u8]) {
+    let length = frame_length(bytes).expect("a header");
+    let (frame, rest) = bytes.split_at(length);
+    let header = match frame[1] {
+        126 => 4,
+        127 => 10,
+        _ => 2,
+    };
+    (frame[0], &frame[header..], rest)
+}
+
+#[test]
+fn a_close_frame_carries_only_codes_that_may_be_sent() {
+    for code in 0..=u16::MAX {
+        let mut out = Vec::new();
+        encode_close(code, "why", &mut out);
+        let wanted = if is_sendable(code) { code } else { 1000 };
+        assert_eq!(decode(&out), (0x88, &[&wanted.to_be_bytes(), &b"why"[..]].concat()[..], &[][..]), "{code}");
+    }
+}
+
+/// RFC 6455, section 7.4, and the registry of IANA as far as tungstenite knows it: it takes 1014 for unassigned.
+fn is_sendable(code: u16) -> bool {
+    matches!(code, 1000..=1003 | 1007..=1013 | 3000..=4999)
+}
+
+#[test]
+fn a_close_reason_is_cut_at_a_character() {
+    for (reason, bytes) in [
+        (String::new(), 0),
+        ("x".repeat(122), 122),
+        ("x".repeat(123), 123),
+        ("x".repeat(124), 123),
+        ("é".repeat(62), 122),
+        (format!("x{}", "é".repeat(62)), 123),
+        ("🦀".repeat(31), 120),
+        (format!("xxx{}", "🦀".repeat(31)), 123),
+        (format!("xx{}", "🦀".repeat(1000)), 122),
+    ] {
+        let mut out = Vec::new();
+        encode_close(1000, &reason, &mut out);
+        let (_, payload, rest) = decode(&out);
+        assert_eq!((&payload[2..], rest), (&reason.as_bytes()[..bytes], &[][..]));
+        assert!(std::str::from_utf8(&payload[2..]).is_ok());
+        assert!(payload.len() <= CONTROL_PAYLOAD_BYTES);
+    }
+}
+
+#[test]
+fn a_ping_has_at_most_125_bytes() {
+    for (given, sent) in [(0, 0), (4, 4), (125, 125), (126, 125), (1000, 125)] {
+        let mut out = Vec::new();
+        encode_ping(&vec![b'p'; given], &mut out);
+        assert_eq!(decode(&out), (0x89, &vec![b'p'; sent][..], &[][..]));
+        assert!(!is_pong(&out));
+    }
+}
+
+#[test]
+fn a_prepared_message_has_the_shortest_header_for_its_length() {
+    let headers: [(usize, &[u8]); 5] = [
+        (0, &[0]),
+        (125, &[125]),
+        (126, &[126, 0, 126]),
+        (65_535, &[126, 255, 255]),
+        (65_536, &[127, 0, 0, 0, 0, 0, 1, 0, 0]),
+    ];
+    for (length, header) in headers {
+        let payload = vec![b'p'; length];
+        let wanted = |first| [&[first][..], header, &payload].concat();
+        let text = std::str::from_utf8(&payload).unwrap();
+        assert_eq!(PreparedMessage::binary(&payload).frame(), &wanted(0x82));
+        assert_eq!(PreparedMessage::text(text).frame(), &wanted(0x81));
+        assert_eq!(frame_length(PreparedMessage::binary(&payload).frame()), Some(header.len() + 1 + length));
+        let mut out = Vec::new();
+        encode_message_header(&Message::Text(text.into()), &mut out);
+        assert_eq!(out, wanted(0x81)[..=header.len()]);
+    }
+}
+
+/// All that a context makes of `input`, and what it replies.
+fn receive(context: &mut Context, mut input: &[u8]) -> (Vec<Received>, Vec<u8>) {
+    let (mut all, mut replies) = (Vec::new(), Vec::new());
+    loop {
+        match context.receive(&mut input, &mut replies) {
+            Received::Pending => return (all, replies),
+            received => {
+                let is_last = matches!(received, Received::Close { .. } | Received::Violation(_));
+                all.push(received);
+                if is_last {
+                    return (all, replies);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_ping_is_answered_by_its_own_pong_in_order() {
+    let pings: Vec<u8> = (0..FRAMES_PER_TURN as u8).flat_map(|i| Sample::new(true, 9, &[i; 125]).encode()).collect();
+    let (received, replies) = receive(&mut Context::server(1000), &pings);
+    assert_eq!(received.len(), FRAMES_PER_TURN);
+    assert!(received.iter().all(|received| *received == Received::Ping));
+    let mut rest = replies.as_slice();
+    for i in 0..FRAMES_PER_TURN as u8 {
+        assert!(is_pong(rest));
+        let (first, payload, behind) = decode(rest);
+        assert_eq!((first, payload), (0x8a, &[i; 125][..]));
+        rest = behind;
+    }
+    assert_eq!(rest, b"");
+}
+
+#[test]
+fn a_close_is_answered_with_its_code_and_an_invalid_code_with_1002() {
+    for code in 0..=u16::MAX {
+        let (received, replies) =
+            receive(&mut Context::server(1000), &close(&[&code.to_be_bytes(), &b"bye"[..]].concat()));
+        let (seen, reason) = if is_sendable(code) { (code, "bye") } else { (1002, "Protocol violation") };
+        assert_eq!(received, [Received::Close { code: Some(seen), reason: reason.into() }]);
+        let payload = [&seen.to_be_bytes(), reason.as_bytes()].concat();
+        assert_eq!(decode(&replies), (0x88, &payload[..], &[][..]), "{code}");
+    }
+}
+
+#[test]
+fn an_empty_close_is_answered_with_an_empty_one_and_a_broken_one_with_nothing() {
+    let (received, replies) = receive(&mut Context::server(1000), &close(b""));
+    assert_eq!(received, [Received::Close { code: None, reason: Utf8Bytes::default() }]);
+    assert_eq!(decode(&replies), (0x88, &[][..], &[][..]));
+    let (received, replies) = receive(&mut Context::server(1000), &close(b"\x03"));
+    assert!(matches!(received[..], [Received::Violation(CloseReason::Protocol(_))]), "{received:?}");
+    assert_eq!(replies, b"");
+    let (received, replies) = receive(&mut Context::server(1000), &close(b"\x03\xe8\xff"));
+    assert_eq!((received, replies), (vec![Received::Violation(CloseReason::InvalidUtf8)], vec![]));
+}
+
+#[test]
+fn after_our_close_no_ping_is_answered_and_the_peers_close_is_the_reply() {
+    let mut context = Context::server(1000);
+    context.close_sent();
+    let stream = [Sample::new(true, 9, b"?").encode(), text("late"), close(&1000u16.to_be_bytes())].concat();
+    let (received, replies) = receive(&mut context, &stream);
+    let late = Received::Message(Message::Text("late".into()));
+    let reply = Received::Close { code: Some(1000), reason: Utf8Bytes::default() };
+    assert_eq!((received, replies), (vec![Received::Ping, late, reply], vec![]));
+}
+
+#[test]
+fn a_close_sent_inside_a_fragmented_message_leaves_the_fragments_valid() {
+    let mut context = Context::server(1000);
+    assert_eq!(receive(&mut context, &Sample::new(false, 1, b"one ").encode()), (vec![], vec![]));
+    context.close_sent();
+    let rest = [Sample::new(true, 0, b"two").encode(), close(b"")].concat();
+    let (received, _) = receive(&mut context, &rest);
+    let whole = Received::Message(Message::Text("one two".into()));
+    assert_eq!(received, [whole, Received::Close { code: None, reason: Utf8Bytes::default() }]);
+}
+
+#[test]
+fn a_context_that_carried_a_large_message_is_not_lent_on() {
+    for (length, small) in [(CONTEXT_KEEP_BYTES, true), (CONTEXT_KEEP_BYTES + 1, false)] {
+        let mut context = Context::server(1 << 20);
+        let (received, _) = receive(&mut context, &Sample::new(true, 2, &vec![7; length]).encode());
+        assert_eq!(received, [Received::Message(Message::Binary(vec![7; length].into()))]);
+        receive(&mut context, &text("small again"));
+        assert_eq!(context.is_small(), small);
+    }
+}
