@@ -240,16 +240,31 @@ fn reading_pauses_above_64_kib_of_own_replies_and_goes_on_at_half() {
     }
     let own = world.engine.output(id).unwrap().own_cost();
     assert!(own > SEND_QUEUE_PAUSE_BYTES && own < SEND_QUEUE_PAUSE_BYTES + 300, "{own}");
-    // The queue is one segment, which costs until its last byte has left.
     while world.engine.intake(id) == Intake::Pause {
-        assert!(world.engine.output(id).is_some_and(|queue| queue.own_cost() > SEND_QUEUE_RESUME_BYTES));
+        assert!(world.engine.output(id).unwrap().own_cost() > SEND_QUEUE_RESUME_BYTES);
         world.make_room(id, 1);
     }
-    assert!(world.engine.output(id).is_none_or(|queue| queue.own_cost() <= SEND_QUEUE_RESUME_BYTES));
+    assert_eq!(world.engine.output(id).unwrap().own_cost(), SEND_QUEUE_RESUME_BYTES);
     world.peer(id).room = usize::MAX;
     world.input(id, &ping(sent));
     let received = world.frames(id);
     assert_eq!(pong_ids(&received), (0..=sent).collect::<Vec<_>>());
+}
+
+#[test]
+fn behind_one_large_answer_reading_goes_on_when_half_the_mark_is_left_of_it() {
+    let mut world = World::daemon(EngineConfig::default());
+    let id = world.open();
+    world.peer(id).room = 0;
+    world.engine.send(id, Message::Binary(vec![1; 300_000].into()));
+    world.turn();
+    world.make_room(id, 300_000 - SEND_QUEUE_RESUME_BYTES);
+    assert_eq!(world.engine.intake(id), Intake::Pause);
+    // The header before it has left, and one entry is still charged.
+    world.make_room(id, 10 + SEND_QUEUE_ENTRY_BYTES - 1);
+    assert_eq!(world.engine.intake(id), Intake::Pause);
+    world.make_room(id, 1);
+    assert_eq!(world.engine.intake(id), Intake::Read(READ_BYTES_PER_TURN));
 }
 
 #[test]

@@ -24,7 +24,7 @@ pub struct SendQueue {
     bytes: usize,
     /// Frames (and HTTP answers) that have not left completely.
     entries: usize,
-    /// What the segments that are not broadcasts cost, each until the last of it has left.
+    /// What the segments that are not broadcasts cost: their bytes as they leave, their entries with the last byte.
     own: usize,
     /// Where the last segment's trailing pong starts, if it ends with one.
     pong_at: Option<usize>,
@@ -70,13 +70,11 @@ impl Segment {
         }
     }
 
-    /// What it counts among the session's own replies.
-    fn own_cost(&self) -> usize {
+    /// What so many of its bytes and entries count among the session's own replies.
+    fn own_cost(&self, bytes: usize, entries: usize) -> usize {
         match self.data {
             Data::Shared(_) => 0,
-            Data::Own(_) | Data::Lent(_) | Data::Settled(_) => {
-                self.bytes().len() + self.entries * SEND_QUEUE_ENTRY_BYTES
-            }
+            Data::Own(_) | Data::Lent(_) | Data::Settled(_) => bytes + entries * SEND_QUEUE_ENTRY_BYTES,
         }
     }
 }
@@ -164,7 +162,9 @@ impl SendQueue {
         self.segments.truncate(keep);
         self.bytes = self.segments.iter().map(|segment| segment.bytes().len()).sum::<usize>() - self.sent;
         self.entries = self.segments.iter().map(|segment| segment.entries).sum();
-        self.own = self.segments.iter().map(Segment::own_cost).sum();
+        let own = |segment: &Segment| segment.own_cost(segment.bytes().len(), segment.entries);
+        self.own = self.segments.iter().map(own).sum();
+        self.own -= self.segments.front().map_or(0, |first| first.own_cost(self.sent, 0));
     }
 
     /// Copies what would outlive this turn to its exact size, so that 10 KiB never pin a buffer of 64.
@@ -225,15 +225,19 @@ impl SendQueue {
     pub fn advance(&mut self, count: usize) {
         debug_assert!(count <= self.bytes, "more was written than was queued");
         self.bytes = self.bytes.saturating_sub(count);
-        self.sent += count;
+        let mut left = count;
         while let Some(first) = self.segments.front() {
-            let length = first.bytes().len();
-            if self.sent < length {
+            let rest = first.bytes().len() - self.sent;
+            let taken = rest.min(left);
+            left -= taken;
+            self.own -= first.own_cost(taken, 0);
+            if taken < rest {
+                self.sent += taken;
                 break;
             }
-            self.sent -= length;
+            self.sent = 0;
             self.entries -= first.entries;
-            self.own -= first.own_cost();
+            self.own -= first.own_cost(0, first.entries);
             if let Some(Segment { data: Data::Own(mut buffer), .. }) = self.segments.pop_front()
                 && buffer.capacity() <= SEND_QUEUE_KEEP_BYTES
             {

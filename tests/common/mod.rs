@@ -13,7 +13,9 @@ pub mod frames;
 pub mod history;
 pub mod http;
 pub mod malformed;
+pub mod model;
 pub mod pending;
+pub mod simulator;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -1,0 +1,566 @@
+//! The simulation: an engine with the daemon's router, a clock, and peers that do at random whatever a peer can
+//! do, all from one seed. After each step everything the peers got is compared with the model.
+//!
+//! Not here: what they must get (`model.rs`), which seeds are run (`tests/simulation.rs`).
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use barewire::app::Router;
+use barewire::engine::{Fate, Intake};
+use barewire::limits::{EXPIRIES_PER_TURN, TICK_MILLIS, WHEEL_SLOTS};
+use barewire::{CloseReason, ConnId, Engine, EngineConfig, Limits, Now};
+
+use super::chance::Chance;
+use super::frames::{self, BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT};
+use super::model::{Model, line};
+use super::{GOOD, methods, upgrade};
+
+/// What a peer is up to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Http,
+    Basic,
+    WrongBasic,
+    InBand,
+    WrongInBand,
+    Silent,
+}
+
+const KINDS: [Kind; 12] = [
+    Kind::Basic,
+    Kind::Basic,
+    Kind::Basic,
+    Kind::Basic,
+    Kind::Basic,
+    Kind::InBand,
+    Kind::InBand,
+    Kind::InBand,
+    Kind::Http,
+    Kind::WrongBasic,
+    Kind::WrongInBand,
+    Kind::Silent,
+];
+const CHANNELS: [&str; 5] = ["a", "b", "c", "d", "e"];
+const PEERS: usize = 9;
+
+/// One peer and its socket.
+#[derive(Debug)]
+struct Peer {
+    id: ConnId,
+    number: usize,
+    kind: Kind,
+    /// Said, and not with the server yet.
+    outbox: Vec<u8>,
+    /// What its socket still takes.
+    room: usize,
+    /// Got, and not decoded yet.
+    inbox: Vec<u8>,
+    is_websocket: bool,
+    answers: usize,
+    /// How many of the lines that are due have come.
+    heard: usize,
+    /// A Close frame has come, and nothing may come behind it.
+    is_told: bool,
+    server_ended: bool,
+    has_ended: bool,
+    is_gone: bool,
+    /// Chats said so far, by channel.
+    chats: BTreeMap<&'static str, usize>,
+    pings: u32,
+    last_pong: u32,
+}
+
+/// See the file.
+pub struct Simulator {
+    engine: Engine,
+    now: Now,
+    chance: Chance,
+    peers: Vec<Peer>,
+    model: Model,
+    accepted: usize,
+    hash: u64,
+}
+
+impl Simulator {
+    pub fn new(seed: u64) -> Simulator {
+        let mut chance = Chance::new(seed);
+        let limits = Limits {
+            message_bytes: 3000,
+            fragments: 6,
+            connections: PEERS - 1,
+            channels_per_session: 3,
+            send_queue_bytes: *chance.pick(&[3000, 20_000, 500_000]),
+            ..Limits::default()
+        };
+        let now = Now { mono_us: chance.next() % 1_000_000_000, unix_ms: 1_795_000_000_000 };
+        Simulator {
+            engine: Engine::new(EngineConfig { limits, ..EngineConfig::default() }, Box::new(methods()), now, seed),
+            now,
+            chance,
+            peers: Vec::new(),
+            model: Model { channels_per_session: 3, ..Model::default() },
+            accepted: 0,
+            hash: 0,
+        }
+    }
+
+    /// Runs so many random steps, then heals and ends everything. Returns a hash of all that was written, and how
+    /// often the run came by what.
+    pub fn run(mut self, steps: usize) -> (u64, BTreeMap<&'static str, usize>) {
+        for _ in 0..steps {
+            self.step();
+            if self.chance.once_in(4) {
+                self.turn();
+            } else {
+                self.come_to_rest();
+            }
+            self.check();
+        }
+        self.heal();
+        self.finish();
+        (self.hash, self.model.marks)
+    }
+
+    // --- steps ---
+
+    fn step(&mut self) {
+        let (live, what) = (self.peers.len(), self.chance.below(100));
+        if live == 0 || (what < 12 && live < PEERS) {
+            return self.connect();
+        }
+        let at = self.chance.below(live);
+        match what {
+            0..50 => self.speak(at),
+            50..65 => self.deliver(at),
+            65..80 => self.hurry(at),
+            80..88 => {
+                let room = *self.chance.pick(&[0, 1, 2, 100, 1000, 20_000, usize::MAX, usize::MAX]);
+                self.peers[at].room = room;
+                self.engine.mark_dirty(self.peers[at].id);
+            }
+            88..94 => {
+                let millis = *self.chance.pick(&[1, 31, 100, 100, 1000, 1000, 3000, 3000, 9000, 31_000]);
+                self.pass(Duration::from_millis(millis));
+            }
+            94 => self.end(at),
+            95 => self.reset(at),
+            96 => {
+                let code = *self.chance.pick(&[1000, 1011, 4000, 1005]);
+                self.engine.close(self.peers[at].id, code, "because");
+            }
+            97 if self.chance.once_in(3) => self.jump(),
+            _ => self.hurry(at),
+        }
+    }
+
+    fn connect(&mut self) {
+        let address = SocketAddr::from(([127, 0, 0, 1], 40_000));
+        let Ok(id) = self.engine.handle_accept(address, true) else { return };
+        let kind = *self.chance.pick(&KINDS);
+        let wrong = "Authorization: Basic dXNlcjp3cm9uZw==\r\n";
+        let outbox = match kind {
+            Kind::Http => Vec::new(),
+            Kind::Silent => upgrade("")[..self.chance.below(60)].into(),
+            Kind::Basic => upgrade(GOOD).into_bytes(),
+            Kind::WrongBasic => upgrade(wrong).into_bytes(),
+            Kind::InBand => [upgrade("").as_bytes(), &auth("dXNlcjpwYXNz")].concat(),
+            Kind::WrongInBand => [upgrade("").as_bytes(), &auth("dXNlcjp3cm9uZw==")].concat(),
+        };
+        self.accepted += 1;
+        self.peers.push(Peer {
+            id,
+            number: self.accepted,
+            kind,
+            outbox,
+            room: usize::MAX,
+            inbox: Vec::new(),
+            is_websocket: false,
+            answers: 0,
+            heard: 0,
+            is_told: false,
+            server_ended: false,
+            has_ended: false,
+            is_gone: false,
+            chats: BTreeMap::new(),
+            pings: 0,
+            last_pong: 0,
+        });
+    }
+
+    /// The peer says one more thing, right or wrong; what it says may also be delivered at once.
+    fn speak(&mut self, at: usize) {
+        let chance = &mut self.chance;
+        let peer = &mut self.peers[at];
+        if peer.kind == Kind::Silent || peer.has_ended {
+            return;
+        }
+        if peer.kind == Kind::Http {
+            let path = chance.pick(&["/health", "/nothing"]);
+            return peer.outbox.extend(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes());
+        }
+        let channel = *chance.pick(&CHANNELS);
+        let text = match chance.below(40) {
+            0..6 => format!(r#"{{"type":"subscribe","channel":"{channel}"}}"#),
+            6..8 => format!(r#"{{"type":"unsubscribe","payload":{{"channel":"{channel}"}},"channel":"{channel}"}}"#),
+            8..22 => peer.chat(Some(channel), chance),
+            22..25 => peer.chat(None, chance),
+            25..31 => format!(r#"{{"type":"ping","id":{}}}"#, chance.below(1000)),
+            31 => format!(r#"{{"type":"what","channel":"{channel}"}}"#),
+            32..36 => {
+                peer.pings += 1;
+                return peer.outbox.extend(frames::frame(PING, &peer.pings.to_be_bytes()));
+            }
+            36 => return burst(peer, chance),
+            37 if chance.once_in(3) => return peer.outbox.extend(chance_garbage(chance)),
+            38 if chance.once_in(3) => return peer.outbox.extend(frames::close(4001, "enough")),
+            _ => return peer.outbox.extend(frames::frame(PONG, b"unasked")),
+        };
+        say(peer, chance, &text);
+    }
+
+    /// The server gets a piece of what a peer has said.
+    fn deliver(&mut self, at: usize) {
+        let peer = &mut self.peers[at];
+        if peer.has_ended || peer.outbox.is_empty() {
+            return;
+        }
+        match self.engine.intake(peer.id) {
+            Intake::Pause => {}
+            Intake::Discard => peer.outbox.clear(),
+            Intake::Read(limit) => {
+                let most = *self.chance.pick(&[1, 3, 10, 200, 20_000, usize::MAX]);
+                let piece = most.min(limit).min(peer.outbox.len());
+                let bytes: Vec<u8> = peer.outbox.drain(..piece).collect();
+                self.engine.handle_input(peer.id, &bytes);
+            }
+        }
+    }
+
+    /// The server gets all that a peer has said, as fast as it takes it.
+    fn hurry(&mut self, at: usize) {
+        while !self.peers[at].outbox.is_empty() && !self.peers[at].has_ended {
+            if self.engine.intake(self.peers[at].id) == Intake::Pause {
+                return self.model.mark("not read");
+            }
+            self.deliver(at);
+            self.turn();
+        }
+    }
+
+    /// The peer ends its half, sometimes together with its last words, whatever was to come.
+    fn end(&mut self, at: usize) {
+        if self.chance.once_in(2) {
+            self.deliver(at);
+        }
+        let peer = &mut self.peers[at];
+        peer.outbox.clear();
+        if !peer.has_ended {
+            peer.has_ended = true;
+            self.engine.handle_end(peer.id);
+        }
+    }
+
+    fn reset(&mut self, at: usize) {
+        let peer = &mut self.peers[at];
+        peer.has_ended = true;
+        self.engine.handle_error(peer.id, CloseReason::Transport(std::io::ErrorKind::ConnectionReset));
+    }
+
+    /// Time passes, and the driver is awake whenever the engine asks for it.
+    fn pass(&mut self, by: Duration) {
+        let end = self.now.mono_us + by.as_micros() as u64;
+        while self.now.mono_us < end {
+            let wait = self.engine.poll_timeout().map_or(u64::MAX, |wait| wait.as_micros() as u64);
+            self.tick(wait.min(end - self.now.mono_us));
+            self.come_to_rest();
+        }
+    }
+
+    /// The process slept, and wakes up much later.
+    fn jump(&mut self) {
+        let seconds = self.chance.below(100) as u64;
+        self.tick(seconds * 1_000_000);
+    }
+
+    fn tick(&mut self, micros: u64) {
+        self.now.mono_us += micros;
+        self.now.unix_ms += micros / 1000;
+        self.engine.handle_now(self.now);
+    }
+
+    // --- the driver ---
+
+    /// One turn, as the contract of the engine has it.
+    fn turn(&mut self) {
+        self.answer();
+        for _ in 0..self.engine.ready() {
+            self.engine.poll_ready();
+            self.answer();
+        }
+        for _ in 0..EXPIRIES_PER_TURN {
+            if !self.engine.poll_timeout_due() {
+                break;
+            }
+            self.answer();
+        }
+        self.flush();
+        self.answer();
+        self.engine.check_invariants();
+    }
+
+    fn come_to_rest(&mut self) {
+        for _ in 0..10_000 {
+            self.turn();
+            if self.engine.poll_timeout() != Some(Duration::ZERO) {
+                return;
+            }
+        }
+        panic!("the engine never comes to rest");
+    }
+
+    fn answer(&mut self) {
+        while let Some(event) = self.engine.poll_event() {
+            let has_gone = self.engine.identity(event.id()).is_none();
+            self.model.observe(&event, has_gone);
+            Router.handle(&mut self.engine, event);
+        }
+    }
+
+    fn flush(&mut self) {
+        while let Some(id) = self.engine.poll_dirty() {
+            let fate = self.engine.fate(id);
+            let Some(peer) = self.peers.iter_mut().find(|peer| peer.id == id) else { continue };
+            if fate == Fate::Drop {
+                peer.is_gone = true;
+                self.engine.handle_released(id);
+                continue;
+            }
+            let (mut progress, mut pending) = (false, false);
+            if let Some(queue) = self.engine.output(id) {
+                while !queue.is_empty() && peer.room > 0 {
+                    let count = queue.front().len().min(peer.room);
+                    let bytes = &queue.front()[..count];
+                    self.hash = mix(self.hash, id.to_bits(), bytes);
+                    peer.inbox.extend_from_slice(bytes);
+                    peer.room -= if peer.room == usize::MAX { 0 } else { count };
+                    queue.advance(count);
+                    progress = true;
+                }
+                pending = !queue.is_empty();
+                self.model.mark(if pending { "written in part" } else { "written" });
+            }
+            peer.server_ended |= fate == Fate::CloseWhenWritten && !pending;
+            self.engine.handle_written(id, progress, pending);
+        }
+    }
+
+    // --- what must hold ---
+
+    fn check(&mut self) {
+        for peer in &mut self.peers {
+            peer.absorb(&self.model);
+        }
+        assert!(!self.engine.has_events());
+        assert_eq!(self.engine.open_sessions(), self.model.open_sessions(), "open sessions");
+        assert_eq!(self.engine.channels(), self.model.channels(), "channels");
+        for peer in &self.peers {
+            let session = &self.model.sessions[&peer.id];
+            if peer.is_gone {
+                assert!(session.is_closed, "{} is gone and the host does not know", peer.number);
+            }
+            let mut channels: Vec<&str> = self.engine.channels_of(peer.id).collect();
+            channels.sort_unstable();
+            assert!(session.channels.iter().eq(channels), "the channels of {}", peer.number);
+            let is_welcome = matches!(peer.kind, Kind::Basic | Kind::InBand);
+            assert!(is_welcome || !session.is_open, "{} came in as {:?}", peer.number, peer.kind);
+        }
+        self.peers.retain(|peer| !peer.is_gone);
+    }
+
+    /// All sockets open, all that was said is delivered: then everybody has everything.
+    fn heal(&mut self) {
+        for round in 0.. {
+            assert!(round < 10_000, "no progress after the faults have stopped");
+            for at in 0..self.peers.len() {
+                self.peers[at].room = usize::MAX;
+                self.engine.mark_dirty(self.peers[at].id);
+                self.deliver(at);
+                self.answer();
+            }
+            self.come_to_rest();
+            self.check();
+            if self.peers.iter().all(|peer| peer.outbox.is_empty()) {
+                break;
+            }
+        }
+        let open = self.model.open_sessions();
+        *self.model.marks.entry("open to the end").or_default() += open;
+        for peer in &self.peers {
+            let session = &self.model.sessions[&peer.id];
+            assert_eq!(peer.answers, session.requests, "the answers to {}", peer.number);
+            if session.is_open {
+                assert_eq!(peer.heard, session.due.len(), "{} misses {:?}", peer.number, &session.due[peer.heard..]);
+                assert!(peer.inbox.is_empty(), "{} has half a frame", peer.number);
+            }
+        }
+    }
+
+    /// All leave, in one way or another, and nothing is left.
+    fn finish(&mut self) {
+        match self.chance.below(3) {
+            0 => self.engine.shut_down(),
+            1 => self.engine.drop_all(),
+            _ => {
+                for peer in &mut self.peers {
+                    peer.outbox.extend(frames::frame(CLOSE, b""));
+                }
+            }
+        }
+        for _ in 0..200 {
+            if self.engine.sessions() == 0 {
+                break;
+            }
+            for at in 0..self.peers.len() {
+                self.deliver(at);
+                self.answer();
+                if self.peers[at].server_ended {
+                    self.end(at);
+                    self.answer();
+                }
+            }
+            self.pass(Duration::from_secs(1));
+            self.check();
+        }
+        assert_eq!(self.engine.sessions(), 0, "{:?}", self.peers);
+        assert_eq!((self.engine.open_sessions(), self.engine.channels()), (0, 0));
+        self.pass(Duration::from_millis(TICK_MILLIS * (WHEEL_SLOTS as u64 + 1)));
+        assert_eq!(self.engine.poll_timeout(), None);
+        assert_eq!(self.model.sessions.len(), self.accepted);
+        assert!(self.model.sessions.values().all(|session| session.is_closed), "each is told to be closed, once");
+    }
+}
+
+impl Peer {
+    /// A chat with the next number on this channel.
+    fn chat(&mut self, channel: Option<&'static str>, chance: &mut Chance) -> String {
+        let count = self.chats.entry(channel.unwrap_or("")).or_default();
+        *count += 1;
+        let to = channel.map_or(String::new(), |channel| format!(r#","channel":"{channel}""#));
+        let quiet = if chance.once_in(4) { r#","self":false"# } else { "" };
+        let ack = if chance.once_in(4) { r#","id":"ack""# } else { "" };
+        let filler = "x".repeat(*chance.pick(&[0, 0, 0, 100, 130, 2000]));
+        format!(r#"{{"type":"chat"{to}{quiet}{ack},"payload":[{},{count},"{filler}"]}}"#, self.number)
+    }
+
+    /// Decodes what has come, answers pings, and compares with what was due.
+    fn absorb(&mut self, model: &Model) {
+        if !self.is_websocket {
+            if !self.inbox.starts_with(b"HTTP/1.1 101 ") {
+                return self.absorb_answers();
+            }
+            let Some(end) = self.inbox.windows(4).position(|four| four == b"\r\n\r\n") else { return };
+            self.inbox.drain(..end + 4);
+            self.is_websocket = true;
+        }
+        let (got, rest) = frames::decode_partial(&self.inbox);
+        let taken = self.inbox.len() - rest.len();
+        for frame in got {
+            assert!(!self.is_told, "{} gets {frame:?} behind a Close", self.number);
+            match frame.opcode {
+                TEXT => self.take_line(model, &line(&frame.text())),
+                PING => self.outbox.extend(frames::frame(PONG, &frame.payload)),
+                PONG => {
+                    let number = u32::from_be_bytes(frame.payload.try_into().expect("its own payload"));
+                    assert!(number > self.last_pong && number <= self.pings, "{} gets pong {number}", self.number);
+                    self.last_pong = number;
+                }
+                CLOSE => self.is_told = true,
+                other => panic!("{} gets opcode {other}", self.number),
+            }
+        }
+        self.inbox.drain(..taken);
+    }
+
+    fn take_line(&mut self, model: &Model, line: &str) {
+        if line == "auth_success" {
+            return assert_eq!((self.kind, self.heard), (Kind::InBand, 0));
+        }
+        if line == "authentication failed" {
+            return assert_eq!(self.kind, Kind::WrongInBand);
+        }
+        let due = model.sessions[&self.id].due.get(self.heard).map(String::as_str);
+        assert_eq!(Some(line), due, "message {} to {}", self.heard, self.number);
+        self.heard += 1;
+    }
+
+    /// Counts whole answers to plain requests.
+    fn absorb_answers(&mut self) {
+        while let Some(end) = self.inbox.windows(4).position(|four| four == b"\r\n\r\n") {
+            let head = String::from_utf8(self.inbox[..end].to_vec()).expect("a head is text");
+            let (_, length) = head.split_once("Content-Length: ").expect("a length");
+            let length: usize = length.split("\r\n").next().unwrap().parse().unwrap();
+            if self.inbox.len() < end + 4 + length {
+                return;
+            }
+            self.inbox.drain(..end + 4 + length);
+            let is_answer = self.kind == Kind::Http && (head.starts_with("HTTP/1.1 200 ") || head.contains(" 404 "));
+            self.answers += usize::from(is_answer);
+        }
+    }
+}
+
+fn auth(credentials: &str) -> Vec<u8> {
+    frames::text(&format!(r#"{{"type":"auth","token":"Basic {credentials}"}}"#))
+}
+
+/// A message as one frame or as several, of either kind, with pings between.
+fn say(peer: &mut Peer, chance: &mut Chance, text: &str) {
+    let opcode = if chance.once_in(5) { BINARY } else { TEXT };
+    if !chance.once_in(4) {
+        return peer.outbox.extend(frames::frame(opcode, text.as_bytes()));
+    }
+    let (first, last) = text.as_bytes().split_at(chance.below(text.len()));
+    peer.outbox.extend(frames::raw(opcode, first));
+    // Now and then one too many.
+    for _ in 0..*chance.pick(&[0, 0, 0, 1, 1, 2, 3, 4, 4, 5]) {
+        if chance.once_in(2) {
+            peer.pings += 1;
+            peer.outbox.extend(frames::frame(PING, &peer.pings.to_be_bytes()));
+        }
+        peer.outbox.extend(frames::raw(CONTINUATION, b""));
+    }
+    peer.outbox.extend(frames::frame(CONTINUATION, last));
+}
+
+/// More questions than a turn may serve, or more answers than may wait.
+fn burst(peer: &mut Peer, chance: &mut Chance) {
+    if chance.once_in(2) {
+        let large = frames::text(&format!(r#"{{"type":"ping","id":"{}"}}"#, "x".repeat(2000)));
+        return peer.outbox.extend(large.repeat(70));
+    }
+    for i in 0..70 {
+        peer.outbox.extend(frames::text(&format!(r#"{{"type":"ping","id":{i}}}"#)));
+    }
+}
+
+fn chance_garbage(chance: &mut Chance) -> Vec<u8> {
+    match chance.below(5) {
+        0 => (0..chance.below(50)).map(|_| chance.next() as u8).collect(),
+        1 => frames::frame(TEXT, b"\xff"),
+        2 => frames::frame(CONTINUATION, b"alone"),
+        3 => frames::header(0x81, 1 << 40),
+        _ => frames::frame(3, b"reserved"),
+    }
+}
+
+fn mix(hash: u64, id: u64, bytes: &[u8]) -> u64 {
+    let mut hash = (hash ^ id).wrapping_mul(0x0100_0000_01b3).rotate_left(17);
+    for chunk in bytes.chunks(8) {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        hash = (hash ^ u64::from_le_bytes(word)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+    }
+    hash
+}
