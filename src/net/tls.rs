@@ -273,8 +273,12 @@ impl Tls {
     }
 
     /// After an error further calls yield what was to be sent before it, and last the alert that tells the peer.
+    /// Not one call more: it would take up the input where it failed.
     fn encode_alert(&mut self, rest: &mut [u8], out: &mut Output) {
-        while let Ok(ConnectionState::EncodeTlsData(data)) = self.connection.process_tls_records(rest).state {
+        while self.connection.wants_write() {
+            let Ok(ConnectionState::EncodeTlsData(data)) = self.connection.process_tls_records(rest).state else {
+                return;
+            };
             if encode(data, out).is_err() {
                 return;
             }
