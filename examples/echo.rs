@@ -15,7 +15,8 @@ const MESSAGE_BYTES: usize = 64 * 1024 * 1024;
 /// 4 MiB in fragments of 64 bytes, and an empty last one.
 const FRAGMENTS: usize = 65_537;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// Runs until it is killed.
+pub fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut config = ServerConfig {
         tls: Some(TlsConfig::from_pem(
             include_bytes!("../certs/dev-cert.pem"),

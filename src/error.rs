@@ -2,8 +2,8 @@
 //! its loop broke); [`CloseReason`] says why one peer is gone, and decides the close code that the peer
 //! sees, the level of the log line, and the counter.
 //!
-//! Not here: HTTP refusals, which are answers and not ends (`wire/http.rs`); configuration errors, which
-//! belong to the program (`daemon/config.rs`).
+//! Not here: HTTP refusals, which are answers and not ends (`wire/http/`); configuration errors, which
+//! belong to the program (`daemon/config/`).
 
 use std::borrow::Cow;
 use std::fmt;

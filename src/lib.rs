@@ -57,6 +57,8 @@
 //! `examples/embed.rs`.
 //!
 //! Unix only.
+//!
+//! Not here: any logic. What is in a room, and what is not, its own head says.
 
 #![cfg_attr(test, allow(clippy::cast_possible_truncation, reason = "tests make small numbers"))]
 

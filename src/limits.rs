@@ -43,6 +43,8 @@ pub const SEND_QUEUE_POOL: usize = 256;
 pub const CONNECTIONS_DEFAULT: usize = 10_000;
 /// Largest value that [`Limits::connections`], or another configured count, may be given.
 pub const COUNT_MAX: usize = 1_000_000;
+/// Sessions for which room is set aside at the start (address space, no memory), so that tables do not move.
+pub const CONNECTIONS_RESERVED: usize = 16 * KIB;
 /// Sessions above [`Limits::connections`] that are let in far enough to be told 503; further ones are closed
 /// unanswered.
 pub const CONNECTIONS_OVERFLOW: usize = 64;
@@ -111,6 +113,8 @@ pub const READ_BYTES_PER_TURN_BULK: usize = 256 * KIB;
 pub const FRAMES_PER_TURN: usize = 64;
 /// Connections accepted in one turn.
 pub const ACCEPTS_PER_TURN: usize = 64;
+/// Reads of connections that are in their TLS handshake, in one turn; the rest waits for the next.
+pub const HANDSHAKES_PER_TURN: usize = 8;
 /// Timer entries that fire in one turn.
 pub const EXPIRIES_PER_TURN: usize = 256;
 /// Commands of other threads carried out in one turn.
@@ -121,7 +125,9 @@ pub const COMMANDS_WAITING: usize = 1024;
 pub const READY_PER_TURN: usize = 1024;
 /// Segments handed to one `writev`.
 pub const WRITE_SEGMENTS: usize = 64;
-/// What is read and dropped after our end of a connection is closed; then the socket is dropped.
+/// What is read and dropped after our end of a connection is closed, beside a message of the allowed size: who sends
+/// one byte too many in a single frame must be able to send it all, or a reset overtakes our 1009. Then the socket
+/// is dropped.
 pub const LINGER_BYTES: usize = 256 * KIB;
 /// Pause of accepting after the process ran out of descriptors or memory.
 pub const ACCEPT_RETRY: Duration = Duration::from_millis(100);
@@ -133,6 +139,11 @@ pub const LISTEN_BACKLOG: i32 = 4096;
 pub const SEND_BUFFER_BYTES_DEFAULT: usize = 64 * KIB;
 /// A TLS record on the wire, at most: its plain text, header, tag and what a peer may pad (RFC 8446, section 5.2).
 pub const TLS_RECORD_BYTES: usize = READ_BYTES_PER_TURN + 5 + 256;
+/// What is read beyond a budget, so that the record it ends in can come whole.
+pub const TLS_ROOM_BYTES: usize = TLS_RECORD_BYTES - READ_BYTES_PER_TURN;
+/// What a connection keeps of its TLS input: a part of a record, or the pieces of a handshake message with all
+/// that is around them. More fails the connection.
+pub const TLS_KEPT_BYTES: usize = 64 * KIB;
 /// What a TLS record adds to its plain text, at most, and a key update before it (RFC 8446, section 5.2).
 pub const TLS_RECORD_OVERHEAD: usize = 128;
 /// Plain text that is encrypted for one write, in bytes.
@@ -162,7 +173,7 @@ pub const WHEEL_SLOTS: usize = 1024;
 /// `Limits::default()` holds the defaults named beside each field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Largest message, in bytes. Default [`MESSAGE_BYTES_DEFAULT`]; past it 1009.
+    /// Largest message, in bytes. Default [`MESSAGE_BYTES_DEFAULT`], at most [`MESSAGE_BYTES_MAX`]; past it 1009.
     pub message_bytes: usize,
     /// What may be queued for one session, in bytes. Default [`SEND_QUEUE_BYTES_DEFAULT`]. A broadcast that
     /// does not fit cuts the session with 1013; an empty queue takes one message of any allowed size.
@@ -217,11 +228,14 @@ impl Default for Limits {
 const _: () = {
     assert!(MESSAGE_BYTES_HARDENED < MESSAGE_BYTES_DEFAULT);
     assert!(MESSAGE_BYTES_DEFAULT <= MESSAGE_BYTES_MAX);
+    // A walker counts in 32 bits, and its saturation must be past every limit.
+    assert!(MESSAGE_BYTES_MAX < u32::MAX as usize);
     assert!(MESSAGE_BYTES_UNAUTHENTICATED <= MESSAGE_BYTES_HARDENED);
     assert!(SEND_QUEUE_RESUME_BYTES < SEND_QUEUE_PAUSE_BYTES);
     assert!(SEND_QUEUE_PAUSE_BYTES <= SEND_QUEUE_BYTES_DEFAULT);
     assert!(READ_BYTES_PER_TURN <= READ_BYTES_PER_TURN_BULK);
     assert!(HEAD_BYTES_DEFAULT <= READ_BYTES_PER_TURN);
+    assert!(TLS_RECORD_BYTES < TLS_KEPT_BYTES && TLS_KEPT_BYTES < READ_BYTES_PER_TURN_BULK);
     assert!(HEADERS_DEFAULT <= HEADERS_MAX);
     assert!(CONTEXT_READ_BYTES <= CONTEXT_KEEP_BYTES);
     // What the context writes between two reads of its pipe: pongs for one turn's frames, and one Close.

@@ -1,4 +1,4 @@
-//! The `barewire` program. Everything is in `daemon/`, on the library's public API.
+//! The `barewire` program, on the library's public API. Not here: anything but its start; the rest is in `daemon/`.
 
 mod daemon;
 

@@ -127,6 +127,7 @@ fn the_hosts_own_messages_cut_a_session_once_its_queue_is_over_its_limit() {
     world.peer(id).room = 0;
     assert!(world.engine.send(id, Message::Binary(vec![1; 1024 - 4 - SEND_QUEUE_ENTRY_BYTES].into())));
     assert_eq!(world.engine.output(id).unwrap().cost(), 1024);
+    world.turn();
     assert!(world.engine.send(id, Message::Text("at the limit".into())), "the queue was not over its limit");
     assert!(!world.engine.send(id, Message::Text("past it".into())));
     world.turn();

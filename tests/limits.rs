@@ -293,6 +293,7 @@ fn broadcast(cost: usize) -> String {
     let second =
         PreparedMessage::binary(&vec![0; cost - first.frame().len() - header - 2 * limits::SEND_QUEUE_ENTRY_BYTES]);
     world.engine.publish_to_all(&first, None);
+    world.turn();
     let published = world.engine.publish_to_all(&second, None);
     world.turn();
     if published.queued == 1 {

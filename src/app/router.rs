@@ -4,6 +4,7 @@
 //! Not here: the shape of messages (`wire/message.rs`), HTTP routes (`app/routes.rs`).
 
 use log::{debug, info, warn};
+use serde_json::value::RawValue;
 
 use super::routes;
 use crate::auth::Identity;
@@ -11,7 +12,7 @@ use crate::engine::hub::ConnId;
 use crate::engine::{Engine, Event, SubscribeError};
 use crate::error::{CloseReason, Initiator};
 use crate::limits::{LOG_TEXT_CHARS, LOG_USER_CHARS};
-use crate::wire::message::{ClientMessage, FormatError, ServerMessage, check_channel, escape_for_log, parse};
+use crate::wire::message::{ClientMessage, ServerMessage, check_channel, escape_for_log, parse};
 use crate::wire::websocket::{Message, PreparedMessage};
 
 /// The daemon's rules. It holds no state: sessions, channels and rights are the engine's.
@@ -60,7 +61,7 @@ fn take_message(engine: &mut Engine, id: ConnId, message: Message) {
     let payload = message.into_payload();
     let Ok(text) = std::str::from_utf8(&payload) else {
         debug!("Invalid message format: a binary message that is not UTF-8");
-        return complain(engine, id, "Invalid format", "bad_utf8");
+        return refuse(engine, id, ("Invalid format", "bad_utf8"), None);
     };
     match parse(text) {
         Ok(message) => {
@@ -70,13 +71,11 @@ fn take_message(engine: &mut Engine, id: ConnId, message: Message) {
             }
             obey(engine, id, message);
         }
-        Err(error) => refuse_format(engine, id, &error),
+        Err(error) => {
+            debug!("Invalid message format: {error}");
+            refuse(engine, id, ("Invalid format", error.code()), None);
+        }
     }
-}
-
-fn refuse_format(engine: &mut Engine, id: ConnId, error: &FormatError) {
-    debug!("Invalid message format: {error}");
-    complain(engine, id, "Invalid format", error.code());
 }
 
 fn obey(engine: &mut Engine, id: ConnId, message: ClientMessage<'_>) {
@@ -86,14 +85,17 @@ fn obey(engine: &mut Engine, id: ConnId, message: ClientMessage<'_>) {
         ClientMessage::Ping { payload, id: echo } => {
             say(engine, id, &ServerMessage::Pong { payload, id: echo, timestamp });
         }
-        ClientMessage::Subscribe { channel, .. } => subscribe(engine, id, &channel),
-        ClientMessage::Unsubscribe { channel, .. } => {
+        ClientMessage::Subscribe { channel, id: echo } => subscribe(engine, id, &channel, echo),
+        ClientMessage::Unsubscribe { channel, id: echo } => {
+            if let Err(error) = check_channel(&channel) {
+                return refuse(engine, id, ("Invalid channel", error.code()), echo);
+            }
             engine.unsubscribe(id, &channel);
             say(engine, id, &ServerMessage::Unsubscribed { channel: &channel });
         }
         ClientMessage::Chat { channel, payload, id: ack, to_self } => {
             if let Some(Err(error)) = channel.as_deref().map(check_channel) {
-                return complain(engine, id, "Invalid channel", error.code());
+                return refuse(engine, id, ("Invalid channel", error.code()), ack);
             }
             let Some(user) = engine.identity(id).cloned() else { return };
             let channel = channel.as_deref();
@@ -112,20 +114,21 @@ fn obey(engine: &mut Engine, id: ConnId, message: ClientMessage<'_>) {
     }
 }
 
-fn subscribe(engine: &mut Engine, id: ConnId, channel: &str) {
+fn subscribe(engine: &mut Engine, id: ConnId, channel: &str, echo: Option<&RawValue>) {
     if let Err(error) = check_channel(channel) {
-        return complain(engine, id, "Invalid channel", error.code());
+        return refuse(engine, id, ("Invalid channel", error.code()), echo);
     }
     match engine.subscribe(id, channel) {
         Ok(_) => say(engine, id, &ServerMessage::Subscribed { channel }),
-        Err(SubscribeError::TooMany) => complain(engine, id, "Too many channels", "too_many_channels"),
-        Err(SubscribeError::BadName) => complain(engine, id, "Invalid channel", "channel_too_long"),
+        Err(SubscribeError::TooMany) => refuse(engine, id, ("Too many channels", "too_many_channels"), echo),
+        Err(SubscribeError::BadName) => refuse(engine, id, ("Invalid channel", "channel_too_long"), echo),
         Err(SubscribeError::NotOpen) => {}
     }
 }
 
-fn complain(engine: &mut Engine, id: ConnId, message: &str, code: &str) {
-    say(engine, id, &ServerMessage::Error { message, code: Some(code), id: None });
+/// Tells why a message was refused, in words and as a code, and which one it was, where it had an id.
+fn refuse(engine: &mut Engine, id: ConnId, (message, code): (&str, &str), echo: Option<&RawValue>) {
+    say(engine, id, &ServerMessage::Error { message, code: Some(code), id: echo });
 }
 
 fn say(engine: &mut Engine, id: ConnId, message: &ServerMessage<'_>) {

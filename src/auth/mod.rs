@@ -5,8 +5,8 @@
 //! and once for each in-band `auth` message. It may answer at once, or later from anywhere by
 //! `Engine::resolve` with the [`Ticket`] it was given; the session's input waits meanwhile.
 //!
-//! Not here: when a peer is asked and what it is told (`engine/session.rs`), the parsing of heads
-//! (`wire/http.rs`).
+//! Not here: when a peer is asked and what it is told (`engine/session/`), the parsing of heads
+//! (`wire/http/`).
 
 mod basic;
 
@@ -21,13 +21,14 @@ use crate::wire::http::{Refusal, RequestHead};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     user: Arc<str>,
-    expires_unix_ms: Option<u64>,
+    /// [`u64::MAX`] for ever.
+    expires_unix_ms: u64,
 }
 
 impl Identity {
     /// The identity with this user id. A host must keep it within [`crate::limits::USER_ID_BYTES`].
     pub fn new(user: impl Into<Arc<str>>) -> Identity {
-        Identity { user: user.into(), expires_unix_ms: None }
+        Identity { user: user.into(), expires_unix_ms: u64::MAX }
     }
 
     /// Where nobody is asked who they are.
@@ -37,12 +38,12 @@ impl Identity {
 
     /// The same, good until this moment (milliseconds since 1970 UTC): then the session is closed with 4401.
     pub fn expiring(self, unix_ms: u64) -> Identity {
-        Identity { expires_unix_ms: Some(unix_ms), ..self }
+        Identity { expires_unix_ms: unix_ms, ..self }
     }
 
     /// Until when it is good, in milliseconds since 1970 UTC; `None` for ever.
     pub fn expires_unix_ms(&self) -> Option<u64> {
-        self.expires_unix_ms
+        (self.expires_unix_ms != u64::MAX).then_some(self.expires_unix_ms)
     }
 
     /// The user id.

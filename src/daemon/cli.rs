@@ -282,6 +282,21 @@ mod tests {
     }
 
     #[test]
+    fn the_readme_lists_every_flag() {
+        let table = include_str!("../../README.md").split_once("| flag | what |\n|---|---|\n").unwrap().1;
+        let rows = table.lines().take_while(|line| line.starts_with('|'));
+        let told: Vec<&str> = rows.map(|row| row.split('`').nth(1).unwrap()).collect();
+        let mut command = CommandLine::command();
+        command.build();
+        let flags = command.get_arguments().map(|flag| {
+            let value = flag.get_value_names().map(|names| format!(" {}", names[0])).unwrap_or_default();
+            let takes_value = flag.get_action().takes_values();
+            format!("--{}{}", flag.get_long().unwrap(), if takes_value { value } else { String::new() })
+        });
+        assert_eq!(told, flags.collect::<Vec<_>>());
+    }
+
+    #[test]
     fn help_lists_every_key_with_default_meaning_and_range() {
         for arguments in [&["--help"][..], &["serve", "--help"]] {
             let text = answer(arguments);

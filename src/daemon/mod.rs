@@ -6,6 +6,7 @@
 
 mod cli;
 mod config;
+mod logger;
 mod serve;
 mod signals;
 

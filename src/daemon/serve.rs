@@ -1,6 +1,6 @@
 //! `barewire serve`: from settings to a running server.
 //!
-//! Not here: the settings (`daemon/config`), the loop (the library).
+//! Not here: the settings (`daemon/config`), the log (`daemon/logger.rs`), the loop (the library).
 
 use std::fs;
 use std::path::Path;
@@ -9,10 +9,9 @@ use barewire::app::Router;
 use barewire::auth::{Authenticate, Methods, NoAuth, Users};
 use barewire::limits::FILES_RESERVED;
 use barewire::{EngineConfig, Error, Limits, Server, ServerConfig, TlsConfig};
-use simple_logger::SimpleLogger;
 
 use super::config::{DEVELOPMENT_CERT_PEM, DEVELOPMENT_KEY_PEM, EXIT_CODE, KEYS, Method, Settings};
-use super::{say, signals};
+use super::{logger, say, signals};
 
 /// Why the program ends, and with which code.
 #[derive(Debug)]
@@ -37,7 +36,7 @@ impl Failure {
 pub fn serve(settings: &Settings) -> Result<(), Failure> {
     let tls = if settings.listen.is_empty() { None } else { Some(certificate(settings)?) };
     let authenticator = authenticator(settings)?;
-    start_log(settings)?;
+    logger::start(settings.log_level).map_err(|error| Failure::runtime(format!("cannot start the log: {error}")))?;
     let open_files = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(u64::MAX);
     let room = usize::try_from(open_files).unwrap_or(usize::MAX).saturating_sub(FILES_RESERVED).max(1);
     let limits = Limits { connections: settings.limits.connections.min(room), ..settings.limits.clone() };
@@ -134,16 +133,6 @@ fn authenticator(settings: &Settings) -> Result<Box<dyn Authenticate>, Failure> 
         realm: settings.realm.clone(),
         wrong_password_status: settings.wrong_password_status,
     }))
-}
-
-/// Lines on standard error. The libraries below log payloads and close reasons of peers at their finer
-/// levels, so they are held at warnings.
-fn start_log(settings: &Settings) -> Result<(), Failure> {
-    let logger = SimpleLogger::new().with_level(settings.log_level).with_utc_timestamps();
-    let quiet = settings.log_level.min(log::LevelFilter::Warn);
-    let logger =
-        ["tungstenite", "rustls", "mio"].iter().fold(logger, |logger, name| logger.with_module_level(name, quiet));
-    logger.init().map_err(|error| Failure::runtime(format!("cannot start the log: {error}")))
 }
 
 fn random<const N: usize>() -> Result<[u8; N], Failure> {

@@ -132,6 +132,10 @@ impl Hub {
             }
         };
         if let Some(entry) = self.channels.get_mut(channel) {
+            if memberships.0.is_empty() {
+                // Most sessions are in one channel: room for that one, not for four.
+                memberships.0.reserve_exact(1);
+            }
             memberships.0.push(Membership { channel, position: entry.subscribers.len() });
             entry.subscribers.push(id);
         }

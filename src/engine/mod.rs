@@ -10,6 +10,7 @@
 //!    [`Engine::handle_error`] for what its socket brought, as far as [`Engine::intake`] allows.
 //! 3. After each of these, [`Engine::poll_event`] until `None`: the host answers by [`Engine::send`],
 //!    [`Engine::publish`], [`Engine::respond`], …
+//!    Then, if [`Engine::poll_flush_due`] says so, step 6 at once.
 //! 4. [`Engine::poll_ready`], a bounded number of times: sessions with input left over, or that may be read
 //!    again; step 3 after each.
 //! 5. [`Engine::poll_timeout_due`], a bounded number of times: deadlines; step 3 after each.
@@ -21,11 +22,14 @@
 //!
 //! Not here: sockets, TLS and the clock (`net/`); what a message means (`app/`).
 
+mod event;
 pub mod hub;
 pub mod send_queue;
 mod session;
 mod shared;
 pub mod timer;
+
+pub use event::{Event, Fate, Intake, Published, Refused, SubscribeError};
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -40,8 +44,9 @@ use crate::engine::session::Session;
 use crate::engine::shared::Shared;
 use crate::engine::timer::Now;
 use crate::error::CloseReason;
-use crate::limits::{CHANNEL_NAME_BYTES, CONNECTIONS_OVERFLOW, Limits, SEND_QUEUE_ENTRY_BYTES};
-use crate::wire::http::{Origins, RequestHead, Response};
+use crate::limits::SEND_QUEUE_ENTRY_BYTES;
+use crate::limits::{CHANNEL_NAME_BYTES, CONNECTIONS_OVERFLOW, CONNECTIONS_RESERVED, Limits};
+use crate::wire::http::{Origins, Response};
 use crate::wire::websocket::{Message, PreparedMessage};
 
 /// What an engine is told once.
@@ -68,111 +73,6 @@ impl Default for EngineConfig {
     }
 }
 
-/// What happened, for the host. Events of one session come in order, and [`Event::Closed`] is its last.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Event {
-    /// A connection was accepted.
-    Accepted {
-        /// Its session.
-        id: ConnId,
-        /// The address of its other end.
-        peer: SocketAddr,
-    },
-    /// An HTTP request that is no WebSocket upgrade. The host answers by [`Engine::respond`], now or later;
-    /// with no answer within the head timeout the peer is told 503.
-    Request {
-        /// Its session.
-        id: ConnId,
-        /// The request.
-        head: Box<RequestHead>,
-    },
-    /// A WebSocket session is open and its peer is known: [`Engine::identity`].
-    Open {
-        /// The session.
-        id: ConnId,
-    },
-    /// A message of an open session.
-    Message {
-        /// The session.
-        id: ConnId,
-        /// The message.
-        message: Message,
-    },
-    /// The session is over. Never dropped, and told once for each [`Event::Accepted`].
-    Closed {
-        /// The session.
-        id: ConnId,
-        /// Who it was, where that was known.
-        identity: Option<Identity>,
-        /// Whether [`Event::Open`] was told.
-        opened: bool,
-        /// Why.
-        reason: CloseReason,
-    },
-}
-
-impl Event {
-    /// The session it is about.
-    pub fn id(&self) -> ConnId {
-        match self {
-            Event::Accepted { id, .. }
-            | Event::Request { id, .. }
-            | Event::Open { id }
-            | Event::Message { id, .. }
-            | Event::Closed { id, .. } => *id,
-        }
-    }
-}
-
-/// What the shell should do with a socket's input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Intake {
-    /// Read no more than this many bytes, then see again.
-    Read(usize),
-    /// Do not read: the session is told by [`Engine::poll_ready`] when it may be read again.
-    Pause,
-    /// Read and drop it (so that closing the socket does not reset what was written last).
-    Discard,
-}
-
-/// What the shell should do with a socket once its output is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
-    /// Nothing.
-    Keep,
-    /// Write what is queued, then close our end of the stream, and the socket when the peer has closed its.
-    CloseWhenWritten,
-    /// Close the socket now.
-    Drop,
-}
-
-/// What became of a publish.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Published {
-    /// Sessions that should receive it.
-    pub matched: usize,
-    /// Sessions that have it in their queue.
-    pub queued: usize,
-    /// Sessions that were cut because their queue was full.
-    pub dropped: usize,
-}
-
-/// Why a session was not subscribed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SubscribeError {
-    /// The session is not open.
-    NotOpen,
-    /// The name is empty or longer than [`CHANNEL_NAME_BYTES`].
-    BadName,
-    /// It is in [`Limits::channels_per_session`] channels already.
-    TooMany,
-}
-
-/// Why a connection was turned away at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Refused;
-
 /// All sessions. See the module for the order of calls.
 pub struct Engine {
     sessions: Slab<Session>,
@@ -191,8 +91,9 @@ impl Engine {
     /// An engine without sessions. `seed` decides all that is left to chance; the same seed, times and bytes
     /// make the same run.
     pub fn new(config: EngineConfig, authenticator: Box<dyn Authenticate>, now: Now, seed: u64) -> Engine {
+        let room = config.limits.connections.min(CONNECTIONS_RESERVED);
         Engine {
-            sessions: Slab::new(),
+            sessions: Slab::with_capacity(room),
             generation: 0,
             hub: Hub::default(),
             shared: Shared::new(config, authenticator, now, seed),
@@ -235,7 +136,8 @@ impl Engine {
         self.with(id, |session, shared| session.handle_end(shared));
     }
 
-    /// The transport has failed, for this reason.
+    /// The transport has failed, for this reason. After [`CloseReason::Tls`] the shell may still have an alert
+    /// to write: obey [`Engine::fate`].
     pub fn handle_error(&mut self, id: ConnId, reason: CloseReason) {
         self.with(id, |session, shared| session.handle_error(shared, reason));
     }
@@ -313,6 +215,12 @@ impl Engine {
     /// What to do with the socket. [`Fate::Drop`] for an id whose session has gone.
     pub fn fate(&self, id: ConnId) -> Fate {
         self.session(id).map_or(Fate::Drop, Session::fate)
+    }
+
+    /// Whether step 6 is due now, in the middle of a turn: a queue has grown large that may only wait for it.
+    /// Answered once.
+    pub fn poll_flush_due(&mut self) -> bool {
+        std::mem::take(&mut self.shared.flush_due)
     }
 
     /// The next event for the host.
@@ -571,9 +479,7 @@ fn deliver(
     }
     published.matched += 1;
     let frame = message.frame();
-    let cost = session.queued_cost();
-    // Ruling R17: an empty queue takes one message of any size.
-    if cost > 0 && cost + frame.len() + SEND_QUEUE_ENTRY_BYTES > shared.config.limits.send_queue_bytes {
+    if !session.has_room(shared, frame.len() + SEND_QUEUE_ENTRY_BYTES) {
         published.dropped += 1;
         slow.push(session.id);
         return;

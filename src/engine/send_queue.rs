@@ -4,7 +4,7 @@
 //! broadcast is one `Bytes` that every receiver's queue shares; a large payload goes in as it is, behind its
 //! header. An idle session has no queue at all: the engine keeps empty ones and lends them out.
 //!
-//! Not here: who may be queued how much (`engine/session.rs`), the writing (`net/connection.rs`).
+//! Not here: who may be queued how much (`engine/session/`), the writing (`net/connection.rs`).
 
 use std::collections::VecDeque;
 use std::io::IoSlice;

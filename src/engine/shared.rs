@@ -12,7 +12,7 @@ use crate::engine::timer::{Now, TimerTable, TimerWheel};
 use crate::engine::{EngineConfig, Event};
 use crate::error::CloseReason;
 use crate::limits::SEND_QUEUE_POOL;
-use crate::wire::websocket::Context;
+use crate::wire::websocket::{Context, Message};
 
 /// See the module.
 pub(super) struct Shared {
@@ -26,6 +26,8 @@ pub(super) struct Shared {
     pub dirty: VecDeque<ConnId>,
     /// Sessions with input left over, or that may be read again. Each is in it once.
     pub ready: VecDeque<ConnId>,
+    /// A queue has grown large that may only wait to be written.
+    pub flush_due: bool,
     /// Sessions that have ended since the hub was last told.
     pub departed: Vec<ConnId>,
     /// Open sessions.
@@ -48,6 +50,7 @@ impl Shared {
             events: VecDeque::new(),
             dirty: VecDeque::new(),
             ready: VecDeque::new(),
+            flush_due: false,
             departed: Vec::new(),
             open: 0,
             replies: Vec::new(),
@@ -86,6 +89,20 @@ impl Shared {
     pub fn arm(&mut self, id: ConnId, timers: &mut TimerTable) {
         // A slab of sessions never grows past u32: their ids hold the index in 32 bits.
         self.wheel.arm(u32::try_from(id.index()).unwrap_or(u32::MAX), timers);
+    }
+
+    /// Takes back the messages of a session that the host has not seen yet.
+    pub fn take_messages(&mut self, session: ConnId) -> Vec<Message> {
+        let mut taken = Vec::new();
+        let events = std::mem::take(&mut self.events);
+        self.events.extend(events.into_iter().filter_map(|event| match event {
+            Event::Message { id, message } if id == session => {
+                taken.push(message);
+                None
+            }
+            other => Some(other),
+        }));
+        taken
     }
 
     /// Tells the host that a session is over.

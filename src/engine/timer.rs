@@ -7,7 +7,7 @@
 //! sessions. Entries are four bytes, and carry no proof of whom they mean: a session remembers the tick it
 //! is armed for, and an entry that fires at any other tick is stale and dropped.
 //!
-//! Not here: what happens at a deadline (`engine/session.rs`).
+//! Not here: what happens at a deadline (`engine/session/`).
 
 use std::time::Duration;
 

@@ -10,49 +10,13 @@ use std::io::{self, IoSlice};
 
 use super::io::Socket;
 #[cfg(feature = "tls")]
-use super::tls::{RECORD_BYTES, Tls, TlsFailure};
+use super::tls::{Outgoing, Output, RECORD_BYTES, Tls, TlsFailure};
 use crate::engine::hub::ConnId;
 use crate::engine::send_queue::SendQueue;
 use crate::error::CloseReason;
 #[cfg(feature = "tls")]
 use crate::limits::TLS_WRITE_BYTES;
-use crate::limits::{LINGER_BYTES, WRITE_SEGMENTS};
-
-/// The loop's output buffer: it grows to its largest use and is never cleared by writing zeroes.
-#[derive(Debug, Default)]
-pub(super) struct Output {
-    bytes: Vec<u8>,
-    filled: usize,
-}
-
-impl Output {
-    fn clear(&mut self) {
-        self.filled = 0;
-    }
-
-    fn filled(&self) -> &[u8] {
-        self.bytes.get(..self.filled).unwrap_or_default()
-    }
-
-    /// Room behind what is filled, of `length` bytes.
-    pub fn space(&mut self, length: usize) -> &mut [u8] {
-        let end = self.filled + length;
-        if self.bytes.len() < end {
-            self.bytes.resize(end, 0);
-        }
-        self.bytes.get_mut(self.filled..end).unwrap_or_default()
-    }
-
-    /// Says that this much of the room has been filled.
-    pub fn fill(&mut self, length: usize) {
-        self.filled = (self.filled + length).min(self.bytes.len());
-    }
-
-    fn append(&mut self, bytes: &[u8]) {
-        self.space(bytes.len()).copy_from_slice(bytes);
-        self.fill(bytes.len());
-    }
-}
+use crate::limits::{READ_BYTES_PER_TURN_BULK, TLS_RECORD_BYTES, WRITE_SEGMENTS};
 
 /// The buffers that the loop lends to the connection being served.
 #[derive(Debug)]
@@ -60,14 +24,28 @@ pub(super) struct Buffers {
     /// What is read, behind what a connection kept.
     pub input: Vec<u8>,
     /// Decrypted input; and gathered segments before they are encrypted.
+    #[cfg(feature = "tls")]
     pub plain: Vec<u8>,
+    #[cfg(feature = "tls")]
     pub out: Output,
+}
+
+impl Buffers {
+    pub fn new() -> Buffers {
+        Buffers {
+            input: vec![0; READ_BYTES_PER_TURN_BULK + TLS_RECORD_BYTES],
+            #[cfg(feature = "tls")]
+            plain: Vec::new(),
+            #[cfg(feature = "tls")]
+            out: Output::default(),
+        }
+    }
 }
 
 enum Transport {
     Plain,
     #[cfg(feature = "tls")]
-    Tls(Tls),
+    Tls(Box<Tls>),
 }
 
 /// One socket. See the module.
@@ -75,10 +53,6 @@ pub(super) struct Connection<S> {
     pub id: ConnId,
     socket: S,
     transport: Transport,
-    /// Ciphertext that is still to be written.
-    unsent: Vec<u8>,
-    /// The socket refused some of `unsent`: it is written before anything else is encrypted.
-    behind: bool,
     /// The socket may hold more: the last read was not short, or has not been tried.
     pub readable: bool,
     /// The peer has ended its half: read on to the end of it.
@@ -86,29 +60,20 @@ pub(super) struct Connection<S> {
     /// Our half is ended.
     is_shut_down: bool,
     /// What was read and dropped since the session ended.
-    discarded: usize,
+    discarded: u32,
 }
 
 /// What a fill has brought.
 #[derive(Debug)]
-pub(super) enum Filled {
-    /// Input, in plain text: at this place of [`Buffers::input`], or all of [`Buffers::plain`].
-    Input(Where),
-    /// Input as before, and behind it the end of the stream.
-    InputAndEnd(Where),
+pub(super) enum Filled<'a> {
+    /// Input, in plain text; `ends`: behind it the stream has ended.
+    Input { bytes: &'a [u8], ends: bool },
     /// The end of the stream.
     End,
     /// Nothing for the session (yet).
     Nothing,
     /// The connection is broken.
     Broken(CloseReason),
-}
-
-#[derive(Debug)]
-pub(super) enum Where {
-    Input(usize),
-    #[cfg(feature = "tls")]
-    Plain,
 }
 
 /// What a flush has done.
@@ -128,8 +93,6 @@ impl<S: Socket> Connection<S> {
             id,
             socket,
             transport: Transport::Plain,
-            unsent: Vec::new(),
-            behind: false,
             readable: false,
             read_closed: false,
             is_shut_down: false,
@@ -139,23 +102,38 @@ impl<S: Socket> Connection<S> {
 
     #[cfg(feature = "tls")]
     pub fn tls(id: ConnId, socket: S, tls: Tls) -> Connection<S> {
-        Connection { transport: Transport::Tls(tls), ..Connection::plain(id, socket) }
+        Connection { transport: Transport::Tls(Box::new(tls)), ..Connection::plain(id, socket) }
     }
 
     /// Whether there is ciphertext to write, whatever the session has queued.
     pub fn has_unsent(&self) -> bool {
-        !self.unsent.is_empty()
+        match &self.transport {
+            Transport::Plain => false,
+            #[cfg(feature = "tls")]
+            Transport::Tls(tls) => !tls.unsent.is_empty(),
+        }
+    }
+
+    /// Whether its TLS is not established yet.
+    pub fn is_handshaking(&self) -> bool {
+        match &self.transport {
+            Transport::Plain => false,
+            #[cfg(feature = "tls")]
+            Transport::Tls(tls) => tls.is_handshaking(),
+        }
     }
 
     /// Reads once, at most `limit` bytes.
-    pub fn fill(&mut self, limit: usize, buffers: &mut Buffers) -> Filled {
+    pub fn fill<'b>(&mut self, limit: usize, buffers: &'b mut Buffers) -> Filled<'b> {
         match &mut self.transport {
             Transport::Plain => match self.read(limit, 0, &mut buffers.input) {
                 Ok(Some(0)) => Filled::End,
-                Ok(Some(count)) => Filled::Input(Where::Input(count)),
+                Ok(Some(count)) => Filled::Input { bytes: buffers.input.get(..count).unwrap_or_default(), ends: false },
                 Ok(None) => Filled::Nothing,
                 Err(error) => Filled::Broken(CloseReason::Transport(error.kind())),
             },
+            #[cfg(feature = "tls")]
+            Transport::Tls(tls) if tls.outgoing == Outgoing::Failed => Filled::Nothing,
             #[cfg(feature = "tls")]
             Transport::Tls(tls) => {
                 let kept = tls.lay_out(&mut buffers.input);
@@ -169,15 +147,17 @@ impl<S: Socket> Connection<S> {
         }
     }
 
-    /// Reads and drops; says whether the stream has ended, or an error ended it.
-    pub fn discard(&mut self, limit: usize, buffers: &mut Buffers) -> bool {
+    /// Reads once, and drops it. A peer that sends on and on is cut off, past `at_most` in all.
+    pub fn discard(&mut self, limit: usize, at_most: usize, buffers: &mut Buffers) -> Filled<'static> {
         match self.read(limit, 0, &mut buffers.input) {
-            Ok(Some(0)) | Err(_) => true,
+            Ok(Some(0)) => Filled::End,
             Ok(Some(count)) => {
-                self.discarded += count;
-                self.discarded > LINGER_BYTES
+                self.discarded = self.discarded.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+                let is_too_much = self.discarded as usize > at_most;
+                if is_too_much { Filled::Broken(CloseReason::PeerVanished) } else { Filled::Nothing }
             }
-            Ok(None) => false,
+            Ok(None) => Filled::Nothing,
+            Err(error) => Filled::Broken(CloseReason::Transport(error.kind())),
         }
     }
 
@@ -206,29 +186,24 @@ impl<S: Socket> Connection<S> {
     }
 
     #[cfg(feature = "tls")]
-    fn decrypt(&mut self, length: usize, buffers: &mut Buffers) -> Filled {
+    fn decrypt<'b>(&mut self, length: usize, buffers: &'b mut Buffers) -> Filled<'b> {
         let Transport::Tls(tls) = &mut self.transport else { return Filled::Nothing };
         buffers.plain.clear();
         buffers.out.clear();
         let input = buffers.input.get_mut(..length).unwrap_or_default();
         let received = tls.receive(input, &mut buffers.plain, &mut buffers.out);
-        self.unsent.extend_from_slice(buffers.out.filled());
+        tls.unsent.extend_from_slice(buffers.out.filled());
         match received {
             Ok(closed) => {
                 self.readable &= !closed;
                 match (buffers.plain.is_empty(), closed) {
                     (true, true) => Filled::End,
                     (true, false) => Filled::Nothing,
-                    (false, true) => Filled::InputAndEnd(Where::Plain),
-                    (false, false) => Filled::Input(Where::Plain),
+                    (false, ends) => Filled::Input { bytes: &buffers.plain, ends },
                 }
             }
             Err(TlsFailure(detail)) => {
-                // The alert goes out before the socket closes; a socket that does not take it loses it.
-                let _ = self.socket.write(&[IoSlice::new(&self.unsent)]);
-                let _ = self.socket.shut_down_write();
-                self.is_shut_down = true;
-                self.unsent = Vec::new();
+                tls.outgoing = Outgoing::Failed;
                 Filled::Broken(CloseReason::Tls(detail))
             }
         }
@@ -247,6 +222,8 @@ impl<S: Socket> Connection<S> {
         }
         let flushed = match &self.transport {
             Transport::Plain => self.flush_plain(queue),
+            #[cfg(feature = "tls")]
+            Transport::Tls(tls) if tls.outgoing == Outgoing::Failed => self.flush_unsent(),
             #[cfg(feature = "tls")]
             Transport::Tls(_) => self.flush_tls(queue, is_last, buffers),
         }?;
@@ -281,9 +258,9 @@ impl<S: Socket> Connection<S> {
         let Transport::Tls(tls) = &mut self.transport else { return Err(CloseReason::PeerVanished) };
         let Buffers { plain, out, .. } = buffers;
         out.clear();
-        out.append(&self.unsent);
-        self.unsent = Vec::new();
-        let was_behind = self.behind;
+        out.append(&tls.unsent);
+        tls.unsent = Vec::new();
+        let was_behind = tls.is_behind;
         let fail = |TlsFailure(detail)| CloseReason::Tls(detail);
         if tls.is_handshaking() {
             if is_last {
@@ -299,24 +276,26 @@ impl<S: Socket> Connection<S> {
                 queue.advance(taken);
                 room -= taken;
             }
-            if is_last && queue.as_ref().is_none_or(|queue| queue.is_empty()) {
-                tls.close_notify(out).map_err(fail)?;
-            }
+        }
+        if is_last && tls.outgoing == Outgoing::Open && queue.as_ref().is_none_or(|queue| queue.is_empty()) {
+            tls.close_notify(out).map_err(fail)?;
+            tls.outgoing = Outgoing::Closed;
         }
         let written = if out.filled().is_empty() { 0 } else { write(&mut self.socket, &[IoSlice::new(out.filled())])? };
         let rest = out.filled().get(written..).unwrap_or_default();
-        self.behind = !rest.is_empty();
-        if self.behind {
-            self.unsent = rest.to_vec();
-        }
+        tls.is_behind = !rest.is_empty();
+        tls.unsent = rest.to_vec();
         let queued = queue.is_some_and(|queue| !queue.is_empty());
-        let again = queued && !self.behind && !self.is_handshaking();
-        Ok(Flushed { progress: written > 0, pending: self.behind || queued, again })
+        let again = queued && !tls.is_behind && !tls.is_handshaking();
+        Ok(Flushed { progress: written > 0, pending: tls.is_behind || queued, again })
     }
 
     #[cfg(feature = "tls")]
-    fn is_handshaking(&self) -> bool {
-        matches!(&self.transport, Transport::Tls(tls) if tls.is_handshaking())
+    fn flush_unsent(&mut self) -> Result<Flushed, CloseReason> {
+        let Transport::Tls(tls) = &mut self.transport else { return Err(CloseReason::PeerVanished) };
+        let written = if tls.unsent.is_empty() { 0 } else { write(&mut self.socket, &[IoSlice::new(&tls.unsent)])? };
+        tls.unsent.drain(..written);
+        Ok(Flushed { progress: written > 0, pending: !tls.unsent.is_empty(), again: false })
     }
 }
 
@@ -338,11 +317,47 @@ fn next_plain(queue: &SendQueue, room: usize, gathered: &mut Vec<u8>) -> usize {
     gathered.len()
 }
 
-/// One write; a socket that takes nothing now has taken 0 bytes.
+/// One write; a socket that takes nothing now has taken 0 bytes. After a signal it is tried again at once: no
+/// edge would come.
 fn write(socket: &mut impl Socket, slices: &[IoSlice<'_>]) -> Result<usize, CloseReason> {
-    match socket.write(slices) {
-        Ok(count) => Ok(count),
-        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Ok(0),
-        Err(error) => Err(CloseReason::Transport(error.kind())),
+    loop {
+        return match socket.write(slices) {
+            Ok(count) => Ok(count),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+            Err(error) => Err(CloseReason::Transport(error.kind())),
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Never runs dry.
+    struct Flood;
+
+    impl Socket for Flood {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            Ok(buffer.len())
+        }
+
+        fn write(&mut self, _: &[IoSlice<'_>]) -> io::Result<usize> {
+            Ok(0)
+        }
+
+        fn shut_down_write(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_is_dropped_is_bounded_to_the_byte() {
+        let mut buffers = Buffers::new();
+        let mut connection = Connection::plain(ConnId::from_bits(0), Flood);
+        for _ in 0..3 {
+            assert!(matches!(connection.discard(10, 30, &mut buffers), Filled::Nothing), "{}", connection.discarded);
+        }
+        assert!(matches!(connection.discard(1, 30, &mut buffers), Filled::Broken(CloseReason::PeerVanished)));
     }
 }

@@ -126,12 +126,7 @@ impl Io for SystemIo {
     type Socket = TcpStream;
 
     fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {
-        match self.poll.poll(&mut self.events, timeout) {
-            Ok(()) => {}
-            // A signal: nothing is ready, and the turn goes on.
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
-            Err(error) => return Err(error),
-        }
+        self.poll.poll(&mut self.events, timeout)?;
         ready.extend(self.events.iter().map(|event| Ready {
             token: event.token().0,
             readable: event.is_readable() || event.is_error(),

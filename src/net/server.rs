@@ -16,18 +16,21 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
-use super::connection::{Buffers, Connection, Filled, Output, Where};
+use super::connection::{Buffers, Connection, Filled};
 use super::handle::{Command, Handle};
 use super::io::{Io, Ready, SystemIo};
+use super::listener::Listener;
+use super::micros;
 #[cfg(feature = "tls")]
 use super::tls::{Tls, TlsConfig};
 use crate::auth::Authenticate;
 use crate::engine::hub::ConnId;
 use crate::engine::{Engine, EngineConfig, Event, Fate, Intake};
 use crate::error::{CloseReason, Error};
-use crate::limits::{ACCEPT_LOG_INTERVAL, ACCEPT_RETRY, ACCEPTS_PER_TURN, COMMANDS_PER_TURN, COMMANDS_WAITING};
-use crate::limits::{EXPIRIES_PER_TURN, READ_BYTES_PER_TURN, READ_BYTES_PER_TURN_BULK, READY_PER_TURN};
-use crate::limits::{SEND_BUFFER_BYTES_DEFAULT, TLS_RECORD_BYTES};
+use crate::limits::{ACCEPTS_PER_TURN, COMMANDS_PER_TURN, COMMANDS_WAITING, CONNECTIONS_RESERVED};
+use crate::limits::{EXPIRIES_PER_TURN, HANDSHAKES_PER_TURN, LINGER_BYTES, READ_BYTES_PER_TURN_BULK, READY_PER_TURN};
+use crate::limits::{SEND_BUFFER_BYTES_DEFAULT, TLS_ROOM_BYTES};
+use crate::wire::http::Response;
 
 /// What a server is told once.
 #[derive(Debug, Clone)]
@@ -63,17 +66,6 @@ impl Default for ServerConfig {
     }
 }
 
-#[derive(Debug)]
-struct Listener {
-    is_secure: bool,
-    /// There may be more to accept.
-    is_ready: bool,
-    /// It could not accept: not before this moment again, in microseconds.
-    retry_us: Option<u64>,
-    /// When its trouble was last told.
-    logged_us: Option<u64>,
-}
-
 /// Where a turn stands.
 #[derive(Debug, Clone, Copy)]
 enum Step {
@@ -96,8 +88,12 @@ pub struct Server<I: Io = SystemIo> {
     tls: Option<TlsConfig>,
     ready: Vec<Ready>,
     step: Step,
+    /// TLS handshakes that may still be served this turn.
+    handshakes: usize,
     buffers: Buffers,
     commands: Option<Receiver<Command>>,
+    /// The last turn's budget was spent on commands: there may be more, though nothing will wake the loop.
+    has_commands: bool,
     handle: Option<Handle>,
     /// When a shutdown must be over, in microseconds.
     drain_us: Option<u64>,
@@ -162,23 +158,21 @@ impl<I: Io> Server<I> {
             return Err(Error::Config("a TLS listener needs a certificate".into()));
         }
         let plain = config.plain_listen.iter().map(|_| &false);
-        let listener = |&is_secure| Listener { is_secure, is_ready: false, retry_us: None, logged_us: None };
         let now = io.now();
+        let room = config.engine.limits.connections.min(CONNECTIONS_RESERVED);
         Ok(Server {
             io,
             engine: Engine::new(config.engine, authenticator, now, config.seed),
-            connections: Vec::new(),
-            listeners: secure.iter().chain(plain).map(listener).collect(),
+            connections: Vec::with_capacity(room),
+            listeners: secure.iter().chain(plain).copied().map(Listener::new).collect(),
             #[cfg(feature = "tls")]
             tls: config.tls,
             ready: Vec::with_capacity(READY_PER_TURN),
             step: Step::Wait,
-            buffers: Buffers {
-                input: vec![0; READ_BYTES_PER_TURN_BULK + TLS_RECORD_BYTES],
-                plain: Vec::new(),
-                out: Output::default(),
-            },
+            handshakes: HANDSHAKES_PER_TURN,
+            buffers: Buffers::new(),
             commands: None,
+            has_commands: false,
             handle: None,
             drain_us: None,
         })
@@ -195,7 +189,7 @@ impl<I: Io> Server<I> {
     }
 
     /// Goes on with the turn until there are events for the host, or the turn is over. Sleeps at most once,
-    /// at most `timeout` (`None`: as long as nothing is due).
+    /// at most `timeout` (`None`: as long as nothing is due), and not at all once a shutdown is over.
     ///
     /// An error is final: the poller is broken.
     pub fn poll(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
@@ -204,21 +198,27 @@ impl<I: Io> Server<I> {
             if self.engine.has_events() {
                 return Ok(());
             }
+            if self.engine.poll_flush_due() {
+                self.flush();
+            }
             self.step = match self.step {
                 Step::Flush => {
                     self.flush();
                     Step::Wait
                 }
-                Step::Wait if has_waited => return Ok(()),
+                Step::Wait if has_waited || self.is_finished() => return Ok(()),
                 Step::Wait => {
                     has_waited = true;
                     self.wait(timeout)?;
                     Step::Commands { left: COMMANDS_PER_TURN }
                 }
-                Step::Commands { left } => match self.take_command() {
-                    true if left > 1 => Step::Commands { left: left - 1 },
-                    _ => Step::Accept { listener: 0, left: ACCEPTS_PER_TURN },
-                },
+                Step::Commands { left } => {
+                    self.has_commands = self.take_command();
+                    match left {
+                        2.. if self.has_commands => Step::Commands { left: left - 1 },
+                        _ => Step::Accept { listener: 0, left: ACCEPTS_PER_TURN },
+                    }
+                }
                 Step::Accept { listener, left } => self.accept_step(listener, left),
                 Step::Sockets { next } => match self.ready.get(next).copied() {
                     Some(ready) => {
@@ -248,13 +248,16 @@ impl<I: Io> Server<I> {
     pub fn poll_timeout(&self) -> Option<Duration> {
         let now = self.engine.now().mono_us;
         let is_busy = !matches!(self.step, Step::Wait)
+            || self.has_commands
             || self.ready.len() >= READY_PER_TURN
-            || self.listeners.iter().any(|listener| listener.is_ready && listener.retry_us.is_none());
+            || self.listeners.iter().any(Listener::may_accept);
         if is_busy {
             return Some(Duration::ZERO);
         }
-        let retries = self.listeners.iter().filter_map(|listener| listener.retry_us);
-        let own = retries.chain(self.drain_us).min().map(|due| Duration::from_micros(due.saturating_sub(now)));
+        let retries = self.listeners.iter().filter_map(Listener::retry_us);
+        // A host may go on polling a server that is finished.
+        let drain = self.drain_us.filter(|_| !self.is_finished());
+        let own = retries.chain(drain).min().map(|due| Duration::from_micros(due.saturating_sub(now)));
         self.engine.poll_timeout().into_iter().chain(own).min()
     }
 
@@ -266,7 +269,7 @@ impl<I: Io> Server<I> {
         }
         self.io.close_listeners();
         self.listeners.clear();
-        let window = u64::try_from(self.engine.config().limits.close_timeout.as_micros()).unwrap_or(u64::MAX);
+        let window = micros(self.engine.config().limits.close_timeout);
         self.drain_us = Some(self.io.now().mono_us.saturating_add(window));
         self.engine.shut_down();
     }
@@ -277,7 +280,7 @@ impl<I: Io> Server<I> {
     }
 
     /// Runs until a shutdown is over, and gives every event to `handler`. A panic of the handler closes the
-    /// session of that event with 1011, and the server goes on.
+    /// session of that event with 1011 (or answers its request with 500), and the server goes on.
     pub fn run(&mut self, mut handler: impl FnMut(&mut Engine, Event)) -> Result<(), Error> {
         while !self.is_finished() {
             self.poll(None)?;
@@ -285,6 +288,7 @@ impl<I: Io> Server<I> {
                 let id = event.id();
                 if catch_unwind(AssertUnwindSafe(|| handler(&mut self.engine, event))).is_err() {
                     log::error!("WebSocket Server Error: the handler of session {id} panicked");
+                    self.engine.respond(id, Response::text(500, "Internal Server Error").closing());
                     self.engine.close_for(id, CloseReason::HandlerPanicked);
                 }
             }
@@ -297,7 +301,13 @@ impl<I: Io> Server<I> {
     fn wait(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
         let timeout = timeout.into_iter().chain(self.poll_timeout()).min();
         self.ready.clear();
-        self.io.wait(timeout, &mut self.ready).map_err(Error::Poll)?;
+        self.handshakes = HANDSHAKES_PER_TURN;
+        match self.io.wait(timeout, &mut self.ready) {
+            Ok(()) => {}
+            // A signal: nothing is ready, and the turn goes on.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(Error::Poll(error)),
+        }
         let now = self.io.now();
         self.engine.handle_now(now);
         if self.handle.as_ref().is_some_and(|handle| handle.stop.load(Ordering::Acquire)) {
@@ -306,11 +316,11 @@ impl<I: Io> Server<I> {
         let now = self.engine.now().mono_us;
         for ready in &self.ready {
             if let Some(listener) = ready.token.checked_sub(I::LISTENERS).and_then(|i| self.listeners.get_mut(i)) {
-                listener.is_ready = true;
+                listener.mark_ready();
             }
         }
         for listener in &mut self.listeners {
-            listener.retry_us.take_if(|due| *due <= now);
+            listener.handle_now(now);
         }
         if self.drain_us.is_some_and(|due| due <= now) {
             self.engine.drop_all();
@@ -344,24 +354,12 @@ impl<I: Io> Server<I> {
         let Some(listener) = self.listeners.get_mut(index).filter(|_| left > 0) else {
             return Step::Sockets { next: 0 };
         };
-        if !listener.is_ready || listener.retry_us.is_some() {
+        if !listener.may_accept() {
             return Step::Accept { listener: index + 1, left };
         }
         match self.io.accept(index) {
             Ok((socket, peer)) => self.admit(socket, peer, index),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => listener.is_ready = false,
-            Err(error) if is_of_one_connection(&error) => {
-                log::debug!("a connection was lost before it was accepted: {error}")
-            }
-            // Out of descriptors or memory: no new edge comes for those that wait, so it is tried again.
-            Err(error) => {
-                let now = self.engine.now().mono_us;
-                listener.retry_us = Some(now + micros(ACCEPT_RETRY));
-                if listener.logged_us.is_none_or(|at| now - at >= micros(ACCEPT_LOG_INTERVAL)) {
-                    listener.logged_us = Some(now);
-                    log::error!("WebSocket Server Error: cannot accept connections for now: {error}");
-                }
-            }
+            Err(error) => listener.handle_error(&error, self.engine.now().mono_us),
         }
         Step::Accept { listener: index, left: left - 1 }
     }
@@ -438,52 +436,29 @@ impl<I: Io> Server<I> {
             if !connection.readable || self.engine.has_events() {
                 break;
             }
-            match self.engine.intake(id) {
+            if connection.is_handshaking() {
+                // A handshake costs as much as a hundred messages: a crowd at the door must not stall those inside.
+                let Some(left) = self.handshakes.checked_sub(1) else { break };
+                self.handshakes = left;
+            }
+            let filled = match self.engine.intake(id) {
                 Intake::Pause => return,
                 Intake::Discard => {
-                    if connection.discard(READ_BYTES_PER_TURN_BULK, &mut self.buffers) {
-                        return self.release(id);
-                    }
+                    let at_most = self.engine.config().limits.message_bytes.saturating_add(LINGER_BYTES);
+                    connection.discard(READ_BYTES_PER_TURN_BULK, at_most, &mut self.buffers)
                 }
-                Intake::Read(limit) => {
-                    // Room for the last record to come whole.
-                    let filled = connection.fill(limit + TLS_RECORD_BYTES - READ_BYTES_PER_TURN, &mut self.buffers);
-                    self.take_filled(id, filled);
-                }
+                // Room for the last record to come whole.
+                Intake::Read(limit) => connection.fill(limit + TLS_ROOM_BYTES, &mut self.buffers),
+            };
+            hand_over(&mut self.engine, id, filled);
+            if connection.has_unsent() {
+                self.engine.mark_dirty(id);
             }
         }
         let is_readable =
             connection_mut(&mut self.connections, id.index()).is_some_and(|connection| connection.readable);
         if is_readable && self.engine.intake(id) != Intake::Pause {
             self.engine.mark_ready(id);
-        }
-    }
-
-    fn take_filled(&mut self, id: ConnId, filled: Filled) {
-        let input = |place: &Where, buffers: &Buffers| match place {
-            Where::Input(length) => 0..*length,
-            #[cfg(feature = "tls")]
-            Where::Plain => 0..buffers.plain.len(),
-        };
-        match filled {
-            Filled::Input(ref place) | Filled::InputAndEnd(ref place) => {
-                let range = input(place, &self.buffers);
-                let bytes = match place {
-                    Where::Input(_) => self.buffers.input.get(range),
-                    #[cfg(feature = "tls")]
-                    Where::Plain => self.buffers.plain.get(range),
-                };
-                self.engine.handle_input(id, bytes.unwrap_or_default());
-                if matches!(filled, Filled::InputAndEnd(_)) {
-                    self.engine.handle_end(id);
-                }
-            }
-            Filled::End => self.engine.handle_end(id),
-            Filled::Nothing => {}
-            Filled::Broken(reason) => self.engine.handle_error(id, reason),
-        }
-        if connection_mut(&mut self.connections, id.index()).is_some_and(|connection| connection.has_unsent()) {
-            self.engine.mark_dirty(id);
         }
     }
 
@@ -531,6 +506,21 @@ impl<I: Io> Server<I> {
     }
 }
 
+/// Tells a session what its socket has brought.
+fn hand_over(engine: &mut Engine, id: ConnId, filled: Filled<'_>) {
+    match filled {
+        Filled::Input { bytes, ends } => {
+            engine.handle_input(id, bytes);
+            if ends {
+                engine.handle_end(id);
+            }
+        }
+        Filled::End => engine.handle_end(id),
+        Filled::Nothing => {}
+        Filled::Broken(reason) => engine.handle_error(id, reason),
+    }
+}
+
 fn connection_mut<S>(connections: &mut [Option<Connection<S>>], index: usize) -> Option<&mut Connection<S>> {
     connections.get_mut(index)?.as_mut()
 }
@@ -542,24 +532,4 @@ fn index_mask() -> usize {
 
 fn token(id: ConnId) -> usize {
     usize::try_from(id.to_bits()).unwrap_or(id.index())
-}
-
-/// Errors of `accept` that concern only the connection that was about to be accepted (accept(2)).
-fn is_of_one_connection(error: &io::Error) -> bool {
-    use io::ErrorKind as Kind;
-    matches!(
-        error.kind(),
-        Kind::ConnectionAborted
-            | Kind::ConnectionReset
-            | Kind::Interrupted
-            | Kind::PermissionDenied
-            | Kind::HostUnreachable
-            | Kind::NetworkUnreachable
-            | Kind::NetworkDown
-            | Kind::TimedOut
-    )
-}
-
-fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

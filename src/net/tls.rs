@@ -5,7 +5,7 @@
 //! Pitfalls of that API which shape this file: the kept tail must be handed to every call, unchanged, also
 //! when the call is only meant to send (a fragment of a handshake message is remembered by position); a key
 //! update is put before the next record, so an output size is never exact; after an error the alert is
-//! fetched by one more call.
+//! fetched by further calls.
 //!
 //! Not here: reading and writing (`net/connection.rs`); files of certificates (`daemon/`).
 
@@ -20,14 +20,13 @@ use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, EncryptErr
 use rustls::unbuffered::{InsufficientSizeError, WriteTraffic};
 use rustls::{ServerConfig, SupportedCipherSuite};
 
-use super::connection::Output;
 use crate::error::Error;
-use crate::limits::TLS_RECORD_OVERHEAD;
+use crate::limits::{TLS_KEPT_BYTES, TLS_RECORD_OVERHEAD};
 
 /// A server's side of TLS: certificate, key and policy, shared by all connections.
 ///
 /// TLS 1.3 and 1.2 with AEAD suites, AES-128-GCM first; one stateless ticket a connection, no session
-/// cache, no early data; ALPN `http/1.1`.
+/// cache, no early data; ALPN `http/1.1`, else `http/1.0`.
 #[derive(Clone)]
 pub struct TlsConfig {
     config: Arc<ServerConfig>,
@@ -53,7 +52,7 @@ impl TlsConfig {
         config.send_tls13_tickets = 1;
         config.max_early_data_size = 0;
         config.ignore_client_order = true;
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![b"http/1.1".to_vec(), b"http/1.0".to_vec()];
         Ok(TlsConfig { config: Arc::new(config) })
     }
 }
@@ -80,11 +79,62 @@ fn provider() -> CryptoProvider {
     provider
 }
 
+/// The loop's output buffer: it grows to its largest use and is never cleared by writing zeroes.
+#[derive(Debug, Default)]
+pub(super) struct Output {
+    bytes: Vec<u8>,
+    filled: usize,
+}
+
+impl Output {
+    pub fn clear(&mut self) {
+        self.filled = 0;
+    }
+
+    pub fn filled(&self) -> &[u8] {
+        self.bytes.get(..self.filled).unwrap_or_default()
+    }
+
+    /// Room behind what is filled, of `length` bytes.
+    pub fn space(&mut self, length: usize) -> &mut [u8] {
+        let end = self.filled + length;
+        if self.bytes.len() < end {
+            self.bytes.resize(end, 0);
+        }
+        self.bytes.get_mut(self.filled..end).unwrap_or_default()
+    }
+
+    /// Says that this much of the room has been filled.
+    pub fn fill(&mut self, length: usize) {
+        self.filled = (self.filled + length).min(self.bytes.len());
+    }
+
+    pub fn append(&mut self, bytes: &[u8]) {
+        self.space(bytes.len()).copy_from_slice(bytes);
+        self.fill(bytes.len());
+    }
+}
+
 /// One connection's TLS.
 pub(super) struct Tls {
-    connection: Box<UnbufferedServerConnection>,
+    connection: UnbufferedServerConnection,
     /// Input that no call has used up: a part of a record, or a fragment of a handshake message.
     kept: Vec<u8>,
+    /// Ciphertext that is still to be written.
+    pub unsent: Vec<u8>,
+    /// The socket refused some of it: it is written before anything else is encrypted.
+    pub is_behind: bool,
+    pub outgoing: Outgoing,
+}
+
+/// What may still be encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outgoing {
+    Open,
+    /// We have said that we send no more (RFC 8446, section 6.1), behind all that is unsent.
+    Closed,
+    /// TLS has failed: what is unsent (the alert, if there is one) is all that will ever be written.
+    Failed,
 }
 
 /// Why TLS cannot go on. The alert is in the output.
@@ -93,7 +143,9 @@ pub(super) struct TlsFailure(pub String);
 impl Tls {
     pub fn new(config: &TlsConfig) -> Result<Tls, TlsFailure> {
         match UnbufferedServerConnection::new(config.config.clone()) {
-            Ok(connection) => Ok(Tls { connection: Box::new(connection), kept: Vec::new() }),
+            Ok(connection) => {
+                Ok(Tls { connection, kept: Vec::new(), unsent: Vec::new(), is_behind: false, outgoing: Outgoing::Open })
+            }
             Err(error) => Err(TlsFailure(error.to_string())),
         }
     }
@@ -156,7 +208,11 @@ impl Tls {
             }
         }
         // What follows a close_notify is nobody's.
-        self.kept = if closed { Vec::new() } else { input.get(used..).unwrap_or_default().to_vec() };
+        let rest = if closed { &[][..] } else { input.get(used..).unwrap_or_default() };
+        if rest.len() > TLS_KEPT_BYTES {
+            return Err(TlsFailure("a handshake message in too many pieces".into()));
+        }
+        self.kept = rest.to_vec();
         Ok(closed)
     }
 
@@ -216,10 +272,16 @@ impl Tls {
         }
     }
 
-    /// After an error one more call yields the alert that tells the peer of it.
+    /// After an error further calls yield what was to be sent before it, and last the alert that tells the peer.
+    /// Not one call more: it would take up the input where it failed.
     fn encode_alert(&mut self, rest: &mut [u8], out: &mut Output) {
-        if let Ok(ConnectionState::EncodeTlsData(data)) = self.connection.process_tls_records(rest).state {
-            let _ = encode(data, out);
+        while self.connection.wants_write() {
+            let Ok(ConnectionState::EncodeTlsData(data)) = self.connection.process_tls_records(rest).state else {
+                return;
+            };
+            if encode(data, out).is_err() {
+                return;
+            }
         }
     }
 }
@@ -238,5 +300,30 @@ fn encode<Data>(mut data: EncodeTlsData<'_, Data>, out: &mut Output) -> Result<(
             Err(EncodeError::InsufficientSize(InsufficientSizeError { required_size })) => space = required_size,
             Err(error @ EncodeError::AlreadyEncoded) => return Err(TlsFailure(error.to_string())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::{AlertDescription, ClientConfig, ClientConnection, RootCertStore};
+
+    use super::*;
+
+    #[test]
+    fn an_alert_that_stands_behind_other_output_is_sent_too() {
+        // Which protocol to speak is judged when the ServerHello is on its way already.
+        let (chain, key) = (include_bytes!("../../certs/dev-cert.pem"), include_bytes!("../../certs/dev-key.pem"));
+        let mut server = Tls::new(&TlsConfig::from_pem(chain, key).unwrap()).ok().unwrap();
+        let config = ClientConfig::builder_with_provider(Arc::new(provider())).with_safe_default_protocol_versions();
+        let mut config = config.unwrap().with_root_certificates(RootCertStore::empty()).with_no_client_auth();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let mut client = ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap()).unwrap();
+        let (mut hello, mut out) = (Vec::new(), Output::default());
+        client.write_tls(&mut hello).unwrap();
+
+        assert!(server.receive(&mut hello, &mut Vec::new(), &mut out).is_err());
+        client.read_tls(&mut out.filled()).unwrap();
+        let told = client.process_new_packets().unwrap_err();
+        assert_eq!(told, rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol));
     }
 }

@@ -1,7 +1,7 @@
 //! A point in time as text: ISO 8601 for messages, IMF-fixdate for the `Date` header. Both are `Display`, of a
 //! fixed length, and allocate nothing.
 //!
-//! Not here: what time it is. That is asked once a turn at the edge (`net/server.rs`) and passed down.
+//! Not here: what time it is. That is asked once a turn at the edge (`net/io.rs`) and passed down.
 
 use std::fmt;
 

@@ -5,7 +5,7 @@
 //! says whether the session is clean: at a frame boundary and in no fragmented message. Only an unclean
 //! session needs a context of its own; all others borrow the one that the engine lends.
 //!
-//! Not here: what a session does about a message or a violation (`engine/session.rs`).
+//! Not here: what a session does about a message or a violation (`engine/session/`).
 
 use std::io::{self, Read, Write};
 
@@ -16,7 +16,7 @@ use tungstenite::{Bytes, Utf8Bytes};
 
 use crate::error::CloseReason;
 use crate::limits::{CLOSE_REASON_BYTES, CONTEXT_KEEP_BYTES, CONTEXT_READ_BYTES, CONTEXT_WRITE_BYTES};
-use crate::limits::{CONTROL_PAYLOAD_BYTES, FRAMES_PER_TURN};
+use crate::limits::{CONTROL_PAYLOAD_BYTES, FRAMES_PER_TURN, MESSAGE_BYTES_MAX};
 
 /// The longest header of a frame (RFC 6455, section 5.2).
 const HEADER_BYTES: usize = 14;
@@ -70,7 +70,7 @@ impl Message {
 /// What a message may be, at most.
 #[derive(Debug, Clone, Copy)]
 pub struct MessageLimits {
-    /// Bytes of payload over all fragments.
+    /// Bytes of payload over all fragments; more than [`MESSAGE_BYTES_MAX`] is never allowed.
     pub bytes: usize,
     /// Fragments.
     pub fragments: usize,
@@ -103,7 +103,7 @@ pub struct FrameWalker {
     /// Payload still to come of the frame that is under way.
     remaining: u64,
     /// Payload announced so far by the fragments of the message that is under way; 0 when there is none.
-    message_bytes: u64,
+    message_bytes: u32,
     /// The header that is under way, as far as it has come.
     header: [u8; HEADER_BYTES],
     header_bytes: u8,
@@ -201,8 +201,9 @@ impl FrameWalker {
         } else {
             let (bytes, fragments) =
                 if header.opcode == CONTINUATION { (self.message_bytes, self.fragments) } else { (0, 0) };
-            let (bytes, fragments) = (bytes.saturating_add(header.payload), fragments.saturating_add(1));
-            if bytes > limits.bytes as u64 {
+            let payload = u32::try_from(header.payload).unwrap_or(u32::MAX);
+            let (bytes, fragments) = (bytes.saturating_add(payload), fragments.saturating_add(1));
+            if bytes as usize > limits.bytes.min(MESSAGE_BYTES_MAX) {
                 return Err(CloseReason::MessageTooBig);
             }
             if fragments as usize > limits.fragments {

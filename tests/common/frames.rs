@@ -60,6 +60,26 @@ impl Frame {
         String::from_utf8(self.payload.clone()).expect("text is UTF-8")
     }
 
+    /// For a transcript: a text as it is, anything else behind its name.
+    pub fn line(&self) -> String {
+        match self.opcode {
+            TEXT => self.text(),
+            CLOSE => {
+                let (code, reason) = self.close();
+                format!("close {code} {reason}")
+            }
+            opcode => {
+                let name = match opcode {
+                    BINARY => "binary",
+                    PING => "ping",
+                    PONG => "pong",
+                    _ => "unknown",
+                };
+                format!("{name} {}", String::from_utf8_lossy(&self.payload))
+            }
+        }
+    }
+
     pub fn close(&self) -> (u16, String) {
         let Some((code, reason)) = self.payload.split_first_chunk() else { return (1005, String::new()) };
         (u16::from_be_bytes(*code), String::from_utf8(reason.to_vec()).expect("a reason is UTF-8"))

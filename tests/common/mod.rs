@@ -11,8 +11,10 @@ pub mod chance;
 pub mod ending;
 pub mod frames;
 pub mod history;
+pub mod http;
 pub mod malformed;
 pub mod model;
+pub mod pending;
 pub mod simulator;
 
 use std::collections::BTreeMap;
@@ -20,7 +22,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use barewire::app::Router;
-use barewire::auth::{Authenticate, Methods, Users};
+use barewire::auth::{Authenticate, Methods, Ticket, Users, Verdict};
 use barewire::engine::{Fate, Intake};
 use barewire::{ConnId, Engine, EngineConfig, Event, Now};
 
@@ -63,7 +65,12 @@ pub fn methods() -> Methods {
 impl World {
     /// The daemon as it comes: its router, and its authenticator for `user:pass`.
     pub fn daemon(config: EngineConfig) -> World {
-        World { router: Some(Router), ..World::new(config, Box::new(methods())) }
+        World::guarded(config, methods())
+    }
+
+    /// The daemon with another authenticator.
+    pub fn guarded(config: EngineConfig, authenticator: impl Authenticate + 'static) -> World {
+        World { router: Some(Router), ..World::new(config, Box::new(authenticator)) }
     }
 
     /// A bare engine; the test answers the events.
@@ -90,8 +97,13 @@ impl World {
 
     /// An open WebSocket session of `user`, whose greeting has been read.
     pub fn open(&mut self) -> ConnId {
+        self.open_with(GOOD)
+    }
+
+    /// The same with these header lines in the upgrade request.
+    pub fn open_with(&mut self, headers: &str) -> ConnId {
         let id = self.connect();
-        self.input(id, upgrade(GOOD).as_bytes());
+        self.input(id, upgrade(headers).as_bytes());
         let answer = String::from_utf8_lossy(&self.take(id)).into_owned();
         assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
         id
@@ -120,14 +132,20 @@ impl World {
         self.turn();
     }
 
+    /// The verdict on a question that was left open.
+    pub fn resolve(&mut self, ticket: Ticket, verdict: Verdict) {
+        self.engine.resolve(ticket, verdict);
+        self.turn();
+    }
+
     /// Moves both clocks, stopping wherever the engine wants to be called.
     pub fn advance(&mut self, by: Duration) {
         let end = self.now.mono_us + by.as_micros() as u64;
         loop {
             let wait = self.engine.poll_timeout().map_or(u64::MAX, |wait| wait.as_micros() as u64);
             let step = wait.min(end - self.now.mono_us);
+            self.now.unix_ms += (self.now.mono_us + step) / 1000 - self.now.mono_us / 1000;
             self.now.mono_us += step;
-            self.now.unix_ms = 1_795_000_000_000 + self.now.mono_us / 1000;
             self.engine.handle_now(self.now);
             self.turn();
             if self.now.mono_us == end {
@@ -176,6 +194,38 @@ impl World {
             .collect()
     }
 
+    /// All frames among it, one line each: a text as it is, anything else behind its name.
+    pub fn transcript(&mut self, id: ConnId) -> Vec<String> {
+        let bytes = self.take(id);
+        frames::decode(&bytes).iter().map(frames::Frame::line).collect()
+    }
+
+    /// The HTTP answers before the 101 among it, as text.
+    pub fn text_until_upgrade(&mut self, id: ConnId) -> String {
+        let text = String::from_utf8_lossy(&self.take(id)).into_owned();
+        let (before, _) = text.split_once("HTTP/1.1 101 ").expect("an upgrade");
+        before.to_owned()
+    }
+
+    /// The HTTP answers among it.
+    pub fn answers(&mut self, id: ConnId) -> Vec<http::Answer> {
+        http::answers(&self.take(id))
+    }
+
+    /// The one answer to a request.
+    pub fn ask(&mut self, id: ConnId, request: &str) -> http::Answer {
+        self.input(id, request.as_bytes());
+        let mut answers = self.answers(id);
+        assert_eq!(answers.len(), 1, "{request:?}: {answers:?}");
+        answers.remove(0)
+    }
+
+    /// What the host was told about the end of this session.
+    pub fn ends(&self, id: ConnId) -> Vec<&str> {
+        let start = format!("Closed {{ id: {id:?}, ");
+        self.history.iter().filter_map(|event| event.strip_prefix(&start)).collect()
+    }
+
     /// The code and reason of the Close frame among it.
     pub fn close_code(&mut self, id: ConnId) -> Option<(u16, String)> {
         let bytes = self.take(id);
@@ -191,13 +241,20 @@ impl World {
         self.peer(id).dropped
     }
 
-    fn answer(&mut self) {
-        while let Some(event) = self.engine.poll_event() {
-            self.history.push(format!("{event:?}"));
-            match &self.router {
-                Some(router) => router.handle(&mut self.engine, event),
-                None => self.events.push(event),
+    /// Lets the host answer what has happened, and writes in the middle of a turn where that is asked for.
+    pub fn answer(&mut self) {
+        loop {
+            while let Some(event) = self.engine.poll_event() {
+                self.history.push(format!("{event:?}"));
+                match &self.router {
+                    Some(router) => router.handle(&mut self.engine, event),
+                    None => self.events.push(event),
+                }
             }
+            if !self.engine.poll_flush_due() {
+                return;
+            }
+            self.flush();
         }
     }
 

@@ -10,6 +10,8 @@ use super::value::Value;
 use super::*;
 use barewire::limits::*;
 
+const README: &str = include_str!("../../../README.md");
+
 /// What is given to [`load`], the file as its text.
 #[derive(Default)]
 struct Given<'a> {
@@ -150,6 +152,25 @@ fn names_and_docs_fit_a_table() {
         assert!(!key.doc.is_empty() && !key.doc.contains(['\n', '|']) && !key.doc.ends_with('.'), "{}", key.name);
         assert_eq!(key.name, key.name.to_lowercase());
     }
+}
+
+#[test]
+fn the_readme_lists_every_key_with_its_default_and_meaning() {
+    let row = |key: &Key| {
+        let default = if key.default.is_empty() { "nothing".to_string() } else { format!("`{}`", key.default) };
+        format!("| `{}` | {default} | {} |", key.name, key.doc)
+    };
+    let table = README.split_once("| key | default | what |\n|---|---|---|\n").unwrap().1;
+    let told: Vec<&str> = table.lines().take_while(|line| line.starts_with('|')).collect();
+    assert_eq!(told, KEYS.iter().map(row).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_readmes_file_is_one_that_loads() {
+    let text = README.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let given = Given { flags: users(&["name:password"]), file: Some(text), ..Given::default() };
+    assert_ne!(given.load().map(|settings| settings.limits), Ok(Limits::default()), "{text}");
+    assert!(file(text).unwrap_err().contains("--user name:password"), "as the README says");
 }
 
 #[test]

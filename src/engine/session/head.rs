@@ -19,6 +19,8 @@ use crate::wire::http::{self, Delivery, HeadScanner, Refusal, RequestHead, Respo
 pub struct Head {
     received: Vec<u8>,
     scanner: HeadScanner,
+    /// It begins as HEAD does: even a refusal's body is not sent (RFC 9110, section 9.3.2).
+    head_only: bool,
     /// Above the limit of connections: whatever is asked is answered 503.
     is_overflow: bool,
     /// Requests answered before this one.
@@ -28,7 +30,7 @@ pub struct Head {
 impl Head {
     /// The first head of a connection.
     pub fn first(is_overflow: bool) -> Head {
-        Head { received: Vec::new(), scanner: HeadScanner::default(), is_overflow, answered: false }
+        Head { received: Vec::new(), scanner: HeadScanner::default(), head_only: false, is_overflow, answered: false }
     }
 
     /// Whether the peer owes nothing: it may end the stream here in good order.
@@ -63,7 +65,7 @@ impl Await {
 }
 
 impl Await {
-    /// An upgrade is being judged.
+    /// Whether it is an upgrade that is being judged.
     pub fn is_upgrade(&self) -> bool {
         self.upgrade.is_some()
     }
@@ -86,13 +88,14 @@ impl Session {
         let Phase::Head(head) = &mut self.phase else { return (0, false) };
         let limits = &shared.config.limits;
         // A head that comes in one piece is parsed where it lies.
-        let scanned = if before == 0 {
-            head.scanner.scan(input, limits)
+        let bytes = if before == 0 {
+            input
         } else {
             head.received.extend_from_slice(input);
-            head.scanner.scan(&head.received, limits)
+            &head.received
         };
-        match scanned {
+        head.head_only = bytes.trim_ascii_start().starts_with(b"HEAD ");
+        match head.scanner.scan(bytes, limits) {
             Ok(None) => {
                 if before == 0 {
                     head.received.extend_from_slice(input);
@@ -109,7 +112,8 @@ impl Session {
                     Ok(request) => self.take_request(shared, request),
                     Err(refusal) => self.refuse(shared, refusal),
                 }
-                (length - before, true)
+                // Behind an upgrade the host speaks first: it is told of the session before its frames are looked at.
+                (length - before, !matches!(self.phase, Phase::Open(_)))
             }
             Err(refusal) => {
                 self.refuse(shared, refusal);
@@ -225,8 +229,8 @@ impl Session {
     pub(super) fn refuse(&mut self, shared: &mut Shared, refusal: Refusal) {
         let (version, head_only) = match &self.phase {
             Phase::Await(waiting) => (waiting.version, waiting.head_only),
-            Phase::Head(_) | Phase::Body { .. } => (Version::Http11, false),
-            Phase::Open(_) | Phase::Closing(..) | Phase::Ending | Phase::Gone => return,
+            Phase::Head(head) => (Version::Http11, head.head_only),
+            Phase::Body { .. } | Phase::Open(_) | Phase::Closing(..) | Phase::Ending | Phase::Gone => return,
         };
         let status = refusal.status();
         let delivery = Delivery { version, head_only, keep_alive: false, unix_ms: shared.now.unix_ms };
@@ -240,9 +244,9 @@ impl Session {
             Phase::Head(head) if head.is_between_requests() => self.end(shared, CloseReason::HttpDone),
             // Nothing came at all (not even a TLS handshake): there is nobody to tell.
             Phase::Head(head) if head.received.is_empty() => self.vanish(shared, CloseReason::HeadTimeout),
-            Phase::Head(_) | Phase::Body { .. } => {
-                self.refuse(shared, Refusal::new(408, "Request Timeout"));
-            }
+            Phase::Head(_) => self.refuse(shared, Refusal::new(408, "Request Timeout")),
+            // The request has its answer: another would be taken for the next one's.
+            Phase::Body { .. } => self.end(shared, CloseReason::HeadTimeout),
             Phase::Await(_) => self.refuse(shared, unavailable()),
             Phase::Open(_) | Phase::Closing(..) | Phase::Ending | Phase::Gone => {}
         }

@@ -20,10 +20,12 @@
 //! peer's is awaited for a while. Gone: the socket is to be dropped now. `Event::Closed` is told once, on
 //! the way out of Head, Await, Body or Open: what follows is only the winding down of the transport.
 //!
-//! In this folder: `head.rs` (HTTP and the way in), `open.rs` (frames and in-band authentication).
+//! In this folder: `head.rs` (HTTP and the way in), `open.rs` (frames and heartbeats), `in_band.rs`
+//! (authentication by message).
 //! Not here: who is subscribed to what (`engine/hub.rs`), sockets and TLS (`net/`).
 
 mod head;
+mod in_band;
 mod open;
 
 use std::net::SocketAddr;
@@ -157,9 +159,14 @@ impl Session {
         self.mark_ready(shared);
     }
 
-    /// The transport failed.
+    /// The transport failed. Where it was TLS, an alert is still to be written, and read by the peer.
     pub fn handle_error(&mut self, shared: &mut Shared, reason: CloseReason) {
-        self.vanish(shared, reason);
+        if matches!(reason, CloseReason::Tls(_)) {
+            self.queue = None;
+            self.end(shared, reason);
+        } else {
+            self.vanish(shared, reason);
+        }
     }
 
     fn is_doomed(&self) -> bool {
@@ -233,8 +240,9 @@ impl Session {
             Phase::Closing(..) => self.wind_down(shared),
             // The answer is still to come; the end is seen again after it.
             Phase::Await(_) => {}
+            // What is still to be written goes first; then `handle_written` sees the end.
             Phase::Ending => {
-                if self.queue.is_none() {
+                if !self.in_dirty && !self.behind {
                     self.drop_socket(shared);
                 }
             }
@@ -255,9 +263,15 @@ impl Session {
         self.queue.as_deref_mut()
     }
 
-    /// What the queue is charged.
-    pub fn queued_cost(&self) -> usize {
-        self.queue.as_ref().map_or(0, |queue| queue.cost())
+    /// Whether the queue takes `bytes` more. An empty one takes a message of any size (ruling R17). Only a peer
+    /// that has been offered what waits, and has not taken it, can be too slow: the others have room for what
+    /// one turn brings, and ask for a flush in good time.
+    pub fn has_room(&self, shared: &mut Shared, bytes: usize) -> bool {
+        let cost = self.queue.as_ref().map_or(0, |queue| queue.cost());
+        let limits = &shared.config.limits;
+        let room = limits.send_queue_bytes.saturating_add(if self.behind { 0 } else { limits.message_bytes });
+        shared.flush_due |= !self.behind && cost + bytes > limits.send_queue_bytes / 2;
+        cost == 0 || cost + bytes <= room
     }
 
     /// Replies wait: beyond a mark the session is not read until half of them are gone.
@@ -376,9 +390,6 @@ impl Session {
         self.leftover = Vec::new();
         self.paused = false;
         self.mark_dirty(shared);
-        if self.queue.is_none() && self.input_ended {
-            self.drop_socket(shared);
-        }
     }
 
     /// Over at once: the socket is dropped with whatever waits.
@@ -483,7 +494,8 @@ impl Session {
     #[cfg(any(test, debug_assertions))]
     pub fn check_invariants(&self) {
         if self.takes_input() && (!self.leftover.is_empty() || self.input_ended && self.queue.is_none()) {
-            let done = matches!(self.phase, Phase::Gone);
+            let is_written_first = matches!(self.phase, Phase::Ending) && (self.in_dirty || self.behind);
+            let done = matches!(self.phase, Phase::Gone) || is_written_first;
             assert!(done || self.in_ready, "{}: nothing would look at what is left over", self.id);
         }
         if let Some(queue) = &self.queue {

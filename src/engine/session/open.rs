@@ -2,14 +2,15 @@
 //!
 //! Not here: what a message means (`app/router.rs`), how frames are checked (`wire/websocket.rs`).
 
+use std::time::Duration;
+
 use super::{Phase, Session};
-use crate::auth::{Attempt, Decision, Identity, Verdict};
+use crate::auth::Identity;
 use crate::engine::Event;
 use crate::engine::shared::Shared;
 use crate::engine::timer::Timer;
 use crate::error::CloseReason;
 use crate::limits::{MESSAGE_BYTES_UNAUTHENTICATED, SEND_QUEUE_COPY_BYTES};
-use crate::wire::message::{ClientMessage, ServerMessage, parse};
 use crate::wire::websocket::{Context, FrameWalker, Message, MessageLimits, Received};
 use crate::wire::websocket::{encode_message_header, encode_ping, frame_length, is_pong};
 
@@ -19,28 +20,39 @@ pub struct Open {
     walker: FrameWalker,
     /// Its own context, only while it is not clean.
     context: Option<Box<Context>>,
-    who: Who,
+    pub(super) who: Who,
     /// It broke the protocol behind messages that are still to be answered.
     doomed: Option<Box<CloseReason>>,
     /// Heard of since the last heartbeat.
     is_alive: bool,
     /// Number of the last ping, its payload.
     ping: u32,
-    /// When that was sent, in microseconds of the monotonic clock.
-    pinged_us: u64,
-    round_trip_us: Option<u32>,
+    /// When that was sent, in microseconds of the monotonic clock, modulo 2^32 (71 minutes).
+    pinged_us: u32,
+    /// [`u32::MAX`] where none is known.
+    round_trip_us: u32,
+    /// The last ping is not answered yet.
+    is_pinged: bool,
 }
 
 /// What is known of a peer, and what is being asked.
 #[derive(Debug)]
-enum Who {
+pub(super) enum Who {
     /// Its first message must be `auth`.
     Unknown,
     /// Its token is being verified.
     Verifying,
     Known(Identity),
     /// Known, and a new token is being verified.
-    Renewing(Identity),
+    Renewing(Box<Renewal>),
+}
+
+/// A renewal under way.
+#[derive(Debug)]
+pub(super) struct Renewal {
+    pub identity: Identity,
+    /// Messages that the host has not seen, and that wait for the verdict.
+    pub held: Vec<Message>,
 }
 
 impl Open {
@@ -54,7 +66,8 @@ impl Open {
             is_alive: true,
             ping: 0,
             pinged_us: 0,
-            round_trip_us: None,
+            round_trip_us: u32::MAX,
+            is_pinged: false,
         }
     }
 
@@ -74,20 +87,22 @@ impl Open {
 
     pub fn identity(&self) -> Option<&Identity> {
         match &self.who {
-            Who::Known(identity) | Who::Renewing(identity) => Some(identity),
+            Who::Known(identity) => Some(identity),
+            Who::Renewing(renewal) => Some(&renewal.identity),
             Who::Unknown | Who::Verifying => None,
         }
     }
 
     /// The round trip of the last ping that was answered, in microseconds.
     pub fn round_trip_us(&self) -> Option<u32> {
-        self.round_trip_us
+        (self.round_trip_us != u32::MAX).then_some(self.round_trip_us)
     }
 
     /// Who it was, and whether it counted as open; for telling its end.
     pub fn take_identity(&mut self) -> (Option<Identity>, bool) {
         match std::mem::replace(&mut self.who, Who::Unknown) {
-            Who::Known(identity) | Who::Renewing(identity) => (Some(identity), true),
+            Who::Known(identity) => (Some(identity), true),
+            Who::Renewing(renewal) => (Some(renewal.identity), true),
             Who::Unknown | Who::Verifying => (None, false),
         }
     }
@@ -120,7 +135,6 @@ impl Session {
         let was_clean = open.context.is_none();
         let walk = open.walker.walk(input, open.message_limits(shared));
         open.is_alive |= walk.frames > 0;
-        let asks_one_at_a_time = open.identity().is_none();
         let events_before = shared.events.len();
         let mut context = open.context.take().unwrap_or_else(|| shared.lend_context());
         let mut rest = input.get(..walk.end).unwrap_or_default();
@@ -159,8 +173,7 @@ impl Session {
                 self.set_timer(shared, Timer::Message, shared.config.limits.message_timeout);
             }
         }
-        let goes_on = asks_one_at_a_time && self.identity().is_some();
-        (walk.end, goes_on)
+        (walk.end, false)
     }
 
     /// Fails the connection: at once, or when the host has seen the messages before the fault.
@@ -238,20 +251,18 @@ impl Session {
 
     fn take_pong(&mut self, shared: &mut Shared, payload: &[u8]) {
         let Phase::Open(open) = &mut self.phase else { return };
-        if open.pinged_us != 0 && payload == open.ping.to_be_bytes() {
-            let elapsed = shared.now.mono_us.saturating_sub(open.pinged_us);
-            open.round_trip_us = Some(u32::try_from(elapsed).unwrap_or(u32::MAX));
-            open.pinged_us = 0;
+        if open.is_pinged && payload == open.ping.to_be_bytes() {
+            open.round_trip_us = low_half(shared.now.mono_us).wrapping_sub(open.pinged_us);
+            open.is_pinged = false;
         }
     }
 
     /// Queues a message of the host. Says whether the session took it.
     pub fn send(&mut self, shared: &mut Shared, message: Message) -> bool {
-        let full = self.queued_cost() > shared.config.limits.send_queue_bytes;
         if !matches!(self.phase, Phase::Open(_)) {
             return false;
         }
-        if full {
+        if !self.has_room(shared, 0) {
             self.cut(shared, CloseReason::SlowConsumer);
             return false;
         }
@@ -270,128 +281,37 @@ impl Session {
         true
     }
 
-    // --- authentication by message ---
-
-    /// The first message must be `auth`, and nothing of it reaches a handler.
-    fn take_first_message(&mut self, shared: &mut Shared, message: Message) {
-        let payload = message.into_payload();
-        let token = std::str::from_utf8(&payload).ok().and_then(|text| match parse(text) {
-            Ok(ClientMessage::Auth { token }) => Some(token),
-            Ok(_) | Err(_) => None,
-        });
-        match token {
-            Some(token) => self.judge_token(shared, &token),
-            None => self.close(shared, CloseReason::AuthenticationRequired),
-        }
-    }
-
-    /// Asks the authenticator about a token: the first, or one that renews.
-    pub fn judge_token(&mut self, shared: &mut Shared, token: &str) {
-        let Phase::Open(open) = &mut self.phase else { return };
-        open.who = match std::mem::replace(&mut open.who, Who::Unknown) {
-            Who::Known(identity) | Who::Renewing(identity) => Who::Renewing(identity),
-            Who::Unknown | Who::Verifying => Who::Verifying,
-        };
-        let ticket = self.next_ticket();
-        let attempt = Attempt::Message { token, peer: self.peer, secure: self.secure };
-        match shared.authenticator.begin(&attempt, ticket) {
-            Decision::Now(verdict) => self.resolve_in_band(shared, verdict),
-            Decision::Later => {}
-        }
-    }
-
-    /// A token is judged.
-    pub(super) fn resolve_in_band(&mut self, shared: &mut Shared, verdict: Verdict) {
-        let Phase::Open(open) = &mut self.phase else { return };
-        let known = match std::mem::replace(&mut open.who, Who::Unknown) {
-            Who::Known(identity) | Who::Renewing(identity) => Some(identity),
-            Who::Unknown | Who::Verifying => None,
-        };
-        let accepted = match verdict {
-            Verdict::Accept(identity) => Some(identity),
-            Verdict::AskInBand | Verdict::Refuse(_) => None,
-        };
-        match (accepted, known) {
-            (Some(new), None) => {
-                self.say(shared, &ServerMessage::AuthSuccess);
-                self.open(shared, new);
-            }
-            (Some(new), Some(old)) if new.user() == old.user() => {
-                self.say(shared, &ServerMessage::AuthSuccess);
-                self.know(shared, new);
-            }
-            // A wrong token; or, in a renewal, another one's (ruling R30).
-            (_, known) => {
-                if let (Phase::Open(open), Some(identity)) = (&mut self.phase, known) {
-                    open.who = Who::Known(identity);
-                }
-                self.say(shared, &ServerMessage::Error { message: "Authentication failed", code: None, id: None });
-                self.close(shared, CloseReason::AuthenticationFailed);
-            }
-        }
-    }
-
-    /// From here on it is an open session that the host knows.
-    pub(super) fn open(&mut self, shared: &mut Shared, identity: Identity) {
-        self.timers.stop(Timer::Authentication);
-        shared.open += 1;
-        shared.events.push_back(Event::Open { id: self.id });
-        self.know(shared, identity);
-    }
-
-    fn know(&mut self, shared: &mut Shared, identity: Identity) {
-        self.timers.stop(Timer::Expiry);
-        if let Some(expires) = identity.expires_unix_ms() {
-            let left = expires.saturating_sub(shared.now.unix_ms);
-            self.set_timer(shared, Timer::Expiry, std::time::Duration::from_millis(left));
-        }
-        if let Phase::Open(open) = &mut self.phase {
-            open.who = Who::Known(identity);
-        }
-    }
-
-    fn say(&mut self, shared: &mut Shared, message: &ServerMessage<'_>) {
-        self.send(shared, Message::Text(message.encode().into()));
-    }
-
     // --- time ---
 
     /// The first heartbeat comes at a random moment of an interval, so that those of all sessions are spread.
     pub(super) fn start_heartbeat(&mut self, shared: &mut Shared) {
         let interval = u64::try_from(shared.config.limits.heartbeat_interval.as_micros()).unwrap_or(u64::MAX);
-        let first = std::time::Duration::from_micros(shared.chance(interval));
+        let first = Duration::from_micros(shared.chance(interval));
         self.set_timer(shared, Timer::Heartbeat, first);
     }
 
     pub(super) fn heartbeat(&mut self, shared: &mut Shared) {
+        if self.has_expired(shared) {
+            // The wall clock was set forward past the timer's moment.
+            return self.close(shared, CloseReason::TokenExpired);
+        }
+        let is_read = self.takes_input();
         let Phase::Open(open) = &mut self.phase else { return };
         if !open.is_alive {
             return self.vanish(shared, CloseReason::HeartbeatLost);
         }
-        open.is_alive = false;
+        // Silence of a peer that is not read says nothing; it has other deadlines.
+        open.is_alive = !is_read;
         open.ping = open.ping.wrapping_add(1);
-        open.pinged_us = shared.now.mono_us.max(1);
+        open.pinged_us = low_half(shared.now.mono_us);
+        open.is_pinged = true;
         let payload = open.ping.to_be_bytes();
         self.queue(shared).push_frame(|out| encode_ping(&payload, out));
         self.set_timer(shared, Timer::Heartbeat, shared.config.limits.heartbeat_interval);
     }
+}
 
-    pub(super) fn authentication_is_due(&mut self, shared: &mut Shared) {
-        match &self.phase {
-            Phase::Await(_) => self.refuse(shared, super::head::unavailable()),
-            Phase::Open(_) => self.close(shared, CloseReason::AuthenticationTimeout),
-            Phase::Head(_) | Phase::Body { .. } | Phase::Closing(..) | Phase::Ending | Phase::Gone => {}
-        }
-    }
-
-    pub(super) fn expiry_is_due(&mut self, shared: &mut Shared) {
-        let Phase::Open(open) = &self.phase else { return };
-        let expires = open.identity().and_then(Identity::expires_unix_ms).unwrap_or(0);
-        if expires <= shared.now.unix_ms {
-            self.close(shared, CloseReason::TokenExpired);
-        } else if let Some(identity) = open.identity().cloned() {
-            // The wall clock was set back: the token is good for longer.
-            self.know(shared, identity);
-        }
-    }
+fn low_half(number: u64) -> u32 {
+    let [_, _, _, _, a, b, c, d] = number.to_be_bytes();
+    u32::from_be_bytes([a, b, c, d])
 }

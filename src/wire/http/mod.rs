@@ -10,7 +10,7 @@
 //! Each step may end in a [`Refusal`]: it is answered, the connection closes, and nothing behind it is parsed.
 //!
 //! Not here: frames (`wire/websocket.rs`), who may come in (`auth/`), deadlines and the order of the steps
-//! (`engine/session.rs`).
+//! (`engine/session/`).
 
 mod authority;
 mod grammar;

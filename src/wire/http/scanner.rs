@@ -1,7 +1,7 @@
 //! Finds the end of a request head while it arrives, looking at each byte once, and refuses at once what can never
 //! become a good head. The parser proper runs once, on the complete head.
 //!
-//! Not here: what the head says (`head.rs`), how long it may take (`engine/session.rs`).
+//! Not here: what the head says (`head.rs`), how long it may take (`engine/session/`).
 
 use super::grammar::is_token_byte;
 use super::response::Refusal;

@@ -1,0 +1,117 @@
+//! What an engine tells: [`Event`]s to its host, [`Intake`] and [`Fate`] to its driver, and the answers to
+//! calls that can be refused.
+//!
+//! Not here: the calls themselves (`engine/mod.rs`), why a session ended (`error.rs`).
+
+use std::net::SocketAddr;
+
+use crate::auth::Identity;
+use crate::engine::hub::ConnId;
+use crate::error::CloseReason;
+use crate::wire::http::RequestHead;
+use crate::wire::websocket::Message;
+
+/// What happened, for the host. Events of one session come in order, and [`Event::Closed`] is its last.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// A connection was accepted.
+    Accepted {
+        /// Its session.
+        id: ConnId,
+        /// The address of its other end.
+        peer: SocketAddr,
+    },
+    /// An HTTP request that is no WebSocket upgrade. The host answers by [`crate::Engine::respond`], now or later;
+    /// with no answer within the head timeout the peer is told 503.
+    Request {
+        /// Its session.
+        id: ConnId,
+        /// The request.
+        head: Box<RequestHead>,
+    },
+    /// A WebSocket session is open and its peer is known: [`crate::Engine::identity`].
+    Open {
+        /// The session.
+        id: ConnId,
+    },
+    /// A message of an open session.
+    Message {
+        /// The session.
+        id: ConnId,
+        /// The message.
+        message: Message,
+    },
+    /// The session is over. Never dropped, and told once for each [`Event::Accepted`].
+    Closed {
+        /// The session.
+        id: ConnId,
+        /// Who it was, where that was known.
+        identity: Option<Identity>,
+        /// Whether [`Event::Open`] was told.
+        opened: bool,
+        /// Why.
+        reason: CloseReason,
+    },
+}
+
+impl Event {
+    /// The session it is about.
+    pub fn id(&self) -> ConnId {
+        match self {
+            Event::Accepted { id, .. }
+            | Event::Request { id, .. }
+            | Event::Open { id }
+            | Event::Message { id, .. }
+            | Event::Closed { id, .. } => *id,
+        }
+    }
+}
+
+/// What the shell should do with a socket's input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Intake {
+    /// Read no more than this many bytes, then see again.
+    Read(usize),
+    /// Do not read: the session is told by [`crate::Engine::poll_ready`] when it may be read again.
+    Pause,
+    /// Read and drop it (so that closing the socket does not reset what was written last).
+    Discard,
+}
+
+/// What the shell should do with a socket once its output is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// Nothing.
+    Keep,
+    /// Write what is queued, then close our end of the stream, and the socket when the peer has closed its.
+    CloseWhenWritten,
+    /// Close the socket now.
+    Drop,
+}
+
+/// What became of a publish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Published {
+    /// Sessions that should receive it.
+    pub matched: usize,
+    /// Sessions that have it in their queue.
+    pub queued: usize,
+    /// Sessions that were cut because their queue was full.
+    pub dropped: usize,
+}
+
+/// Why a session was not subscribed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SubscribeError {
+    /// The session is not open.
+    NotOpen,
+    /// The name is empty or longer than [`crate::limits::CHANNEL_NAME_BYTES`].
+    BadName,
+    /// It is in [`crate::Limits::channels_per_session`] channels already.
+    TooMany,
+}
+
+/// Why a connection was turned away at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refused;

@@ -1,0 +1,452 @@
+//! A network in memory, for the whole server: an `Io` whose sockets are byte vectors, whose clock only the
+//! test moves, and of whose calls any one can be made to fail. Readiness comes in edges, each told once, as
+//! epoll does it: whoever loses one hangs.
+//!
+//! Not here: the engine without a server (`mod.rs` beside this file), real sockets (`server.rs`).
+
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use std::cell::{RefCell, RefMut};
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use barewire::app::Router;
+use barewire::auth::Authenticate;
+use barewire::net::io::{Io, Ready, Socket};
+use barewire::{Error, Event, Now, Server, ServerConfig};
+
+/// The number of the TLS listener of a [`Site`], where it has TLS; else it is the plain one's.
+pub const FIRST: usize = 0;
+/// Turns in which any scenario must have come to rest.
+const TURNS: usize = 20_000;
+
+/// The calls of the traits in `net/io.rs`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    Wait,
+    Accept,
+    Register,
+    Read,
+    Write,
+    ShutDownWrite,
+}
+
+impl Call {
+    const KINDS: usize = Call::ShutDownWrite as usize + 1;
+}
+
+/// One call that fails: the `nth` of its kind, counted from 0.
+#[derive(Debug, Clone, Copy)]
+pub struct Fault {
+    pub call: Call,
+    pub nth: usize,
+    pub error: fn() -> io::Error,
+}
+
+/// Both ends of one connection.
+#[derive(Debug)]
+struct Wire {
+    token: Option<usize>,
+    /// On the way to the server.
+    in_flight: VecDeque<u8>,
+    /// In the server's receive buffer.
+    arrived: VecDeque<u8>,
+    /// The peer ends its half behind what is in flight; and the server can see it.
+    peer_ends: bool,
+    peer_ended: bool,
+    was_reset: bool,
+    /// What the server wrote and the test has not taken.
+    written: Vec<u8>,
+    /// Bytes that the server can write now; and after the next wait.
+    room: usize,
+    refill: usize,
+    /// Bytes that arrive with each wait.
+    pace: usize,
+    /// A write found no room for all of it: there will be an edge when there is some.
+    is_full: bool,
+    readable_edge: bool,
+    writable_edge: bool,
+    server_ended: bool,
+    dropped: bool,
+    /// The server dropped the socket with something unread in it: a kernel would answer with a reset.
+    dropped_unread: bool,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    now_us: u64,
+    backlog: Vec<VecDeque<usize>>,
+    backlog_edges: Vec<bool>,
+    is_listening: bool,
+    wires: Vec<Wire>,
+    /// How many there were of each kind.
+    calls: [usize; Call::KINDS],
+    fault: Option<Fault>,
+    struck: bool,
+    /// The connection that the fault hit, if it was one.
+    victim: Option<usize>,
+}
+
+impl State {
+    /// Counts a call, and fails it if it is the one. `WouldBlock` is a promise that an edge will come.
+    fn enter(&mut self, call: Call, wire: Option<usize>) -> io::Result<()> {
+        let nth = self.calls[call as usize];
+        self.calls[call as usize] += 1;
+        let Some(fault) = self.fault.filter(|fault| fault.call == call && fault.nth == nth) else { return Ok(()) };
+        let error = (fault.error)();
+        self.struck = true;
+        self.victim = wire;
+        if error.kind() == io::ErrorKind::WouldBlock {
+            match wire {
+                Some(wire) if call == Call::Read => self.wires[wire].readable_edge = true,
+                Some(wire) => self.wires[wire].writable_edge = true,
+                None => self.backlog_edges.fill(true),
+            }
+        }
+        Err(error)
+    }
+
+    /// Time passes for the network: bytes arrive, buffers drain.
+    fn deliver(&mut self) {
+        for wire in &mut self.wires {
+            let count = wire.pace.min(wire.in_flight.len());
+            wire.arrived.extend(wire.in_flight.drain(..count));
+            wire.readable_edge |= count > 0;
+            if wire.peer_ends && wire.in_flight.is_empty() && !wire.peer_ended {
+                wire.peer_ended = true;
+                wire.readable_edge = true;
+            }
+            wire.room = wire.room.max(wire.refill);
+            if wire.is_full && wire.room > 0 {
+                wire.is_full = false;
+                wire.writable_edge = true;
+            }
+        }
+    }
+
+    fn is_quiet(&self) -> bool {
+        !self.backlog_edges.contains(&true)
+            && self.wires.iter().all(|wire| {
+                let (gone, unseen) = (wire.dropped || wire.token.is_none(), wire.peer_ends && !wire.peer_ended);
+                let refills = wire.is_full && wire.refill > 0;
+                gone || !(wire.readable_edge || wire.writable_edge || !wire.in_flight.is_empty() || unseen || refills)
+            })
+    }
+}
+
+/// The network, as the test sees it.
+#[derive(Debug, Clone)]
+pub struct Network(Rc<RefCell<State>>);
+
+impl Network {
+    fn with_listeners(listeners: usize) -> Network {
+        Network(Rc::new(RefCell::new(State {
+            now_us: 1_000_000,
+            backlog: vec![VecDeque::new(); listeners],
+            backlog_edges: vec![false; listeners],
+            is_listening: true,
+            ..State::default()
+        })))
+    }
+
+    fn state(&self) -> RefMut<'_, State> {
+        self.0.borrow_mut()
+    }
+
+    /// A peer connects; the server has yet to accept it.
+    pub fn connect(&self, listener: usize) -> usize {
+        let mut state = self.state();
+        state.wires.push(Wire {
+            token: None,
+            in_flight: VecDeque::new(),
+            arrived: VecDeque::new(),
+            peer_ends: false,
+            peer_ended: false,
+            was_reset: false,
+            written: Vec::new(),
+            room: usize::MAX,
+            refill: usize::MAX,
+            pace: usize::MAX,
+            is_full: false,
+            readable_edge: false,
+            writable_edge: false,
+            server_ended: false,
+            dropped: false,
+            dropped_unread: false,
+        });
+        let peer = state.wires.len() - 1;
+        state.backlog[listener].push_back(peer);
+        state.backlog_edges[listener] = true;
+        peer
+    }
+
+    pub fn send(&self, peer: usize, bytes: &[u8]) {
+        self.state().wires[peer].in_flight.extend(bytes);
+    }
+
+    /// The peer ends its half, behind all it has sent.
+    pub fn end(&self, peer: usize) {
+        self.state().wires[peer].peer_ends = true;
+    }
+
+    /// The peer resets the connection: whatever the server has not read is lost.
+    pub fn reset(&self, peer: usize) {
+        let mut state = self.state();
+        let wire = &mut state.wires[peer];
+        (wire.was_reset, wire.readable_edge, wire.writable_edge) = (true, true, true);
+        wire.in_flight.clear();
+        wire.arrived.clear();
+    }
+
+    /// At most this many bytes arrive at the server, or leave it, at once.
+    pub fn cut_into(&self, peer: usize, bytes: usize) {
+        let mut state = self.state();
+        let wire = &mut state.wires[peer];
+        (wire.pace, wire.room, wire.refill) = (bytes, bytes, bytes);
+    }
+
+    /// The peer reads only this much more.
+    pub fn stop_reading_after(&self, peer: usize, bytes: usize) {
+        let mut state = self.state();
+        let wire = &mut state.wires[peer];
+        (wire.room, wire.refill) = (bytes, 0);
+    }
+
+    /// What the server wrote since the last call.
+    pub fn take(&self, peer: usize) -> Vec<u8> {
+        std::mem::take(&mut self.state().wires[peer].written)
+    }
+
+    /// The server has ended its half.
+    pub fn server_ended(&self, peer: usize) -> bool {
+        self.state().wires[peer].server_ended
+    }
+
+    /// The server has dropped the socket (or never accepted it, and has closed the listener).
+    pub fn is_dropped(&self, peer: usize) -> bool {
+        self.state().wires[peer].dropped
+    }
+
+    /// The server has dropped the socket before it had read all: the peer may lose what it was sent last.
+    pub fn is_reset_by_server(&self, peer: usize) -> bool {
+        self.state().wires[peer].dropped_unread
+    }
+
+    pub fn advance(&self, by: Duration) {
+        self.state().now_us += by.as_micros() as u64;
+    }
+
+    pub fn fail(&self, fault: Fault) {
+        self.state().fault = Some(fault);
+    }
+
+    /// Whether the fault has come about; and the connection it hit.
+    pub fn fault(&self) -> (bool, Option<usize>) {
+        let state = self.state();
+        (state.struck, state.victim)
+    }
+
+    /// Calls of all kinds so far.
+    pub fn calls(&self, call: Call) -> usize {
+        self.state().calls[call as usize]
+    }
+}
+
+/// The network, as the server sees it.
+pub struct MemoryIo(Network);
+
+/// One socket of the server.
+pub struct MemorySocket {
+    network: Network,
+    wire: usize,
+}
+
+impl Io for MemoryIo {
+    type Socket = MemorySocket;
+
+    fn wait(&mut self, _: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {
+        let mut state = self.0.state();
+        state.enter(Call::Wait, None)?;
+        state.deliver();
+        for (i, edge) in state.backlog_edges.iter_mut().enumerate() {
+            if std::mem::take(edge) {
+                ready.push(Ready { token: Self::LISTENERS + i, readable: true, writable: false, read_closed: false });
+            }
+        }
+        for wire in state.wires.iter_mut().filter(|wire| !wire.dropped) {
+            let Some(token) = wire.token else { continue };
+            let (readable, writable) = (wire.readable_edge, wire.writable_edge);
+            (wire.readable_edge, wire.writable_edge) = (false, false);
+            if readable || writable {
+                ready.push(Ready { token, readable, writable, read_closed: wire.peer_ended || wire.was_reset });
+            }
+        }
+        Ok(())
+    }
+
+    fn accept(&mut self, listener: usize) -> io::Result<(MemorySocket, SocketAddr)> {
+        let mut state = self.0.state();
+        state.enter(Call::Accept, None)?;
+        let wire = state.backlog[listener].pop_front().ok_or(io::ErrorKind::WouldBlock)?;
+        let addr = SocketAddr::from(([127, 0, 0, 1], 40_000 + wire as u16));
+        Ok((MemorySocket { network: self.0.clone(), wire }, addr))
+    }
+
+    fn register(&mut self, socket: &mut MemorySocket, token: usize) -> io::Result<()> {
+        let mut state = self.0.state();
+        state.enter(Call::Register, Some(socket.wire))?;
+        let wire = &mut state.wires[socket.wire];
+        wire.token = Some(token);
+        wire.writable_edge = true;
+        wire.readable_edge |= !wire.arrived.is_empty() || wire.peer_ended;
+        Ok(())
+    }
+
+    fn close_listeners(&mut self) {
+        let mut state = self.0.state();
+        state.is_listening = false;
+        state.backlog_edges.fill(false);
+        for wire in std::mem::take(&mut state.backlog).into_iter().flatten() {
+            state.wires[wire].dropped = true;
+        }
+    }
+
+    fn now(&mut self) -> Now {
+        let mono_us = self.0.state().now_us;
+        Now { mono_us, unix_ms: 1_795_000_000_000 + mono_us / 1000 }
+    }
+}
+
+impl Socket for MemorySocket {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut state = self.network.state();
+        state.enter(Call::Read, Some(self.wire))?;
+        let wire = &mut state.wires[self.wire];
+        if wire.was_reset {
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
+        if wire.arrived.is_empty() && !wire.peer_ended {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let count = buffer.len().min(wire.arrived.len());
+        for (slot, byte) in buffer.iter_mut().zip(wire.arrived.drain(..count)) {
+            *slot = byte;
+        }
+        Ok(count)
+    }
+
+    fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut state = self.network.state();
+        state.enter(Call::Write, Some(self.wire))?;
+        let wire = &mut state.wires[self.wire];
+        assert!(!wire.server_ended, "a write behind the end of the stream");
+        if wire.was_reset {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
+        assert!(!bytes.is_empty(), "a write of nothing");
+        let count = bytes.len().min(wire.room);
+        wire.is_full = count < bytes.len();
+        if count == 0 {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        wire.room -= count;
+        wire.written.extend_from_slice(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn shut_down_write(&mut self) -> io::Result<()> {
+        let mut state = self.network.state();
+        state.enter(Call::ShutDownWrite, Some(self.wire))?;
+        let wire = &mut state.wires[self.wire];
+        wire.server_ended = true;
+        if wire.was_reset { Err(io::ErrorKind::NotConnected.into()) } else { Ok(()) }
+    }
+}
+
+impl Drop for MemorySocket {
+    fn drop(&mut self) {
+        let mut state = self.network.state();
+        let wire = &mut state.wires[self.wire];
+        wire.dropped = true;
+        wire.dropped_unread = !wire.arrived.is_empty();
+    }
+}
+
+/// A server on a network of its own.
+pub struct Site {
+    pub network: Network,
+    pub server: Server<MemoryIo>,
+    /// Answers events; without it they are only kept.
+    pub router: Option<Router>,
+    /// Every event so far, in its debug form.
+    pub history: Vec<String>,
+    /// Messages, as they came, where there is no router.
+    pub events: Vec<Event>,
+}
+
+impl Site {
+    /// One TLS listener if there is a certificate, then one plain one; the daemon's router answers.
+    pub fn new(mut config: ServerConfig, authenticator: Box<dyn Authenticate>) -> Site {
+        config.plain_listen = vec![SocketAddr::from(([127, 0, 0, 1], 1))];
+        let secure: &[bool] = if config.tls.is_some() { &[true] } else { &[] };
+        let network = Network::with_listeners(secure.len() + 1);
+        let server = Server::with_io(MemoryIo(network.clone()), secure, config, authenticator).unwrap();
+        Site { network, server, router: Some(Router), history: Vec::new(), events: Vec::new() }
+    }
+
+    /// Lets the server go on until neither it nor the network has anything left to do at this moment.
+    pub fn rest(&mut self) {
+        self.try_rest().unwrap();
+    }
+
+    /// The same, where the poller may be what breaks.
+    pub fn try_rest(&mut self) -> Result<(), Error> {
+        for _ in 0..TURNS {
+            self.server.poll(Some(Duration::ZERO))?;
+            while let Some(event) = self.server.poll_event() {
+                self.history.push(format!("{event:?}"));
+                match &self.router {
+                    Some(router) => router.handle(self.server.engine(), event),
+                    None => self.events.push(event),
+                }
+            }
+            self.server.engine().check_invariants();
+            if self.server.poll_timeout() != Some(Duration::ZERO) && self.network.state().is_quiet() {
+                return Ok(());
+            }
+        }
+        panic!("the server never comes to rest: it spins");
+    }
+
+    /// Moves the clock, stopping wherever the server wants to be called.
+    pub fn advance(&mut self, by: Duration) {
+        self.try_advance(by).unwrap();
+    }
+
+    /// The same, where the poller may be what breaks.
+    pub fn try_advance(&mut self, by: Duration) -> Result<(), Error> {
+        let mut left = by;
+        while !left.is_zero() {
+            let step = self.server.poll_timeout().map_or(left, |wait| wait.min(left)).max(Duration::from_micros(1));
+            self.network.advance(step);
+            left -= step.min(left);
+            self.try_rest()?;
+        }
+        Ok(())
+    }
+
+    /// Takes what one peer was sent, once the server has come to rest.
+    pub fn take(&mut self, peer: usize) -> Vec<u8> {
+        self.rest();
+        self.network.take(peer)
+    }
+
+    /// Whether any event so far holds all of these.
+    pub fn has_seen(&self, parts: &[&str]) -> bool {
+        self.history.iter().any(|event| parts.iter().all(|part| event.contains(part)))
+    }
+}

@@ -1,0 +1,451 @@
+//! The program itself: what it prints, what it refuses to start with, how it ends, and what it never says.
+//!
+//! Not here: the syntax of its configuration (`src/daemon/config/tests.rs`), the server inside (`server.rs`).
+
+#![cfg(feature = "daemon")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::cast_possible_truncation)]
+
+mod common;
+#[path = "common/memory.rs"]
+mod memory;
+#[path = "common/server.rs"]
+mod server;
+#[path = "common/tls_client.rs"]
+mod tls_client;
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use common::frames;
+use server::{DEADLINE, connect, connect_tls, eventually, hear, hear_close, read_past, read_to_end, websocket};
+
+const BARE: &str = env!("CARGO_BIN_EXE_barewire");
+const LOOPBACK: [&str; 4] = ["--listen", "127.0.0.1:0", "--plain-listen", "127.0.0.1:0"];
+const HEALTH: &[u8] = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+/// A key that belongs to no certificate; made for this test, and public.
+const OTHER_KEY: &str = "\
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgj0KN5OqsEfYAiDt3
+iBkhIjqht0XL/UT9Wegech3XmS+hRANCAAQ95MOYS6EzMK9fVAhNLnEfAd+P0WiY
+eO3931ld8npW7Cmi2HHdHp9q3jld2B5Cx1BTo0pkLZQIN4UIGEgpl2wO
+-----END PRIVATE KEY-----
+";
+
+/// The program, with nothing of this environment but what is said here.
+fn barewire(arguments: &[&str]) -> Command {
+    let mut command = Command::new(BARE);
+    command.args(arguments).env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Runs one that ends by itself.
+fn run(arguments: &[&str]) -> Output {
+    barewire(arguments).output().unwrap()
+}
+
+/// The exit code and the only line on standard error of one that refuses to start.
+fn refusal(arguments: &[&str]) -> (i32, String) {
+    let output = run(arguments);
+    assert!(output.stdout.is_empty(), "{arguments:?}: {output:?}");
+    let text = String::from_utf8(output.stderr).unwrap();
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines.len(), 1, "{arguments:?}: one line, not {text}");
+    (output.status.code().expect("an exit code"), lines[0].into())
+}
+
+/// A running one, which is killed with the test.
+struct Daemon {
+    child: Child,
+    lines: Receiver<String>,
+    /// All that it has printed, on both streams.
+    said: Vec<String>,
+}
+
+impl Daemon {
+    /// Starts it, and waits until it serves.
+    fn start(arguments: &[&str]) -> Daemon {
+        Daemon::spawn(&mut barewire(&[&LOOPBACK, arguments].concat()))
+    }
+
+    fn spawn(command: &mut Command) -> Daemon {
+        let mut child = command.spawn().unwrap();
+        let (sender, lines) = channel();
+        follow(child.stdout.take().unwrap(), sender.clone());
+        follow(child.stderr.take().unwrap(), sender);
+        let mut daemon = Daemon { child, lines, said: Vec::new() };
+        daemon.wait_for("Try it: ");
+        daemon
+    }
+
+    /// The first line, so far or to come, that holds `part`.
+    fn wait_for(&mut self, part: &str) -> String {
+        loop {
+            if let Some(line) = self.said.iter().find(|line| line.contains(part)) {
+                return line.clone();
+            }
+            match self.lines.recv_timeout(DEADLINE) {
+                Ok(line) => self.said.push(line),
+                Err(error) => panic!("{error}: no line with {part:?} in {:#?}", self.said),
+            }
+        }
+    }
+
+    fn addr(&mut self, kind: &str) -> SocketAddr {
+        let line = self.wait_for(&format!("{kind} server running on port "));
+        SocketAddr::from(([127, 0, 0, 1], line.rsplit(' ').next().unwrap().parse().unwrap()))
+    }
+
+    fn tls_addr(&mut self) -> SocketAddr {
+        self.addr("HTTPS + WSS")
+    }
+
+    fn plain_addr(&mut self) -> SocketAddr {
+        self.addr("HTTP + WS")
+    }
+
+    fn signal(&self, name: &str) {
+        let status = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();
+        assert!(status.success());
+    }
+
+    /// Waits for its end; returns the exit code, and all that it has printed.
+    fn end(mut self) -> (Option<i32>, String) {
+        let mut status = None;
+        eventually("the program ends", || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        loop {
+            match self.lines.recv_timeout(DEADLINE) {
+                Ok(line) => self.said.push(line),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => panic!("somebody else holds its output open"),
+            }
+        }
+        (status.and_then(|status| status.code()), self.said.join("\n"))
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn follow(stream: impl Read + Send + 'static, sender: Sender<String>) {
+    std::thread::spawn(move || {
+        for line in BufReader::new(stream).lines() {
+            if sender.send(line.unwrap()).is_err() {
+                break;
+            }
+        }
+    });
+}
+
+/// A file for one test, gone with it.
+struct TemporaryFile(PathBuf);
+
+impl TemporaryFile {
+    fn new(name: &str, text: &str) -> TemporaryFile {
+        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{name}", std::process::id()));
+        fs::write(&path, text).unwrap();
+        TemporaryFile(path)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for TemporaryFile {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+// --- the start ---
+
+#[test]
+fn it_says_which_ports_it_really_has_its_limits_and_how_to_try_it() {
+    let mut daemon = Daemon::start(&["--plain-listen", "127.0.0.1:0", "--log-level", "off"]);
+    let (secure, plain) = (daemon.tls_addr(), daemon.plain_addr());
+    assert!(secure.port() != 0 && plain.port() != 0 && secure != plain);
+    let said = daemon.said.clone();
+    let starts = said.iter().map(|line| line.split_once(" server running").map_or("", |(kind, _)| kind));
+    assert_eq!(starts.collect::<Vec<_>>(), ["HTTPS + WSS", "HTTP + WS", "HTTP + WS", "", ""]);
+    assert!(said[3].starts_with("Limits: limits.connections 10000, open files "), "{}", said[3]);
+    for part in ["auth.timeout 10s", "heartbeat.interval 30s", "limits.message_bytes 1MiB", "send_queue_bytes 1MiB"] {
+        assert!(said[3].contains(part), "{}", said[3]);
+    }
+    assert_eq!(said[4], format!("Try it: npx wscat --no-check --auth user:pass -c wss://{secure}/ws"));
+    // And it does serve there, with what it says.
+    assert!(hear(&mut websocket(connect_tls(secure))).contains(r#""userId":"user""#));
+    assert!(hear(&mut websocket(connect(plain))).contains("connected"));
+    daemon.signal("TERM");
+    assert_eq!(daemon.end(), (Some(0), said.join("\n")), "and with the log off nothing else");
+}
+
+#[test]
+fn it_warns_of_the_development_pair_and_user() {
+    let mut daemon = Daemon::start(&[]);
+    assert!(daemon.wait_for("development certificate is in use").contains("WARN"));
+    assert!(daemon.wait_for("default user").contains("WARN"));
+}
+
+#[test]
+fn what_the_whole_world_knows_guards_no_public_address() {
+    let mine = ["--user", "anna:secret"];
+    let cases: [(&[&str], &[&str]); 5] = [
+        (&["--listen", "0.0.0.0:0"], &["server.listen = 0.0.0.0:0", "development certificate", "loopback"]),
+        (&["--listen", "[::]:0", mine[0], mine[1]], &["server.listen = [::]:0", "development certificate"]),
+        (&["--plain-listen", "0.0.0.0:0"], &["server.plain_listen = 0.0.0.0:0", "default user", "--user"]),
+        (
+            &["--plain-listen", "0.0.0.0:0", mine[0], mine[1]],
+            &["server.plain_listen = 0.0.0.0:0", "in the clear", "auth.allow_plain = true"],
+        ),
+        (&["--listen", "127.0.0.1:0", "--listen", "192.0.2.1:0"], &["server.listen = 192.0.2.1:0"]),
+    ];
+    for (arguments, parts) in cases {
+        let (code, line) = refusal(arguments);
+        assert_eq!(code, 2, "{line}");
+        assert!(line.starts_with("barewire: ") && parts.iter().all(|part| line.contains(part)), "{line}");
+    }
+}
+
+#[test]
+fn misuse_is_exit_code_2_and_one_line_that_names_the_offender() {
+    let cases: [(&[&str], &[&str]); 3] = [
+        (&["--set", "limits.headers=0"], &["limits.headers", "\"0\"", "1 to 256"]),
+        (&["--set", "limits.head=1"], &["limits.head"]),
+        (&["--listen", "nowhere"], &["server.listen", "nowhere"]),
+    ];
+    for (arguments, parts) in cases {
+        let (code, line) = refusal(arguments);
+        assert!(code == 2 && parts.iter().all(|part| line.contains(part)), "{code}: {line}");
+    }
+    // A bad flag is shown with the usage.
+    let output = run(&["--nope"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(output.stdout.is_empty() && String::from_utf8_lossy(&output.stderr).contains("'--nope'"));
+}
+
+#[test]
+fn help_and_version_go_to_standard_output_with_exit_code_0() {
+    for (argument, part) in [("--help", "limits.message_bytes"), ("-h", "--listen"), ("--version", "barewire 0.")] {
+        let output = run(&[argument]);
+        assert_eq!(output.status.code(), Some(0));
+        assert!(output.stderr.is_empty() && String::from_utf8_lossy(&output.stdout).contains(part), "{argument}");
+    }
+}
+
+#[test]
+fn a_port_in_use_is_exit_code_1_and_names_the_address() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = taken.local_addr().unwrap().to_string();
+    for flag in ["--listen", "--plain-listen"] {
+        let output = run(&[flag, &addr, "--log-level", "off"]);
+        let line = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{line}");
+        assert!(line.starts_with(&format!("barewire: cannot listen on {addr}: ")), "{line}");
+        assert!(line.lines().count() == 1 && output.stdout.is_empty(), "never half a start: {line}");
+    }
+}
+
+#[test]
+fn a_certificate_that_cannot_be_used_is_one_line_and_exit_code_2() {
+    let cert = concat!(env!("CARGO_MANIFEST_DIR"), "/certs/dev-cert.pem");
+    let key = concat!(env!("CARGO_MANIFEST_DIR"), "/certs/dev-key.pem");
+    let junk = TemporaryFile::new("junk.pem", "no PEM at all");
+    let half = fs::read_to_string(cert).unwrap();
+    let half = TemporaryFile::new("half.pem", &half[..half.len() / 2]);
+    let other = TemporaryFile::new("other.pem", OTHER_KEY);
+    let missing = "/nonexistent/chain.pem";
+    let cases: [(&str, &str, &[&str]); 7] = [
+        (missing, key, &["tls.cert = /nonexistent/chain.pem", "No such file"]),
+        (cert, missing, &["tls.key = /nonexistent/chain.pem", "No such file"]),
+        (env!("CARGO_MANIFEST_DIR"), key, &["tls.cert = ", "directory"]),
+        (junk.path(), key, &[junk.path(), "certificate"]),
+        (half.path(), key, &[half.path(), "certificate"]),
+        (cert, junk.path(), &[junk.path(), "private key"]),
+        (cert, other.path(), &[other.path(), "private key"]),
+    ];
+    for (cert, key, parts) in cases {
+        let (code, line) = refusal(&["--listen", "127.0.0.1:0", "--tls-cert", cert, "--tls-key", key]);
+        assert!(code == 2 && parts.iter().all(|part| line.contains(part)), "{code}: {line}");
+        assert!(!line.contains("PRIVATE"), "{line}");
+    }
+}
+
+// --- the end ---
+
+#[test]
+fn a_signal_closes_open_sessions_with_1001_and_exits_with_0() {
+    for signal in ["TERM", "INT"] {
+        let mut daemon = Daemon::start(&[]);
+        let mut secure = websocket(connect_tls(daemon.tls_addr()));
+        let mut plain = websocket(connect(daemon.plain_addr()));
+        // One in the middle of a TLS handshake, which nobody can be told of.
+        let silent = connect(daemon.tls_addr());
+        hear(&mut secure);
+        hear(&mut plain);
+        daemon.signal(signal);
+        assert_eq!(hear_close(&mut secure), (1001, "Server shutting down".into()));
+        assert_eq!(hear_close(&mut plain).0, 1001);
+        // tungstenite replies when it is flushed or read once more.
+        while secure.read().is_ok() {}
+        while plain.read().is_ok() {}
+        drop((secure, plain, silent));
+        let (code, output) = daemon.end();
+        assert_eq!(code, Some(0), "{output}");
+        assert!(output.contains("closing all sessions"), "{output}");
+        assert_eq!(output.matches("Client disconnected: user").count(), 2, "{output}");
+    }
+}
+
+#[test]
+fn a_second_signal_exits_at_once() {
+    // Without it, this one would wait for an hour.
+    let mut daemon = Daemon::start(&["--set", "limits.close_timeout=1h"]);
+    let mut client = connect(daemon.plain_addr());
+    client.write_all(common::upgrade(common::GOOD).as_bytes()).unwrap();
+    read_past(&mut client, b"connected");
+    daemon.signal("TERM");
+    read_past(&mut client, b"shutting down");
+    daemon.signal("TERM");
+    assert_eq!(daemon.end().0, Some(1));
+}
+
+// --- the log ---
+
+#[test]
+fn the_log_tells_the_life_of_a_session() {
+    let mut daemon = Daemon::start(&["--user", "anna:secret"]);
+    let addr = daemon.plain_addr();
+    let header = format!("Authorization: Basic {}\r\n", STANDARD.encode("anna:secret"));
+    let open = || {
+        let mut client = connect(addr);
+        client.write_all(common::upgrade(&header).as_bytes()).unwrap();
+        read_past(&mut client, b"connected");
+        client
+    };
+    let (first, mut second) = (open(), open());
+    for client in [&first, &second] {
+        let line = daemon.wait_for(&format!("New connection from {}", client.local_addr().unwrap()));
+        assert!(line.contains("INFO"), "{line}");
+    }
+    assert!(daemon.wait_for("Client connected: anna (1 total)").contains("INFO"));
+    daemon.wait_for("Client connected: anna (2 total)");
+    server::reset(first);
+    assert!(daemon.wait_for("WebSocket error for anna: ").contains("WARN"));
+    assert!(daemon.wait_for("Client disconnected: anna (1 remaining)").contains("INFO"));
+    second.write_all(&frames::close(1000, "bye")).unwrap();
+    daemon.wait_for("Client disconnected: anna (0 remaining)");
+}
+
+#[test]
+fn no_password_is_ever_printed_not_even_at_trace() {
+    let passwords = ["right-canary-9f3c", "wrong-canary-77aa"];
+    let user = format!("anna:{}", passwords[0]);
+    let mut daemon = Daemon::start(&["--user", &user, "--log-level", "trace"]);
+    let tokens = passwords.map(|password| STANDARD.encode(format!("anna:{password}")));
+    for addr in [daemon.plain_addr(), daemon.tls_addr()] {
+        for token in &tokens {
+            // In the upgrade, in requests that need none, and in-band: before the session is open, and after.
+            let basic = |token: &str| format!("Authorization: Basic {token}\r\n");
+            let texts = [
+                format!(r#"{{"type":"auth","token":"Basic {token}"}}"#),
+                format!(r#"{{"type":"auth","token":["Basic {token}"]}}"#),
+                format!(r#"{{"type":"auth","token":"Basic {token}"}}{{"#),
+                format!(r#"{{"token":"Basic {token}"}}"#),
+            ];
+            let mut says = vec![
+                common::upgrade(&basic(token)).into_bytes(),
+                format!("GET /{token} HTTP/1.1\r\nHost: x\r\n{}\r\n", basic(token)).into_bytes(),
+                format!("GET /ws HTTP/1.1\r\nHost: x\r\n{} : {token}\r\n\r\n", basic(token)).into_bytes(),
+            ];
+            for text in texts {
+                for header in [String::new(), basic(&tokens[0])] {
+                    says.push([common::upgrade(&header).as_bytes(), &frames::text(&text)].concat());
+                }
+            }
+            for bytes in says {
+                let mut client: Box<dyn ReadWrite> =
+                    if addr == daemon.tls_addr() { Box::new(connect_tls(addr)) } else { Box::new(connect(addr)) };
+                client.write_all(&bytes).unwrap();
+                assert!(client.read(&mut [0; 512]).unwrap() > 0, "an answer");
+            }
+        }
+    }
+    daemon.signal("TERM");
+    let (code, output) = daemon.end();
+    assert_eq!(code, Some(0));
+    assert!(output.contains("Client connected: anna") && output.contains("--auth anna:<password>"), "{output}");
+    for secret in passwords.iter().copied().chain(tokens.iter().map(String::as_str)) {
+        assert!(!output.contains(secret), "{secret} is in\n{output}");
+    }
+}
+
+#[test]
+fn a_log_that_nobody_reads_any_more_does_not_end_the_server() {
+    let mut child = barewire(&["--plain-listen", "127.0.0.1:0"]).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let port: u16 = line.trim_end().rsplit(' ').next().unwrap().parse().unwrap();
+    drop(child.stderr.take());
+    for _ in 0..3 {
+        // Each connection is a line of the log.
+        let mut client = connect(SocketAddr::from(([127, 0, 0, 1], port)));
+        client.write_all(HEALTH).unwrap();
+        read_past(&mut client, b"200 OK");
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+trait ReadWrite: Read + Write {}
+impl<S: Read + Write> ReadWrite for S {}
+
+// --- out of descriptors ---
+
+#[test]
+fn out_of_descriptors_those_who_wait_are_served_when_there_are_some_again() {
+    const CLIENTS: usize = 100;
+    let mut command = Command::new("sh");
+    command.args(["-c", r#"ulimit -n 64 && exec "$0" "$@""#, BARE]).args(LOOPBACK);
+    command.env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut daemon = Daemon::spawn(&mut command);
+    let addr = daemon.plain_addr();
+    let mut clients: Vec<_> = (0..CLIENTS).map(|_| connect(addr)).collect();
+    for client in &mut clients {
+        client.write_all(HEALTH).unwrap();
+    }
+    daemon.wait_for("cannot accept connections for now");
+    // The queue is first in, first out: when the first half is gone there is room for the second, and nobody
+    // else connects. Served means answered, be it by 200 or, above the limit of connections, by 503.
+    let waiting = clients.split_off(CLIENTS / 2);
+    for mut client in clients {
+        read_past(&mut client, b"HTTP/1.1 ");
+    }
+    for mut client in waiting {
+        read_past(&mut client, b"HTTP/1.1 ");
+    }
+    // And it goes on as if nothing had been.
+    eventually("a client is served as usual", || {
+        let mut late = connect(addr);
+        late.write_all(b"GET /health HTTP/1.0\r\n\r\n").unwrap();
+        read_to_end(&mut late).starts_with(b"HTTP/1.1 200")
+    });
+    daemon.signal("TERM");
+    let (code, output) = daemon.end();
+    assert_eq!(code, Some(0), "{output}");
+    assert_eq!(output.matches("cannot accept").count(), 1, "told once, not once a try: {output}");
+}

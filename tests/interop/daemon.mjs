@@ -1,0 +1,32 @@
+// The program under test, started for one test on a port the system picks.
+//
+// Not here: clients (client.mjs), what they expect (ws.test.mjs).
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+
+const root = process.env.INTEROP_ROOT;
+
+/** The certificate to trust. */
+export const ca = readFileSync(join(root, 'certs/dev-cert.pem'));
+
+/** Starts it with these flags, ends it with the test, and returns its url and `stop`, which yields the exit code. */
+export async function daemon(test, ...flags) {
+  const child = spawn(process.env.INTEROP_PROGRAM, ['--listen', '127.0.0.1:0', '--log-level', 'off', ...flags], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const exit = once(child, 'exit');
+  const stop = async () => {
+    child.kill('SIGTERM');
+    return (await exit)[0];
+  };
+  test.after(() => child.kill('SIGKILL'));
+  for await (const line of createInterface({ input: child.stdout })) {
+    const port = /^HTTPS \+ WSS server running on port (\d+)$/.exec(line)?.[1];
+    if (port) return { url: `wss://localhost:${port}/ws`, stop };
+  }
+  throw new Error('the daemon did not start');
+}

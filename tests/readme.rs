@@ -1,0 +1,176 @@
+//! README.md tells the truth: its tables of the wire protocol hold what the sources hold, no row more and none less;
+//! its numbers are the constants; its example is the compiled one; its links lead somewhere.
+//!
+//! Not here: the tables of keys and flags, which the program compares itself (`daemon/config`, `daemon/cli.rs`); the
+//! lines to try, which are run against the program (`tests/interop/`).
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use barewire::limits;
+
+const README: &str = include_str!("../README.md");
+const LIB: &str = include_str!("../src/lib.rs");
+const ERRORS: &str = include_str!("../src/error.rs");
+const MESSAGES: &str = include_str!("../src/wire/message.rs");
+const INCOMING: &str = include_str!("../src/wire/message/incoming.rs");
+const OUTGOING: &str = include_str!("../src/wire/message/outgoing.rs");
+const ROUTER: &str = include_str!("../src/app/router.rs");
+const ANSWERS: &[&str] = &[
+    include_str!("../src/app/routes.rs"),
+    include_str!("../src/auth/basic.rs"),
+    include_str!("../src/engine/session/head.rs"),
+    include_str!("../src/wire/http/head.rs"),
+    include_str!("../src/wire/http/origin.rs"),
+    include_str!("../src/wire/http/response.rs"),
+    include_str!("../src/wire/http/scanner.rs"),
+    include_str!("../src/wire/http/upgrade.rs"),
+];
+
+/// The rows of the one table below a heading, cell by cell, without its head.
+fn rows(heading: &str) -> Vec<Vec<&'static str>> {
+    let below = README.split_once(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("no {heading:?}")).1;
+    let table = below.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
+    let rows: Vec<Vec<&str>> =
+        table.skip(2).map(|row| row.trim_matches('|').split(" | ").map(str::trim).collect()).collect();
+    assert!(!rows.is_empty(), "no table below {heading:?}");
+    rows
+}
+
+/// The first column, each word once.
+fn first_cells(heading: &str) -> BTreeSet<&'static str> {
+    let rows = rows(heading);
+    let cells: BTreeSet<&str> = rows.iter().map(|row| row[0]).collect();
+    assert_eq!(cells.len(), rows.len(), "a row of {heading:?} stands there twice");
+    cells
+}
+
+/// The first fenced block of this kind, without its fences.
+fn block(kind: &str) -> &'static str {
+    README.split_once(&format!("```{kind}\n")).unwrap().1.split_once("\n```").unwrap().0
+}
+
+/// What is not there for tests alone.
+fn shipped(source: &'static str) -> &'static str {
+    source.split("#[cfg(test)]").next().unwrap_or_default()
+}
+
+/// What stands in quotes, in turn.
+fn literals(line: &str) -> impl Iterator<Item = &str> {
+    line.split('"').skip(1).step_by(2)
+}
+
+/// Every `"type":"…"` of a text.
+fn types(text: &'static str) -> impl Iterator<Item = &'static str> {
+    text.split(r#""type":""#).skip(1).map(|rest| rest.split('"').next().unwrap_or_default())
+}
+
+/// Compares the lines with what stands around them left out.
+fn trimmed(text: &str) -> Vec<&str> {
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect()
+}
+
+#[test]
+fn every_close_code_and_reason_has_a_row() {
+    let told: BTreeSet<(String, &str)> = rows("### Close codes").iter().map(|row| (row[0].into(), row[1])).collect();
+    let sent = shipped(ERRORS).lines().filter_map(|line| {
+        let (code, rest) = line.split_once("=> (")?.1.split_once(", \"")?;
+        Some((code.to_string(), rest.split('"').next()?))
+    });
+    assert_eq!(told, sent.collect());
+}
+
+#[test]
+fn every_code_of_an_error_has_a_row() {
+    let told: BTreeSet<&str> =
+        first_cells("### Errors").iter().filter_map(|cell| cell.strip_prefix('`')?.strip_suffix('`')).collect();
+    let is_code =
+        |word: &&str| word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_' || byte.is_ascii_digit());
+    let of_texts = shipped(MESSAGES).lines().filter(|line| line.contains("=> \"")).flat_map(literals);
+    let of_rules = ROUTER.lines().filter(|line| line.contains("refuse(engine")).flat_map(literals);
+    assert_eq!(told, of_texts.chain(of_rules).filter(is_code).collect());
+}
+
+#[test]
+fn every_type_of_message_has_a_row() {
+    let told = |heading: &str| -> BTreeSet<&str> { rows(heading).iter().flat_map(|row| types(row[0])).collect() };
+    let parse = shipped(INCOMING).split_once("match &*kind {").unwrap().1.split_once("unknown =>").unwrap().0;
+    let arms = parse.lines().filter_map(|line| Some(line.split_once("=>")?.0)).flat_map(literals);
+    assert_eq!(told("### From the client"), arms.collect());
+    assert_eq!(told("### From the server"), types(shipped(OUTGOING)).collect());
+}
+
+#[test]
+fn every_status_has_a_row() {
+    let mut sent = BTreeSet::new();
+    for source in ANSWERS {
+        for before in ["Refusal::new(", "Response::text(", "Response::json(", "HTTP/1.1 ", "{ (", "else { ("] {
+            let after = shipped(source).split(before).skip(1);
+            sent.extend(after.filter_map(|rest| rest.get(..3)).filter(|status| status.parse::<u16>().is_ok()));
+        }
+    }
+    assert_eq!(first_cells("## HTTP"), sent);
+}
+
+#[test]
+fn the_fixed_limits_are_the_constants() {
+    let kib = |bytes: usize| format!("{} KiB", bytes / 1024);
+    assert_eq!(limits::CHANNEL_NAME_BYTES, limits::USER_ID_BYTES, "they share a row");
+    let expected = [
+        kib(limits::MESSAGE_BYTES_UNAUTHENTICATED),
+        format!("{} B", limits::CHANNEL_NAME_BYTES),
+        limits::JSON_DEPTH.to_string(),
+        kib(limits::BODY_BYTES),
+        limits::LIST_ITEMS.to_string(),
+        format!(
+            "{}, {} frames; {} inside one large frame",
+            kib(limits::READ_BYTES_PER_TURN),
+            limits::FRAMES_PER_TURN,
+            kib(limits::READ_BYTES_PER_TURN_BULK)
+        ),
+        format!("{} connections", limits::ACCEPTS_PER_TURN),
+        kib(limits::SEND_QUEUE_PAUSE_BYTES),
+    ];
+    let told: Vec<&str> = rows("## Limits").iter().map(|row| row[1]).collect();
+    assert_eq!(told, expected);
+    let hardened = format!("messages up to {}", kib(limits::MESSAGE_BYTES_HARDENED));
+    assert!(README.contains(&hardened), "{hardened}");
+}
+
+#[test]
+fn the_example_is_the_one_that_is_compiled() {
+    let compiled = LIB.split_once("```no_run\n").unwrap().1.split_once("//! ```").unwrap().0;
+    let lines: Vec<&str> = trimmed(compiled).iter().map(|line| line.trim_start_matches("//!").trim()).collect();
+    let shown: Vec<&str> = lines.iter().map(|line| line.trim_start_matches("# ")).filter(|l| !l.is_empty()).collect();
+    assert_eq!(trimmed(block("rust")), shown);
+}
+
+#[test]
+fn the_drawing_is_that_of_the_library() {
+    let drawn: Vec<&str> = trimmed(LIB).iter().map(|line| line.trim_start_matches("//!").trim()).collect();
+    let drawn: Vec<&str> = drawn.into_iter().filter(|line| !line.is_empty()).collect();
+    let shown = trimmed(block("text"));
+    assert!(drawn.windows(shown.len()).any(|lines| lines == shown), "src/lib.rs draws another way of a byte");
+}
+
+#[test]
+fn every_link_leads_to_a_file() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let links: Vec<&str> = README.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()).collect();
+    assert!(!links.is_empty());
+    for link in links {
+        assert!(root.join(link).is_file(), "{link}");
+    }
+}
+
+#[test]
+fn the_version_of_rust_and_the_licence_are_those_of_the_package() {
+    let (rust, licence) = (env!("CARGO_PKG_RUST_VERSION"), env!("CARGO_PKG_LICENSE"));
+    assert!(README.contains(&format!("Rust {rust} or newer")), "{rust}");
+    assert!(README.contains(licence), "{licence}");
+    for command in ["cargo run --release", "cargo test"] {
+        assert!(block("sh").lines().any(|line| line == command), "{command}");
+    }
+}

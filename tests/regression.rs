@@ -1,0 +1,51 @@
+//! Faults that were found and mended, each with its story, where no file of a behaviour is its place.
+//!
+//! Not here: the behaviours themselves (the files beside this one).
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use barewire::EngineConfig;
+use barewire::limits::MESSAGE_BYTES_DEFAULT;
+use common::{World, frames};
+
+/// A user said something of 1 MiB and, in the same breath, something small. Both were queued for everyone
+/// before anything was written, and as the queue's limit is 1 MiB too, everyone was cut with 1013: the fast
+/// ones, and the user. A receiver is slow only if it has been offered what waits.
+#[test]
+fn a_large_message_with_a_small_one_behind_it_cuts_nobody() {
+    let mut world = World::daemon(EngineConfig::default());
+    let ids = [world.open(), world.open(), world.open()];
+    let wrapping = r#"{"type":"chat","payload":""}"#.len();
+    let large = format!(r#"{{"type":"chat","payload":"{}"}}"#, "x".repeat(MESSAGE_BYTES_DEFAULT - wrapping));
+    let small = r#"{"type":"chat","payload":"and that is that"}"#;
+    world.input(ids[0], &[frames::text(&large), frames::text(small)].concat());
+    for id in ids {
+        let messages = world.messages(id);
+        assert_eq!(messages.len(), 2, "{id} got {} messages", messages.len());
+        assert!(messages[0].len() > MESSAGE_BYTES_DEFAULT && messages[1].contains("that is that"));
+    }
+}
+
+/// The same by three users in one turn: each message was offered to the sockets only after all of them were
+/// queued.
+#[test]
+fn large_messages_of_several_users_in_one_turn_cut_nobody_who_reads() {
+    let mut world = World::daemon(EngineConfig::default());
+    let ids = [world.open(), world.open(), world.open()];
+    let large = format!(r#"{{"type":"chat","payload":"{}"}}"#, "x".repeat(MESSAGE_BYTES_DEFAULT / 2));
+    let bytes = frames::text(&large);
+    let (most, last) = bytes.split_at(bytes.len() - 1);
+    for id in ids {
+        world.input(id, most);
+    }
+    for id in ids {
+        world.engine.handle_input(id, last);
+        world.answer();
+    }
+    world.turn();
+    for id in ids {
+        assert_eq!(world.messages(id).len(), 3, "{id}");
+    }
+}
