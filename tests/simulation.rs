@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use common::simulator::Simulator;
 
 const SEEDS: u64 = 1000;
-const STEPS: usize = 150;
+const STEPS: usize = 120;
 
 /// What that many seeds must have come by, each at least this often, or they prove little.
 const MARKS: &[(&str, usize)] = &[

@@ -325,10 +325,16 @@ impl Simulator {
     }
 
     fn answer(&mut self) {
-        while let Some(event) = self.engine.poll_event() {
-            let has_gone = self.engine.identity(event.id()).is_none();
-            self.model.observe(&event, has_gone);
-            Router.handle(&mut self.engine, event);
+        loop {
+            while let Some(event) = self.engine.poll_event() {
+                let has_gone = self.engine.identity(event.id()).is_none();
+                self.model.observe(&event, has_gone);
+                Router.handle(&mut self.engine, event);
+            }
+            if !self.engine.poll_flush_due() {
+                return;
+            }
+            self.flush();
         }
     }
 
