@@ -15,6 +15,7 @@ pub mod http;
 pub mod malformed;
 pub mod model;
 pub mod pending;
+pub mod random_peer;
 pub mod simulator;
 
 use std::collections::BTreeMap;

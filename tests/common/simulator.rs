@@ -1,7 +1,8 @@
-//! The simulation: an engine with the daemon's router, a clock, and peers that do at random whatever a peer can
-//! do, all from one seed. After each step everything the peers got is compared with the model.
+//! The simulation: an engine with the daemon's router, a clock, and peers whose bytes, sockets and ends are left to
+//! chance, all from one seed. After each step everything the peers got is compared with the model.
 //!
-//! Not here: what they must get (`model.rs`), which seeds are run (`tests/simulation.rs`).
+//! Not here: what they say (`random_peer.rs`), what they must get (`model.rs`), which seeds are run
+//! (`tests/simulation.rs`).
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -10,76 +11,22 @@ use std::time::Duration;
 use barewire::app::Router;
 use barewire::engine::{Fate, Intake};
 use barewire::limits::{EXPIRIES_PER_TURN, TICK_MILLIS, WHEEL_SLOTS};
-use barewire::{CloseReason, ConnId, Engine, EngineConfig, Limits, Now};
+use barewire::{CloseReason, Engine, EngineConfig, Limits, Now};
 
 use super::chance::Chance;
-use super::frames::{self, BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT};
-use super::model::{Model, line};
-use super::{GOOD, methods, upgrade};
+use super::frames::{self, CLOSE};
+use super::methods;
+use super::model::Model;
+use super::random_peer::RandomPeer;
 
-/// What a peer is up to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Http,
-    Basic,
-    WrongBasic,
-    InBand,
-    WrongInBand,
-    Silent,
-}
-
-const KINDS: [Kind; 12] = [
-    Kind::Basic,
-    Kind::Basic,
-    Kind::Basic,
-    Kind::Basic,
-    Kind::Basic,
-    Kind::InBand,
-    Kind::InBand,
-    Kind::InBand,
-    Kind::Http,
-    Kind::WrongBasic,
-    Kind::WrongInBand,
-    Kind::Silent,
-];
-const CHANNELS: [&str; 5] = ["a", "b", "c", "d", "e"];
 const PEERS: usize = 9;
-
-/// One peer and its socket.
-#[derive(Debug)]
-struct Peer {
-    id: ConnId,
-    number: usize,
-    kind: Kind,
-    /// Said, and not with the server yet.
-    outbox: Vec<u8>,
-    /// What its socket still takes.
-    room: usize,
-    /// Got, and not decoded yet.
-    inbox: Vec<u8>,
-    is_websocket: bool,
-    answers: usize,
-    /// How many of the lines that are due have come.
-    heard: usize,
-    /// A Close frame has come, and nothing may come behind it.
-    is_told: bool,
-    server_ended: bool,
-    has_ended: bool,
-    is_gone: bool,
-    /// When the simulation first saw that its session is over.
-    over_us: Option<u64>,
-    /// Chats said so far, by channel.
-    chats: BTreeMap<&'static str, usize>,
-    pings: u32,
-    last_pong: u32,
-}
 
 /// See the file.
 pub struct Simulator {
     engine: Engine,
     now: Now,
     chance: Chance,
-    peers: Vec<Peer>,
+    peers: Vec<RandomPeer>,
     model: Model,
     accepted: usize,
     hash: u64,
@@ -135,7 +82,7 @@ impl Simulator {
         }
         let at = self.chance.below(live);
         match what {
-            0..50 => self.speak(at),
+            0..50 => self.peers[at].speak(&mut self.chance),
             50..65 => self.deliver(at),
             65..80 => self.hurry(at),
             80..88 => {
@@ -161,67 +108,12 @@ impl Simulator {
     fn connect(&mut self) {
         let address = SocketAddr::from(([127, 0, 0, 1], 40_000));
         let Ok(id) = self.engine.handle_accept(address, true) else { return };
-        let kind = *self.chance.pick(&KINDS);
-        let wrong = "Authorization: Basic dXNlcjp3cm9uZw==\r\n";
-        let outbox = match kind {
-            Kind::Http => Vec::new(),
-            Kind::Silent => upgrade("")[..self.chance.below(60)].into(),
-            Kind::Basic => upgrade(GOOD).into_bytes(),
-            Kind::WrongBasic => upgrade(wrong).into_bytes(),
-            Kind::InBand => [upgrade("").as_bytes(), &auth("dXNlcjpwYXNz")].concat(),
-            Kind::WrongInBand => [upgrade("").as_bytes(), &auth("dXNlcjp3cm9uZw==")].concat(),
-        };
         self.accepted += 1;
-        self.peers.push(Peer {
-            id,
-            number: self.accepted,
-            kind,
-            outbox,
-            room: usize::MAX,
-            inbox: Vec::new(),
-            is_websocket: false,
-            answers: 0,
-            heard: 0,
-            is_told: false,
-            server_ended: false,
-            has_ended: false,
-            is_gone: false,
-            over_us: None,
-            chats: BTreeMap::new(),
-            pings: 0,
-            last_pong: 0,
-        });
-    }
-
-    /// The peer says one more thing, right or wrong; what it says may also be delivered at once.
-    fn speak(&mut self, at: usize) {
-        let chance = &mut self.chance;
-        let peer = &mut self.peers[at];
-        if peer.kind == Kind::Silent || peer.has_ended {
-            return;
+        let is_eager = !self.chance.once_in(3);
+        self.peers.push(RandomPeer::new(id, self.accepted, is_eager, &mut self.chance));
+        if is_eager {
+            self.hurry(self.peers.len() - 1);
         }
-        if peer.kind == Kind::Http {
-            let path = chance.pick(&["/health", "/nothing"]);
-            return peer.outbox.extend(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes());
-        }
-        let channel = *chance.pick(&CHANNELS);
-        let text = match chance.below(40) {
-            0..6 => format!(r#"{{"type":"subscribe","channel":"{channel}"}}"#),
-            6..8 => format!(r#"{{"type":"unsubscribe","payload":{{"channel":"{channel}"}},"channel":"{channel}"}}"#),
-            8..22 => peer.chat(Some(channel), chance),
-            22..25 => peer.chat(None, chance),
-            25..31 => format!(r#"{{"type":"ping","id":{}}}"#, chance.below(1000)),
-            31 => format!(r#"{{"type":"what","channel":"{channel}"}}"#),
-            32..36 => {
-                peer.pings += 1;
-                return peer.outbox.extend(frames::frame(PING, &peer.pings.to_be_bytes()));
-            }
-            36 => return burst(peer, chance),
-            37 if chance.once_in(3) => return peer.outbox.extend(chance_garbage(chance)),
-            38 if chance.once_in(3) => return peer.outbox.extend(frames::close(4001, "enough")),
-            _ => return peer.outbox.extend(frames::frame(PONG, b"unasked")),
-        };
-        say(peer, chance, &text);
     }
 
     /// The server gets a piece of what a peer has said.
@@ -383,8 +275,7 @@ impl Simulator {
             let mut channels: Vec<&str> = self.engine.channels_of(peer.id).collect();
             channels.sort_unstable();
             assert!(session.channels.iter().eq(channels), "the channels of {}", peer.number);
-            let is_welcome = matches!(peer.kind, Kind::Basic | Kind::InBand);
-            assert!(is_welcome || !session.is_open, "{} came in as {:?}", peer.number, peer.kind);
+            assert!(peer.is_welcome() || !session.is_open, "{} came in as {:?}", peer.number, peer.kind);
         }
         self.peers.retain(|peer| !peer.is_gone);
     }
@@ -460,119 +351,6 @@ impl Simulator {
         assert_eq!(self.engine.poll_timeout(), None);
         assert_eq!(self.model.sessions.len(), self.accepted);
         assert!(self.model.sessions.values().all(|session| session.is_closed), "each is told to be closed, once");
-    }
-}
-
-impl Peer {
-    /// A chat with the next number on this channel.
-    fn chat(&mut self, channel: Option<&'static str>, chance: &mut Chance) -> String {
-        let count = self.chats.entry(channel.unwrap_or("")).or_default();
-        *count += 1;
-        let to = channel.map_or(String::new(), |channel| format!(r#","channel":"{channel}""#));
-        let quiet = if chance.once_in(4) { r#","self":false"# } else { "" };
-        let ack = if chance.once_in(4) { r#","id":"ack""# } else { "" };
-        let filler = "x".repeat(*chance.pick(&[0, 0, 0, 100, 130, 2000]));
-        format!(r#"{{"type":"chat"{to}{quiet}{ack},"payload":[{},{count},"{filler}"]}}"#, self.number)
-    }
-
-    /// Decodes what has come, answers pings, and compares with what was due.
-    fn absorb(&mut self, model: &Model) {
-        if !self.is_websocket {
-            if !self.inbox.starts_with(b"HTTP/1.1 101 ") {
-                return self.absorb_answers();
-            }
-            let Some(end) = self.inbox.windows(4).position(|four| four == b"\r\n\r\n") else { return };
-            self.inbox.drain(..end + 4);
-            self.is_websocket = true;
-        }
-        let (got, rest) = frames::decode_partial(&self.inbox);
-        let taken = self.inbox.len() - rest.len();
-        for frame in got {
-            assert!(!self.is_told, "{} gets {frame:?} behind a Close", self.number);
-            match frame.opcode {
-                TEXT => self.take_line(model, &line(&frame.text())),
-                PING => self.outbox.extend(frames::frame(PONG, &frame.payload)),
-                PONG => {
-                    let number = u32::from_be_bytes(frame.payload.try_into().expect("its own payload"));
-                    assert!(number > self.last_pong && number <= self.pings, "{} gets pong {number}", self.number);
-                    self.last_pong = number;
-                }
-                CLOSE => self.is_told = true,
-                other => panic!("{} gets opcode {other}", self.number),
-            }
-        }
-        self.inbox.drain(..taken);
-    }
-
-    fn take_line(&mut self, model: &Model, line: &str) {
-        if line == "auth_success" {
-            return assert_eq!((self.kind, self.heard), (Kind::InBand, 0));
-        }
-        if line == "authentication failed" {
-            return assert_eq!(self.kind, Kind::WrongInBand);
-        }
-        let due = model.sessions[&self.id].due.get(self.heard).map(String::as_str);
-        assert_eq!(Some(line), due, "message {} to {}", self.heard, self.number);
-        self.heard += 1;
-    }
-
-    /// Counts whole answers to plain requests.
-    fn absorb_answers(&mut self) {
-        while let Some(end) = self.inbox.windows(4).position(|four| four == b"\r\n\r\n") {
-            let head = String::from_utf8(self.inbox[..end].to_vec()).expect("a head is text");
-            let (_, length) = head.split_once("Content-Length: ").expect("a length");
-            let length: usize = length.split("\r\n").next().unwrap().parse().unwrap();
-            if self.inbox.len() < end + 4 + length {
-                return;
-            }
-            self.inbox.drain(..end + 4 + length);
-            let is_answer = self.kind == Kind::Http && (head.starts_with("HTTP/1.1 200 ") || head.contains(" 404 "));
-            self.answers += usize::from(is_answer);
-        }
-    }
-}
-
-fn auth(credentials: &str) -> Vec<u8> {
-    frames::text(&format!(r#"{{"type":"auth","token":"Basic {credentials}"}}"#))
-}
-
-/// A message as one frame or as several, of either kind, with pings between.
-fn say(peer: &mut Peer, chance: &mut Chance, text: &str) {
-    let opcode = if chance.once_in(5) { BINARY } else { TEXT };
-    if !chance.once_in(4) {
-        return peer.outbox.extend(frames::frame(opcode, text.as_bytes()));
-    }
-    let (first, last) = text.as_bytes().split_at(chance.below(text.len()));
-    peer.outbox.extend(frames::raw(opcode, first));
-    // Now and then one too many.
-    for _ in 0..*chance.pick(&[0, 0, 0, 1, 1, 2, 3, 4, 4, 5]) {
-        if chance.once_in(2) {
-            peer.pings += 1;
-            peer.outbox.extend(frames::frame(PING, &peer.pings.to_be_bytes()));
-        }
-        peer.outbox.extend(frames::raw(CONTINUATION, b""));
-    }
-    peer.outbox.extend(frames::frame(CONTINUATION, last));
-}
-
-/// More questions than a turn may serve, or more answers than may wait.
-fn burst(peer: &mut Peer, chance: &mut Chance) {
-    if chance.once_in(2) {
-        let large = frames::text(&format!(r#"{{"type":"ping","id":"{}"}}"#, "x".repeat(2000)));
-        return peer.outbox.extend(large.repeat(70));
-    }
-    for i in 0..70 {
-        peer.outbox.extend(frames::text(&format!(r#"{{"type":"ping","id":{i}}}"#)));
-    }
-}
-
-fn chance_garbage(chance: &mut Chance) -> Vec<u8> {
-    match chance.below(5) {
-        0 => (0..chance.below(50)).map(|_| chance.next() as u8).collect(),
-        1 => frames::frame(TEXT, b"\xff"),
-        2 => frames::frame(CONTINUATION, b"alone"),
-        3 => frames::header(0x81, 1 << 40),
-        _ => frames::frame(3, b"reserved"),
     }
 }
 
