@@ -57,17 +57,18 @@ def faults(case, result):
 def main(path):
     with open(path) as file:
         results = json.load(file)
-    failed = 0
+    passed = 0
     for case, result in results.items():
         found = list(faults(case, result))
-        failed += bool(found)
+        passed += not found
         for fault in found:
             print(f"{case}: {fault}")
     missing = CODES.keys() - results.keys()
-    if len(results) != CASES or missing:
-        failed += 1
-        print(f"{len(results)} cases, not {CASES}; missing: {sorted(missing)}")
-    print(f"autobahn: {len(results) - failed} passed, {failed} failed")
+    complete = len(results) == CASES and not missing
+    if not complete:
+        print(f"{len(results)} cases, not {CASES}; {len(missing)} of those with a code to look at are missing")
+    failed = max(len(results) - passed, 0 if complete else 1)
+    print(f"autobahn: {passed} passed, {failed} failed")
     return 1 if failed else 0
 
 
