@@ -28,9 +28,10 @@ pub const SEND_QUEUE_BYTES_DEFAULT: usize = MIB;
 pub const SEND_QUEUE_BYTES_MIN: usize = KIB;
 /// What an entry of a send queue costs beside its bytes.
 pub const SEND_QUEUE_ENTRY_BYTES: usize = 64;
-/// Queued bytes above which a session is not read any more, until half of them are gone.
+/// What a session's own replies may cost in its queue, broadcasts left out. Above, it is not read until half of
+/// that is gone.
 pub const SEND_QUEUE_PAUSE_BYTES: usize = 64 * KIB;
-/// Queued bytes at or below which a session that was paused is read again.
+/// The cost of its own replies at or below which a session that was paused is read again.
 pub const SEND_QUEUE_RESUME_BYTES: usize = SEND_QUEUE_PAUSE_BYTES / 2;
 /// A payload from this size on is queued as it is; a smaller one is copied, so that it pins no read buffer.
 pub const SEND_QUEUE_COPY_BYTES: usize = 8 * KIB;
@@ -81,7 +82,7 @@ pub const WRITE_STALL_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 pub const HEARTBEAT_INTERVAL_DEFAULT: Duration = Duration::from_secs(30);
 /// Shortest value that [`Limits::heartbeat_interval`] may be given.
 pub const HEARTBEAT_INTERVAL_MIN: Duration = Duration::from_millis(100);
-/// From the first fragment of a message to its last. Then 1008.
+/// From the first byte of a message to its last, where they do not come together. Then 1008.
 pub const MESSAGE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 /// Shortest value any timeout may be given.
 pub const TIMEOUT_MIN: Duration = Duration::from_millis(10);
@@ -170,7 +171,8 @@ pub const WHEEL_SLOTS: usize = 1024;
 
 /// The limits that a configuration or a host may change.
 ///
-/// `Limits::default()` holds the defaults named beside each field.
+/// `Limits::default()` holds the defaults named beside each field. The program holds configured values to the
+/// ranges that `…_MIN` and `…_MAX` name; a host that fills the fields itself must keep to them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Largest message, in bytes. Default [`MESSAGE_BYTES_DEFAULT`], at most [`MESSAGE_BYTES_MAX`]; past it 1009.

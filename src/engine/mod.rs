@@ -16,7 +16,10 @@
 //! 5. [`Engine::poll_timeout_due`], a bounded number of times: deadlines; step 3 after each.
 //! 6. [`Engine::poll_dirty`] until `None`: write [`Engine::output`], tell [`Engine::handle_written`], obey
 //!    [`Engine::fate`]; when the socket is closed, [`Engine::handle_released`].
-//! 7. Sleep for [`Engine::poll_timeout`], which is zero while anything is left for 3 or 4.
+//! 7. Sleep for [`Engine::poll_timeout`], which is zero while anything is left for 3 to 6.
+//!
+//! [`Engine::mark_ready`] and [`Engine::mark_dirty`] put a session on the lists of 4 and 6 again, for what only
+//! the driver can know: that its socket may hold more, or has room again.
 //!
 //! An id whose session has gone is accepted everywhere and does nothing.
 //!
@@ -446,10 +449,13 @@ impl Engine {
         }
     }
 
-    /// What must hold between two calls; debug builds check the channels at every change of them.
+    /// What must hold between two calls; debug builds check it at every change of a channel, as long as there
+    /// are few sessions.
     fn check(&self) {
         #[cfg(debug_assertions)]
-        if self.sessions.len() < 64 {
+        const FEW: usize = 64;
+        #[cfg(debug_assertions)]
+        if self.sessions.len() < FEW {
             self.check_invariants();
         }
     }

@@ -19,7 +19,8 @@ use crate::limits::{TICK_MILLIS, WHEEL_SLOTS};
 /// backwards is treated as standing still.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Now {
-    /// Microseconds since an arbitrary moment, the same for the life of the engine.
+    /// Microseconds since a moment that stays the same for the life of the engine, and is not long before it
+    /// was made: deadlines are counted in 32 bits of [`TICK_MILLIS`], which reach 4.3 years from that moment.
     pub mono_us: u64,
     /// Milliseconds since 1970-01-01 UTC, as the system believes it to be.
     pub unix_ms: u64,

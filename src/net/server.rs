@@ -45,7 +45,7 @@ pub struct ServerConfig {
     pub tls: Option<TlsConfig>,
     /// `SO_SNDBUF` of accepted sockets, in bytes; 0 leaves the system's. Default [`SEND_BUFFER_BYTES_DEFAULT`].
     pub send_buffer_bytes: usize,
-    /// Decides what is left to chance, such as the phase of heartbeats.
+    /// Decides what is left to chance, such as the phase of heartbeats. Default 0: the same at every start.
     pub seed: u64,
     /// The engine's part.
     pub engine: EngineConfig,
@@ -178,7 +178,8 @@ impl<I: Io> Server<I> {
         })
     }
 
-    /// The sessions, for answering events.
+    /// The sessions, for answering events. Only its calls for hosts are meant: those of the driver are made by
+    /// this server.
     pub fn engine(&mut self) -> &mut Engine {
         &mut self.engine
     }

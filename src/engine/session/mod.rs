@@ -4,21 +4,20 @@
 //!            +--- answered, keep-alive ---+
 //!            v                            |
 //!   accept  Head --- request --------> Await --- body to drop ---> Body ---> Head
-//!            |                            |
-//!            |                            | upgrade accepted: 101
-//!            |                            v
-//!            |                          Open ---- our Close ----> Closing
-//!            |                            | |                       |
-//!            | refused, 408               | | the peer's Close,     | the peer's Close
-//!            |                            | | or a violation        v
-//!            +----------------------------|-+------------------> Ending ---> Gone
-//!                                         |                                   ^
-//!                                         +-- heartbeat lost, reset, stall ---+
+//!            |                          |   |
+//!            |         refused, the last|   | upgrade accepted: 101
+//!            | refused,          answer |   v
+//!            | 408                      |  Open ---- our Close ----> Closing
+//!            |                          |   |                          |
+//!            |                          |   | the peer's Close,        | the peer's Close
+//!            |                          |   | a violation, a cut       |
+//!            +--------------------------+---+--------------------------+---> Ending ---> Gone
 //! ```
 //!
 //! Ending: nothing more is parsed; what is queued is written, then our end of the stream is closed, and the
-//! peer's is awaited for a while. Gone: the socket is to be dropped now. `Event::Closed` is told once, on
-//! the way out of Head, Await, Body or Open: what follows is only the winding down of the transport.
+//! peer's is awaited for a while. Gone: the socket is to be dropped now; a lost heartbeat, a reset, a write that
+//! stalls and a close that takes too long lead there from anywhere. `Event::Closed` is told once, on the way
+//! out of Head, Await, Body or Open: what follows is only the winding down of the transport.
 //!
 //! In this folder: `head.rs` (HTTP and the way in), `open.rs` (frames and heartbeats), `in_band.rs`
 //! (authentication by message).
