@@ -257,30 +257,26 @@ impl Engine {
     /// Queues one encoded message for every subscriber of `channel`. Never waits: a session whose queue has
     /// no room for it is cut with 1013 and loses it, all others get it.
     pub fn publish(&mut self, channel: &str, message: &PreparedMessage, except: Option<ConnId>) -> Published {
-        let mut published = Published::default();
-        let mut slow = Vec::new();
+        let mut broadcast = Broadcast::new(message);
         for &id in self.hub.subscribers(channel) {
             if Some(id) != except
                 && let Some(session) = self.sessions.get_mut(id.index())
             {
-                deliver(session, &mut self.shared, message, &mut published, &mut slow);
+                broadcast.deliver(session, &mut self.shared);
             }
         }
-        self.cut(slow);
-        published
+        self.finish(broadcast)
     }
 
     /// The same for every open session.
     pub fn publish_to_all(&mut self, message: &PreparedMessage, except: Option<ConnId>) -> Published {
-        let mut published = Published::default();
-        let mut slow = Vec::new();
+        let mut broadcast = Broadcast::new(message);
         for (_, session) in &mut self.sessions {
             if Some(session.id) != except {
-                deliver(session, &mut self.shared, message, &mut published, &mut slow);
+                broadcast.deliver(session, &mut self.shared);
             }
         }
-        self.cut(slow);
-        published
+        self.finish(broadcast)
     }
 
     /// Subscribes an open session to a channel; `Ok(false)` when it was subscribed already.
@@ -443,10 +439,13 @@ impl Engine {
         }
     }
 
-    fn cut(&mut self, slow: Vec<ConnId>) {
+    /// Cuts those that a broadcast found slow.
+    fn finish(&mut self, Broadcast { matched, slow, .. }: Broadcast<'_>) -> Published {
+        let dropped = slow.len();
         for id in slow {
-            self.with(id, |session, shared| session.cut(shared, CloseReason::SlowConsumer));
+            self.with(id, Session::cut);
         }
+        Published { matched, queued: matched - dropped, dropped }
     }
 
     /// What must hold between two calls; debug builds check it at every change of a channel, as long as there
@@ -472,24 +471,30 @@ impl Engine {
     }
 }
 
-/// Queues a broadcast for one session if it is open and has room.
-fn deliver(
-    session: &mut Session,
-    shared: &mut Shared,
-    message: &PreparedMessage,
-    published: &mut Published,
-    slow: &mut Vec<ConnId>,
-) {
-    if session.identity().is_none() {
-        return;
+/// One message on its way to many sessions.
+struct Broadcast<'a> {
+    message: &'a PreparedMessage,
+    matched: usize,
+    /// Sessions without room for it.
+    slow: Vec<ConnId>,
+}
+
+impl Broadcast<'_> {
+    fn new(message: &PreparedMessage) -> Broadcast<'_> {
+        Broadcast { message, matched: 0, slow: Vec::new() }
     }
-    published.matched += 1;
-    let frame = message.frame();
-    if !session.has_room(shared, frame.len() + SEND_QUEUE_ENTRY_BYTES) {
-        published.dropped += 1;
-        slow.push(session.id);
-        return;
+
+    /// Queues it for one session, if that is open and has room.
+    fn deliver(&mut self, session: &mut Session, shared: &mut Shared) {
+        if session.identity().is_none() {
+            return;
+        }
+        self.matched += 1;
+        let frame = self.message.frame();
+        if session.has_room(shared, frame.len() + SEND_QUEUE_ENTRY_BYTES) {
+            session.queue(shared).push_shared(frame.clone());
+        } else {
+            self.slow.push(session.id);
+        }
     }
-    session.queue(shared).push_shared(frame.clone());
-    published.queued += 1;
 }

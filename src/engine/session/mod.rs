@@ -364,11 +364,11 @@ impl Session {
     }
 
     /// Cuts a session whose queue is full: what is partly on the wire is completed, then 1013.
-    pub fn cut(&mut self, shared: &mut Shared, reason: CloseReason) {
+    pub fn cut(&mut self, shared: &mut Shared) {
         if let Some(queue) = &mut self.queue {
             queue.cut();
         }
-        self.fail(shared, reason);
+        self.fail(shared, CloseReason::SlowConsumer);
     }
 
     /// Over, but what is queued is still written: a WebSocket's end within the close timeout, an HTTP answer

@@ -263,7 +263,7 @@ impl Session {
             return false;
         }
         if !self.has_room(shared, 0) {
-            self.cut(shared, CloseReason::SlowConsumer);
+            self.cut(shared);
             return false;
         }
         let queue = self.queue(shared);
