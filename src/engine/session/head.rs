@@ -62,16 +62,14 @@ impl Await {
             upgrade,
         })
     }
-}
 
-impl Await {
     /// Whether it is an upgrade that is being judged.
     pub fn is_upgrade(&self) -> bool {
         self.upgrade.is_some()
     }
 
-    /// The connection is closed with the answer.
-    pub fn is_last(&mut self) {
+    /// From now on: the connection is closed with the answer.
+    pub fn close_behind(&mut self) {
         self.keep_alive = false;
     }
 }

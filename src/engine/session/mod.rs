@@ -147,7 +147,7 @@ impl Session {
             }
             return;
         }
-        if self.input_ended && !self.is_doomed() {
+        if self.input_ended {
             self.end_of_input(shared);
         }
     }
@@ -327,17 +327,16 @@ impl Session {
     /// Closes in good order: our Close frame, then the peer's is awaited.
     pub fn close(&mut self, shared: &mut Shared, reason: CloseReason) {
         let Phase::Open(open) = &mut self.phase else { return };
-        let (walker, context) = open.take_framing();
+        let (walker, mut context) = open.take_framing();
+        if let Some(context) = &mut context {
+            context.close_sent();
+        }
         if let Some((code, text)) = reason.close_frame() {
             self.queue(shared).push_frame(|out| encode_close(code, text, out));
         }
         self.tell_closed(shared, reason);
         self.timers.stop_all();
         self.set_timer(shared, Timer::Close, shared.config.limits.close_timeout);
-        let context = context.map(|mut context| {
-            context.close_sent();
-            context
-        });
         self.phase = Phase::Closing(walker, context);
         // What waited for a verdict, or the end of the stream behind it, waits no more.
         self.mark_ready(shared);
@@ -349,7 +348,7 @@ impl Session {
         match &mut self.phase {
             Phase::Open(_) => self.close(shared, CloseReason::ServerShutdown),
             Phase::Await(waiting) if waiting.is_upgrade() => self.refuse(shared, head::unavailable()),
-            Phase::Await(waiting) => waiting.is_last(),
+            Phase::Await(waiting) => waiting.close_behind(),
             Phase::Head(_) | Phase::Body { .. } => self.end(shared, CloseReason::ServerShutdown),
             Phase::Closing(..) | Phase::Ending | Phase::Gone => {}
         }
@@ -474,19 +473,13 @@ impl Session {
     // --- what others may see ---
 
     pub fn identity(&self) -> Option<&Identity> {
-        match &self.phase {
-            Phase::Open(open) => open.identity(),
-            Phase::Head(_) | Phase::Body { .. } | Phase::Await(_) => None,
-            Phase::Closing(..) | Phase::Ending | Phase::Gone => None,
-        }
+        let Phase::Open(open) = &self.phase else { return None };
+        open.identity()
     }
 
     pub fn round_trip(&self) -> Option<Duration> {
-        match &self.phase {
-            Phase::Open(open) => open.round_trip_us().map(|micros| Duration::from_micros(micros.into())),
-            Phase::Head(_) | Phase::Body { .. } | Phase::Await(_) => None,
-            Phase::Closing(..) | Phase::Ending | Phase::Gone => None,
-        }
+        let Phase::Open(open) = &self.phase else { return None };
+        open.round_trip_us().map(|micros| Duration::from_micros(micros.into()))
     }
 
     /// What must hold between two calls of the engine.
