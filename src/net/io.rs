@@ -13,7 +13,7 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 use socket2::{Domain, Protocol, Type};
 
-use crate::engine::timer::Now;
+use crate::engine::timer::{Now, micros};
 use crate::error::Error;
 use crate::limits::{LISTEN_BACKLOG, READY_PER_TURN};
 
@@ -155,10 +155,7 @@ impl Io for SystemIo {
 
     fn now(&mut self) -> Now {
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Now {
-            mono_us: u64::try_from(self.epoch.elapsed().as_micros()).unwrap_or(u64::MAX),
-            unix_ms: u64::try_from(unix.as_millis()).unwrap_or(u64::MAX),
-        }
+        Now { mono_us: micros(self.epoch.elapsed()), unix_ms: u64::try_from(unix.as_millis()).unwrap_or(u64::MAX) }
     }
 }
 

@@ -20,11 +20,11 @@ use super::connection::{Buffers, Connection, Filled};
 use super::handle::{Command, Handle};
 use super::io::{Io, Ready, SystemIo};
 use super::listener::Listener;
-use super::micros;
 #[cfg(feature = "tls")]
 use super::tls::{Tls, TlsConfig};
 use crate::auth::Authenticate;
 use crate::engine::hub::ConnId;
+use crate::engine::timer::micros;
 use crate::engine::{Engine, EngineConfig, Event, Fate, Intake};
 use crate::error::{CloseReason, Error};
 use crate::limits::{ACCEPTS_PER_TURN, COMMANDS_PER_TURN, COMMANDS_WAITING, CONNECTIONS_RESERVED};

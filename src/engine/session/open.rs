@@ -8,7 +8,7 @@ use super::{Phase, Session};
 use crate::auth::Identity;
 use crate::engine::Event;
 use crate::engine::shared::Shared;
-use crate::engine::timer::Timer;
+use crate::engine::timer::{Timer, micros};
 use crate::error::CloseReason;
 use crate::limits::{MESSAGE_BYTES_UNAUTHENTICATED, SEND_QUEUE_COPY_BYTES};
 use crate::wire::websocket::{Context, FrameWalker, Message, MessageLimits, Received};
@@ -285,7 +285,7 @@ impl Session {
 
     /// The first heartbeat comes at a random moment of an interval, so that those of all sessions are spread.
     pub(super) fn start_heartbeat(&mut self, shared: &mut Shared) {
-        let interval = u64::try_from(shared.config.limits.heartbeat_interval.as_micros()).unwrap_or(u64::MAX);
+        let interval = micros(shared.config.limits.heartbeat_interval);
         let first = Duration::from_micros(shared.chance(interval));
         self.set_timer(shared, Timer::Heartbeat, first);
     }
