@@ -138,10 +138,15 @@ pub const ACCEPT_LOG_INTERVAL: Duration = Duration::from_secs(10);
 pub const LISTEN_BACKLOG: i32 = 4096;
 /// `SO_SNDBUF` of an accepted socket, in bytes; 0 leaves the system's.
 pub const SEND_BUFFER_BYTES_DEFAULT: usize = 64 * KIB;
+/// Listeners of one server. One more is an error at its start.
+pub const LISTENERS_MAX: usize = 256;
+/// The plain text of a TLS record, at most (RFC 8446, section 5.1).
+pub const TLS_PLAIN_BYTES: usize = 16 * KIB;
 /// A TLS record on the wire, at most: its plain text, header, tag and what a peer may pad (RFC 8446, section 5.2).
-pub const TLS_RECORD_BYTES: usize = READ_BYTES_PER_TURN + 5 + 256;
-/// What is read beyond a budget, so that the record it ends in can come whole.
-pub const TLS_ROOM_BYTES: usize = TLS_RECORD_BYTES - READ_BYTES_PER_TURN;
+pub const TLS_RECORD_BYTES: usize = TLS_PLAIN_BYTES + 5 + 256;
+/// What is read beyond a budget, so that the TLS record it ends in can come whole; or, without TLS, a frame whose
+/// payload is just the budget.
+pub const READ_ROOM_BYTES: usize = TLS_RECORD_BYTES - TLS_PLAIN_BYTES;
 /// What a connection keeps of its TLS input: a part of a record, or the pieces of a handshake message with all
 /// that is around them. More fails the connection.
 pub const TLS_KEPT_BYTES: usize = 64 * KIB;
@@ -237,6 +242,8 @@ const _: () = {
     assert!(SEND_QUEUE_PAUSE_BYTES <= SEND_QUEUE_BYTES_DEFAULT);
     assert!(READ_BYTES_PER_TURN <= READ_BYTES_PER_TURN_BULK);
     assert!(HEAD_BYTES_DEFAULT <= READ_BYTES_PER_TURN);
+    // What one read may bring holds a whole record.
+    assert!(TLS_PLAIN_BYTES <= READ_BYTES_PER_TURN);
     assert!(TLS_RECORD_BYTES < TLS_KEPT_BYTES && TLS_KEPT_BYTES < READ_BYTES_PER_TURN_BULK);
     assert!(HEADERS_DEFAULT <= HEADERS_MAX);
     assert!(CONTEXT_READ_BYTES <= CONTEXT_KEEP_BYTES);

@@ -71,7 +71,7 @@ impl Event {
 /// What the shell should do with a socket's input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Intake {
-    /// Read no more than this many bytes, then see again.
+    /// Read about this many bytes, [`crate::limits::READ_ROOM_BYTES`] more at most, then see again.
     Read(usize),
     /// Do not read: the session is told by [`crate::Engine::poll_ready`] when it may be read again.
     Pause,

@@ -10,13 +10,13 @@ use std::io::{self, IoSlice};
 
 use super::io::Socket;
 #[cfg(feature = "tls")]
-use super::tls::{Outgoing, Output, RECORD_BYTES, Tls, TlsFailure};
+use super::tls::{Outgoing, Output, Tls, TlsFailure};
 use crate::engine::hub::ConnId;
 use crate::engine::send_queue::SendQueue;
 use crate::error::CloseReason;
+use crate::limits::{READ_BYTES_PER_TURN_BULK, READ_ROOM_BYTES, TLS_RECORD_BYTES, WRITE_SEGMENTS};
 #[cfg(feature = "tls")]
-use crate::limits::TLS_WRITE_BYTES;
-use crate::limits::{READ_BYTES_PER_TURN_BULK, TLS_RECORD_BYTES, WRITE_SEGMENTS};
+use crate::limits::{TLS_PLAIN_BYTES, TLS_WRITE_BYTES};
 
 /// The buffers that the loop lends to the connection being served.
 #[derive(Debug)]
@@ -123,8 +123,9 @@ impl<S: Socket> Connection<S> {
         }
     }
 
-    /// Reads once, at most `limit` bytes.
+    /// Reads once, at most `limit` bytes and [`READ_ROOM_BYTES`].
     pub fn fill<'b>(&mut self, limit: usize, buffers: &'b mut Buffers) -> Filled<'b> {
+        let limit = limit + READ_ROOM_BYTES;
         match &mut self.transport {
             Transport::Plain => match self.read(limit, 0, &mut buffers.input) {
                 Ok(Some(0)) => Filled::End,
@@ -267,7 +268,7 @@ impl<S: Socket> Connection<S> {
                 return Err(CloseReason::HeadTimeout);
             }
         } else if !was_behind || out.filled().is_empty() {
-            let mut room = if was_behind { RECORD_BYTES } else { TLS_WRITE_BYTES };
+            let mut room = if was_behind { TLS_PLAIN_BYTES } else { TLS_WRITE_BYTES };
             while let Some(queue) = queue.as_mut().filter(|queue| !queue.is_empty() && room > 0) {
                 let taken = next_plain(queue, room, plain);
                 let front = queue.front().get(..taken).unwrap_or_default();
@@ -305,13 +306,13 @@ impl<S: Socket> Connection<S> {
 fn next_plain(queue: &SendQueue, room: usize, gathered: &mut Vec<u8>) -> usize {
     gathered.clear();
     let front = queue.front().len();
-    if front == queue.len() || front >= RECORD_BYTES {
+    if front == queue.len() || front >= TLS_PLAIN_BYTES {
         return front.min(room);
     }
     let mut slices = [IoSlice::new(&[]); WRITE_SEGMENTS];
     let count = queue.slices(&mut slices);
     for slice in slices.iter().take(count) {
-        let left = RECORD_BYTES.min(room) - gathered.len();
+        let left = TLS_PLAIN_BYTES.min(room) - gathered.len();
         gathered.extend_from_slice(slice.get(..left.min(slice.len())).unwrap_or_default());
     }
     gathered.len()

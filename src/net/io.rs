@@ -15,7 +15,7 @@ use socket2::{Domain, Protocol, Type};
 
 use crate::engine::timer::{Now, micros};
 use crate::error::Error;
-use crate::limits::{LISTEN_BACKLOG, READY_PER_TURN};
+use crate::limits::{LISTEN_BACKLOG, LISTENERS_MAX, READY_PER_TURN};
 
 /// One accepted stream, non-blocking.
 pub trait Socket {
@@ -45,7 +45,7 @@ pub trait Io {
     /// The streams it accepts.
     type Socket: Socket;
     /// Tokens from here on are listeners; the last one is a wake-up.
-    const LISTENERS: usize = usize::MAX - 1024;
+    const LISTENERS: usize = usize::MAX - LISTENERS_MAX;
 
     /// Waits for readiness, at most `timeout`, and appends what there is to `ready`.
     fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()>;

@@ -27,9 +27,11 @@ use crate::engine::hub::ConnId;
 use crate::engine::timer::micros;
 use crate::engine::{Engine, EngineConfig, Event, Fate, Intake};
 use crate::error::{CloseReason, Error};
-use crate::limits::{ACCEPTS_PER_TURN, COMMANDS_PER_TURN, COMMANDS_WAITING, CONNECTIONS_RESERVED};
-use crate::limits::{EXPIRIES_PER_TURN, HANDSHAKES_PER_TURN, LINGER_BYTES, READ_BYTES_PER_TURN_BULK, READY_PER_TURN};
-use crate::limits::{SEND_BUFFER_BYTES_DEFAULT, TLS_ROOM_BYTES};
+use crate::limits::{
+    ACCEPTS_PER_TURN, COMMANDS_PER_TURN, COMMANDS_WAITING, CONNECTIONS_RESERVED, EXPIRIES_PER_TURN,
+    HANDSHAKES_PER_TURN, LINGER_BYTES, LISTENERS_MAX, READ_BYTES_PER_TURN_BULK, READY_PER_TURN,
+    SEND_BUFFER_BYTES_DEFAULT,
+};
 use crate::wire::http::Response;
 
 /// What a server is told once.
@@ -107,8 +109,8 @@ impl Server {
         #[cfg(not(feature = "tls"))]
         let secure: Vec<SocketAddr> = Vec::new();
         let addrs: Vec<_> = secure.iter().chain(&config.plain_listen).copied().collect();
-        if addrs.len() > Self::LISTENERS_MAX {
-            return Err(Error::Config(format!("{} listeners; at most {}", addrs.len(), Self::LISTENERS_MAX)));
+        if addrs.len() > LISTENERS_MAX {
+            return Err(Error::Config(format!("{} listeners; at most {LISTENERS_MAX}", addrs.len())));
         }
         let io = SystemIo::open(&addrs, config.send_buffer_bytes)?;
         let (sender, receiver) = sync_channel(COMMANDS_WAITING);
@@ -118,8 +120,6 @@ impl Server {
         server.handle = Some(handle);
         Ok(server)
     }
-
-    const LISTENERS_MAX: usize = 256;
 
     /// The addresses really bound: those of the TLS listeners, then those of the plain ones, each with
     /// whether it is TLS.
@@ -448,8 +448,7 @@ impl<I: Io> Server<I> {
                     let at_most = self.engine.config().limits.message_bytes.saturating_add(LINGER_BYTES);
                     connection.discard(READ_BYTES_PER_TURN_BULK, at_most, &mut self.buffers)
                 }
-                // Room for the last record to come whole.
-                Intake::Read(limit) => connection.fill(limit + TLS_ROOM_BYTES, &mut self.buffers),
+                Intake::Read(limit) => connection.fill(limit, &mut self.buffers),
             };
             hand_over(&mut self.engine, id, filled);
             if connection.has_unsent() {

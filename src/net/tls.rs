@@ -21,7 +21,7 @@ use rustls::unbuffered::{InsufficientSizeError, WriteTraffic};
 use rustls::{ServerConfig, SupportedCipherSuite};
 
 use crate::error::Error;
-use crate::limits::{TLS_KEPT_BYTES, TLS_RECORD_OVERHEAD};
+use crate::limits::{TLS_KEPT_BYTES, TLS_PLAIN_BYTES, TLS_RECORD_OVERHEAD};
 
 /// A server's side of TLS: certificate, key and policy, shared by all connections.
 ///
@@ -219,7 +219,7 @@ impl Tls {
     /// Encrypts `plain` behind what is in `out`.
     pub fn encrypt(&mut self, plain: &[u8], out: &mut Output) -> Result<(), TlsFailure> {
         self.with_write_traffic(out, |traffic, out| {
-            let mut space = plain.len() + (plain.len() / RECORD_BYTES + 1) * TLS_RECORD_OVERHEAD;
+            let mut space = plain.len() + (plain.len() / TLS_PLAIN_BYTES + 1) * TLS_RECORD_OVERHEAD;
             loop {
                 match traffic.encrypt(plain, out.space(space)) {
                     Ok(length) => {
@@ -286,11 +286,8 @@ impl Tls {
     }
 }
 
-/// The largest plain text of a record (RFC 8446, section 5.1).
-pub(super) const RECORD_BYTES: usize = 16 * 1024;
-
 fn encode<Data>(mut data: EncodeTlsData<'_, Data>, out: &mut Output) -> Result<(), TlsFailure> {
-    let mut space = RECORD_BYTES;
+    let mut space = TLS_PLAIN_BYTES;
     loop {
         match data.encode(out.space(space)) {
             Ok(length) => {
