@@ -57,9 +57,7 @@ pub fn serve(settings: &Settings) -> Result<(), Failure> {
         Error::Tls(_) | Error::Config(_) => Failure::usage(error.to_string()),
         _ => Failure::runtime(error.to_string()),
     })?;
-    if let Some(handle) = server.handle() {
-        signals::watch(handle).map_err(|error| Failure::runtime(format!("cannot watch for signals: {error}")))?;
-    }
+    signals::watch(server.handle()).map_err(|error| Failure::runtime(format!("cannot watch for signals: {error}")))?;
     announce(settings, &mut server, open_files);
     server.run(|engine, event| Router.handle(engine, event)).map_err(|error| Failure::runtime(error.to_string()))
 }

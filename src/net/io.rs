@@ -57,6 +57,10 @@ pub trait Io {
     fn close_listeners(&mut self);
     /// Reads both clocks.
     fn now(&mut self) -> Now;
+    /// What ends a [`Io::wait`] from another thread; none where nothing can.
+    fn waker(&self) -> Option<Arc<Waker>> {
+        None
+    }
 }
 
 impl Socket for TcpStream {
@@ -109,11 +113,6 @@ impl SystemIo {
     pub fn local_addr(&self, listener: usize) -> Option<SocketAddr> {
         self.listeners.get(listener)?.local_addr().ok()
     }
-
-    /// Ends a [`Io::wait`] from another thread.
-    pub fn waker(&self) -> Arc<Waker> {
-        self.waker.clone()
-    }
 }
 
 impl AsRawFd for SystemIo {
@@ -156,6 +155,10 @@ impl Io for SystemIo {
     fn now(&mut self) -> Now {
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Now { mono_us: micros(self.epoch.elapsed()), unix_ms: u64::try_from(unix.as_millis()).unwrap_or(u64::MAX) }
+    }
+
+    fn waker(&self) -> Option<Arc<Waker>> {
+        Some(self.waker.clone())
     }
 }
 

@@ -93,10 +93,10 @@ pub struct Server<I: Io = SystemIo> {
     /// TLS handshakes that may still be served this turn.
     handshakes: usize,
     buffers: Buffers,
-    commands: Option<Receiver<Command>>,
+    commands: Receiver<Command>,
     /// The last turn's budget was spent on commands: there may be more, though nothing will wake the loop.
     has_commands: bool,
-    handle: Option<Handle>,
+    handle: Handle,
     /// When a shutdown must be over, in microseconds.
     drain_us: Option<u64>,
 }
@@ -113,12 +113,7 @@ impl Server {
             return Err(Error::Config(format!("{} listeners; at most {LISTENERS_MAX}", addrs.len())));
         }
         let io = SystemIo::open(&addrs, config.send_buffer_bytes)?;
-        let (sender, receiver) = sync_channel(COMMANDS_WAITING);
-        let handle = Handle { commands: sender, stop: Arc::default(), waker: io.waker() };
-        let mut server = Server::with_io(io, &vec![true; secure.len()], config, authenticator)?;
-        server.commands = Some(receiver);
-        server.handle = Some(handle);
-        Ok(server)
+        Server::with_io(io, &vec![true; secure.len()], config, authenticator)
     }
 
     /// The addresses really bound: those of the TLS listeners, then those of the plain ones, each with
@@ -126,13 +121,6 @@ impl Server {
     pub fn local_addrs(&self) -> impl Iterator<Item = (SocketAddr, bool)> {
         let listeners = self.listeners.iter().enumerate();
         listeners.filter_map(|(i, listener)| Some((self.io.local_addr(i)?, listener.is_secure)))
-    }
-
-    /// Reaches this server from other threads.
-    ///
-    /// A server made by [`Server::with_io`] has none.
-    pub fn handle(&self) -> Option<Handle> {
-        self.handle.clone()
     }
 }
 
@@ -159,6 +147,8 @@ impl<I: Io> Server<I> {
         }
         let plain = config.plain_listen.iter().map(|_| &false);
         let now = io.now();
+        let (sender, commands) = sync_channel(COMMANDS_WAITING);
+        let handle = Handle { commands: sender, stop: Arc::default(), waker: io.waker() };
         let room = config.engine.limits.connections.min(CONNECTIONS_RESERVED);
         Ok(Server {
             io,
@@ -171,9 +161,9 @@ impl<I: Io> Server<I> {
             step: Step::Wait,
             handshakes: HANDSHAKES_PER_TURN,
             buffers: Buffers::new(),
-            commands: None,
+            commands,
             has_commands: false,
-            handle: None,
+            handle,
             drain_us: None,
         })
     }
@@ -182,6 +172,11 @@ impl<I: Io> Server<I> {
     /// this server.
     pub fn engine(&mut self) -> &mut Engine {
         &mut self.engine
+    }
+
+    /// Reaches this server from other threads.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
     }
 
     /// The next event. Call until `None` after every [`Server::poll`].
@@ -311,7 +306,7 @@ impl<I: Io> Server<I> {
         }
         let now = self.io.now();
         self.engine.handle_now(now);
-        if self.handle.as_ref().is_some_and(|handle| handle.stop.load(Ordering::Acquire)) {
+        if self.handle.stop.load(Ordering::Acquire) {
             self.shut_down();
         }
         let now = self.engine.now().mono_us;
@@ -330,7 +325,7 @@ impl<I: Io> Server<I> {
     }
 
     fn take_command(&mut self) -> bool {
-        let Some(command) = self.commands.as_ref().and_then(|commands| commands.try_recv().ok()) else { return false };
+        let Ok(command) = self.commands.try_recv() else { return false };
         match command {
             Command::Send { id, message } => {
                 self.engine.send(id, message);
