@@ -8,8 +8,7 @@ use serde_json::value::RawValue;
 
 use super::routes;
 use crate::auth::Identity;
-use crate::engine::hub::ConnId;
-use crate::engine::{Engine, Event, SubscribeError};
+use crate::engine::{ConnId, Engine, Event, SubscribeError};
 use crate::error::{CloseReason, Initiator};
 use crate::limits::{LOG_TEXT_CHARS, LOG_USER_CHARS};
 use crate::wire::message::{ClientMessage, ServerMessage, check_channel, escape_for_log, parse};

@@ -26,13 +26,17 @@
 //! Not here: sockets, TLS and the clock (`net/`); what a message means (`app/`).
 
 mod event;
-pub mod hub;
-pub mod send_queue;
+mod hub;
+mod send_queue;
 mod session;
 mod shared;
-pub mod timer;
+mod timer;
 
 pub use event::{Event, Fate, Intake, Published, Refused, SubscribeError};
+pub use hub::ConnId;
+pub use send_queue::SendQueue;
+pub use timer::Now;
+pub(crate) use timer::micros;
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -41,11 +45,9 @@ use std::time::Duration;
 use slab::Slab;
 
 use crate::auth::{Authenticate, Identity, Ticket, Verdict};
-use crate::engine::hub::{ConnId, Directory, Hub, Memberships};
-use crate::engine::send_queue::SendQueue;
+use crate::engine::hub::{Directory, Hub, Memberships};
 use crate::engine::session::Session;
 use crate::engine::shared::Shared;
-use crate::engine::timer::Now;
 use crate::error::CloseReason;
 use crate::limits::SEND_QUEUE_ENTRY_BYTES;
 use crate::limits::{CHANNEL_NAME_BYTES, CONNECTIONS_OVERFLOW, CONNECTIONS_RESERVED, Limits};

@@ -11,8 +11,7 @@ use std::io::{self, IoSlice};
 use super::io::Socket;
 #[cfg(feature = "tls")]
 use super::tls::{Outgoing, Output, Tls, TlsFailure};
-use crate::engine::hub::ConnId;
-use crate::engine::send_queue::SendQueue;
+use crate::engine::{ConnId, SendQueue};
 use crate::error::CloseReason;
 use crate::limits::{READ_BYTES_PER_TURN_BULK, READ_ROOM_BYTES, TLS_RECORD_BYTES, WRITE_SEGMENTS};
 #[cfg(feature = "tls")]

@@ -12,7 +12,7 @@ use std::sync::mpsc::{SyncSender, TrySendError};
 use mio::Waker;
 
 use crate::auth::{Ticket, Verdict};
-use crate::engine::hub::ConnId;
+use crate::engine::ConnId;
 use crate::wire::http::Response;
 use crate::wire::websocket::{Message, PreparedMessage};
 

@@ -13,7 +13,7 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 use socket2::{Domain, Protocol, Type};
 
-use crate::engine::timer::{Now, micros};
+use crate::engine::{Now, micros};
 use crate::error::Error;
 use crate::limits::{LISTEN_BACKLOG, LISTENERS_MAX, READY_PER_TURN};
 

@@ -5,7 +5,7 @@
 
 use std::io;
 
-use crate::engine::timer::micros;
+use crate::engine::micros;
 use crate::limits::{ACCEPT_LOG_INTERVAL, ACCEPT_RETRY};
 
 /// One listener.

@@ -23,9 +23,7 @@ use super::listener::Listener;
 #[cfg(feature = "tls")]
 use super::tls::{Tls, TlsConfig};
 use crate::auth::Authenticate;
-use crate::engine::hub::ConnId;
-use crate::engine::timer::micros;
-use crate::engine::{Engine, EngineConfig, Event, Fate, Intake};
+use crate::engine::{ConnId, Engine, EngineConfig, Event, Fate, Intake, micros};
 use crate::error::{CloseReason, Error};
 use crate::limits::{
     ACCEPTS_PER_TURN, COMMANDS_PER_TURN, COMMANDS_WAITING, CONNECTIONS_RESERVED, EXPIRIES_PER_TURN,
