@@ -3,6 +3,7 @@
 //!
 //! Not here: the calls themselves (`engine/mod.rs`), why a session ended (`error.rs`).
 
+use std::fmt;
 use std::net::SocketAddr;
 
 use crate::auth::Identity;
@@ -112,6 +113,26 @@ pub enum SubscribeError {
     TooMany,
 }
 
+impl fmt::Display for SubscribeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SubscribeError::NotOpen => "the session is not open",
+            SubscribeError::BadName => "the channel's name is empty or too long",
+            SubscribeError::TooMany => "the session is in as many channels as it may be",
+        })
+    }
+}
+
+impl std::error::Error for SubscribeError {}
+
 /// Why a connection was turned away at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refused;
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("too many connections are open")
+    }
+}
+
+impl std::error::Error for Refused {}

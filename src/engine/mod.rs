@@ -79,6 +79,10 @@ impl Default for EngineConfig {
 }
 
 /// All sessions. See the module for the order of calls.
+///
+/// The driver's are those named `handle_*`, `mark_*` and `poll_*`, and [`Engine::ready`], [`Engine::has_events`],
+/// [`Engine::output`], [`Engine::intake`], [`Engine::fate`] and [`Engine::drop_all`]. All others are the host's, and
+/// where a server is the driver it makes no others.
 pub struct Engine {
     sessions: Slab<Session>,
     generation: u32,
@@ -346,7 +350,7 @@ impl Engine {
     }
 
     /// Ends every session: open ones with 1001, requests under way get their answer, idle connections are
-    /// closed. O(sessions).
+    /// closed. O(sessions). Whoever accepts goes on accepting: where there is a server, its own `shut_down` is meant.
     pub fn shut_down(&mut self) {
         for (_, session) in &mut self.sessions {
             session.shut_down(&mut self.shared);
