@@ -10,7 +10,7 @@ use std::io::{self, IoSlice};
 
 use super::io::Socket;
 #[cfg(feature = "tls")]
-use super::tls::{Outgoing, Output, Tls, TlsFailure};
+use super::tls::{Outgoing, Output, Tls};
 use crate::engine::{ConnId, SendQueue};
 use crate::error::CloseReason;
 use crate::limits::{READ_BYTES_PER_TURN_BULK, READ_ROOM_BYTES, TLS_RECORD_BYTES, WRITE_SEGMENTS};
@@ -84,6 +84,11 @@ pub(super) struct Flushed {
     pub pending: bool,
     /// What waits can be written without waiting for the socket.
     pub again: bool,
+}
+
+impl Flushed {
+    /// There was nothing to write.
+    const NOTHING: Flushed = Flushed { progress: false, pending: false, again: false };
 }
 
 impl<S: Socket> Connection<S> {
@@ -202,9 +207,9 @@ impl<S: Socket> Connection<S> {
                     (false, ends) => Filled::Input { bytes: &buffers.plain, ends },
                 }
             }
-            Err(TlsFailure(detail)) => {
+            Err(failure) => {
                 tls.outgoing = Outgoing::Failed;
-                Filled::Broken(CloseReason::Tls(detail))
+                Filled::Broken(failure.into())
             }
         }
     }
@@ -218,7 +223,7 @@ impl<S: Socket> Connection<S> {
         buffers: &mut Buffers,
     ) -> Result<Flushed, CloseReason> {
         if self.is_shut_down {
-            return Ok(Flushed { progress: false, pending: false, again: false });
+            return Ok(Flushed::NOTHING);
         }
         let flushed = match &self.transport {
             Transport::Plain => self.flush_plain(queue),
@@ -237,7 +242,7 @@ impl<S: Socket> Connection<S> {
     }
 
     fn flush_plain(&mut self, queue: Option<&mut SendQueue>) -> Result<Flushed, CloseReason> {
-        let Some(queue) = queue else { return Ok(Flushed { progress: false, pending: false, again: false }) };
+        let Some(queue) = queue else { return Ok(Flushed::NOTHING) };
         let mut slices = [IoSlice::new(&[]); WRITE_SEGMENTS];
         let count = queue.slices(&mut slices);
         let slices = slices.get(..count).unwrap_or_default();
@@ -261,7 +266,6 @@ impl<S: Socket> Connection<S> {
         out.append(&tls.unsent);
         tls.unsent = Vec::new();
         let was_behind = tls.is_behind;
-        let fail = |TlsFailure(detail)| CloseReason::Tls(detail);
         if tls.is_handshaking() {
             if is_last {
                 return Err(CloseReason::HeadTimeout);
@@ -272,13 +276,13 @@ impl<S: Socket> Connection<S> {
                 let taken = next_plain(queue, room, plain);
                 let front = queue.front().get(..taken).unwrap_or_default();
                 let bytes = if plain.is_empty() { front } else { plain.as_slice() };
-                tls.encrypt(bytes, out).map_err(fail)?;
+                tls.encrypt(bytes, out)?;
                 queue.advance(taken);
                 room -= taken;
             }
         }
         if is_last && tls.outgoing == Outgoing::Open && queue.as_ref().is_none_or(|queue| queue.is_empty()) {
-            tls.close_notify(out).map_err(fail)?;
+            tls.close_notify(out)?;
             tls.outgoing = Outgoing::Closed;
         }
         let written = if out.filled().is_empty() { 0 } else { write(&mut self.socket, &[IoSlice::new(out.filled())])? };

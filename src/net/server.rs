@@ -385,7 +385,7 @@ impl<I: Io> Server<I> {
         match &self.tls {
             Some(config) if is_secure => match Tls::new(config) {
                 Ok(tls) => Ok(Connection::tls(id, socket, tls)),
-                Err(failure) => Err(CloseReason::Tls(failure.0)),
+                Err(failure) => Err(failure.into()),
             },
             Some(_) | None => Ok(Connection::plain(id, socket)),
         }
@@ -397,7 +397,7 @@ impl<I: Io> Server<I> {
     }
 
     fn take_ready(&mut self, ready: Ready) {
-        let Some(connection) = connection_mut(&mut self.connections, ready.token & index_mask()) else { return };
+        let Some(Some(connection)) = self.connections.get_mut(ready.token & index_mask()) else { return };
         if token(connection.id) != ready.token {
             // An event of the slot's last tenant.
             return;
@@ -415,7 +415,7 @@ impl<I: Io> Server<I> {
     fn serve_leftover(&mut self, id: ConnId) {
         if !self.engine.has_events() {
             self.serve(id);
-        } else if connection_mut(&mut self.connections, id.index()).is_some_and(|connection| connection.readable) {
+        } else if connection_mut(&mut self.connections, id).is_some_and(|connection| connection.readable) {
             self.engine.mark_ready(id);
         }
     }
@@ -423,10 +423,7 @@ impl<I: Io> Server<I> {
     /// Reads a connection as far as its session wants: once, and inside a large payload once more.
     fn serve(&mut self, id: ConnId) {
         for _ in 0..2 {
-            let Some(connection) = connection_mut(&mut self.connections, id.index()).filter(|found| found.id == id)
-            else {
-                return;
-            };
+            let Some(connection) = connection_mut(&mut self.connections, id) else { return };
             if !connection.readable || self.engine.has_events() {
                 break;
             }
@@ -448,8 +445,7 @@ impl<I: Io> Server<I> {
                 self.engine.mark_dirty(id);
             }
         }
-        let is_readable =
-            connection_mut(&mut self.connections, id.index()).is_some_and(|connection| connection.readable);
+        let is_readable = connection_mut(&mut self.connections, id).is_some_and(|connection| connection.readable);
         if is_readable && self.engine.intake(id) != Intake::Pause {
             self.engine.mark_ready(id);
         }
@@ -461,10 +457,7 @@ impl<I: Io> Server<I> {
         let mut again = Vec::new();
         while let Some(id) = self.engine.poll_dirty() {
             let fate = self.engine.fate(id);
-            let Some(connection) = connection_mut(&mut self.connections, id.index()).filter(|found| found.id == id)
-            else {
-                continue;
-            };
+            let Some(connection) = connection_mut(&mut self.connections, id) else { continue };
             if fate == Fate::Drop {
                 self.release(id);
                 continue;
@@ -490,10 +483,8 @@ impl<I: Io> Server<I> {
 
     /// Closes the socket and frees the session's slot.
     fn release(&mut self, id: ConnId) {
-        if let Some(slot) = self.connections.get_mut(id.index())
-            && slot.as_ref().is_some_and(|connection| connection.id == id)
-        {
-            *slot = None;
+        if let Some(slot) = self.connections.get_mut(id.index()) {
+            slot.take_if(|connection| connection.id == id);
         }
         self.engine.handle_released(id);
     }
@@ -514,8 +505,8 @@ fn hand_over(engine: &mut Engine, id: ConnId, filled: Filled<'_>) {
     }
 }
 
-fn connection_mut<S>(connections: &mut [Option<Connection<S>>], index: usize) -> Option<&mut Connection<S>> {
-    connections.get_mut(index)?.as_mut()
+fn connection_mut<S>(connections: &mut [Option<Connection<S>>], id: ConnId) -> Option<&mut Connection<S>> {
+    connections.get_mut(id.index())?.as_mut().filter(|connection| connection.id == id)
 }
 
 /// The part of a token that is the slot; the rest says whose tenant is meant, as far as the platform has room.
