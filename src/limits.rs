@@ -154,6 +154,8 @@ pub const TLS_KEPT_BYTES: usize = 64 * KIB;
 pub const TLS_RECORD_OVERHEAD: usize = 128;
 /// Plain text that is encrypted for one write, in bytes.
 pub const TLS_WRITE_BYTES: usize = 128 * KIB;
+/// What an idle session may take in the table of sessions. One byte more does not compile: each of them pays it.
+pub const SESSION_BYTES: usize = 256;
 /// Open files the process needs beside its connections (listeners, poller, log, standard streams).
 pub const FILES_RESERVED: usize = 32;
 

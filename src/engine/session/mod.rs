@@ -19,11 +19,12 @@
 //! stalls and a close that takes too long lead there from anywhere. `Event::Closed` is told once, on the way
 //! out of Head, Await, Body or Open: what follows is only the winding down of the transport.
 //!
-//! In this folder: `head.rs` (HTTP and the way in), `open.rs` (frames and heartbeats), `in_band.rs`
+//! In this folder: `head.rs` (HTTP and the way in), `open.rs` (frames), `heartbeat.rs` (is it alive), `in_band.rs`
 //! (authentication by message).
 //! Not here: who is subscribed to what (`engine/hub.rs`), sockets and TLS (`net/`).
 
 mod head;
+mod heartbeat;
 mod in_band;
 mod open;
 
@@ -37,8 +38,9 @@ use crate::engine::shared::Shared;
 use crate::engine::timer::{Tick, Timer, TimerTable};
 use crate::engine::{Fate, Intake};
 use crate::error::CloseReason;
-use crate::limits::{READ_BYTES_PER_TURN, READ_BYTES_PER_TURN_BULK};
-use crate::limits::{SEND_QUEUE_PAUSE_BYTES, SEND_QUEUE_RESUME_BYTES};
+use crate::limits::{
+    READ_BYTES_PER_TURN, READ_BYTES_PER_TURN_BULK, SEND_QUEUE_PAUSE_BYTES, SEND_QUEUE_RESUME_BYTES, SESSION_BYTES,
+};
 use crate::wire::websocket::{Context, FrameWalker, encode_close};
 
 pub(super) use head::{Await, Head};
@@ -85,6 +87,8 @@ pub(super) struct Session {
     in_dirty: bool,
     in_ready: bool,
 }
+
+const _: () = assert!(size_of::<Session>() <= SESSION_BYTES);
 
 impl Session {
     pub fn new(shared: &mut Shared, id: ConnId, peer: SocketAddr, secure: bool, is_overflow: bool) -> Session {
@@ -479,7 +483,7 @@ impl Session {
 
     pub fn round_trip(&self) -> Option<Duration> {
         let Phase::Open(open) = &self.phase else { return None };
-        open.round_trip_us().map(|micros| Duration::from_micros(micros.into()))
+        open.round_trip()
     }
 
     /// What must hold between two calls of the engine.
