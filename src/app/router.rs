@@ -28,7 +28,7 @@ impl Router {
             }
             Event::Open { id } => welcome(engine, id),
             Event::Message { id, message } => take_message(engine, id, message),
-            Event::Closed { identity, opened, reason, .. } => farewell(engine, identity, opened, &reason),
+            Event::Closed { identity, reason, .. } => farewell(engine, identity, &reason),
         }
     }
 }
@@ -41,8 +41,8 @@ fn welcome(engine: &mut Engine, id: ConnId) {
     say(engine, id, &ServerMessage::Connected { user_id: identity.user(), timestamp });
 }
 
-fn farewell(engine: &Engine, identity: Option<Identity>, opened: bool, reason: &CloseReason) {
-    let Some(identity) = identity.filter(|_| opened) else {
+fn farewell(engine: &Engine, identity: Option<Identity>, reason: &CloseReason) {
+    let Some(identity) = identity else {
         return debug!("a connection ended: {reason}");
     };
     let user = escape_for_log(identity.user(), LOG_USER_CHARS);

@@ -47,7 +47,7 @@ pub enum Event {
     Closed {
         /// The session.
         id: ConnId,
-        /// Who it was, where that was known.
+        /// Who it was, where that was known: then and only then [`Event::Open`] was told.
         identity: Option<Identity>,
         /// Whether [`Event::Open`] was told.
         opened: bool,

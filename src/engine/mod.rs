@@ -49,8 +49,7 @@ use crate::engine::hub::{Directory, Hub, Memberships};
 use crate::engine::session::Session;
 use crate::engine::shared::Shared;
 use crate::error::CloseReason;
-use crate::limits::SEND_QUEUE_ENTRY_BYTES;
-use crate::limits::{CHANNEL_NAME_BYTES, CONNECTIONS_OVERFLOW, CONNECTIONS_RESERVED, Limits};
+use crate::limits::{CHANNEL_NAME_BYTES, CONNECTIONS_OVERFLOW, CONNECTIONS_RESERVED, Limits, SEND_QUEUE_ENTRY_BYTES};
 use crate::wire::http::{Origins, Response};
 use crate::wire::websocket::{Message, PreparedMessage};
 

@@ -15,8 +15,10 @@ use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 pub use tungstenite::{Bytes, Utf8Bytes};
 
 use crate::error::CloseReason;
-use crate::limits::{CLOSE_REASON_BYTES, CONTEXT_KEEP_BYTES, CONTEXT_READ_BYTES, CONTEXT_WRITE_BYTES};
-use crate::limits::{CONTROL_PAYLOAD_BYTES, FRAMES_PER_TURN, MESSAGE_BYTES_MAX};
+use crate::limits::{
+    CLOSE_REASON_BYTES, CONTEXT_KEEP_BYTES, CONTEXT_READ_BYTES, CONTEXT_WRITE_BYTES, CONTROL_PAYLOAD_BYTES,
+    FRAMES_PER_TURN, MESSAGE_BYTES_MAX,
+};
 
 /// The longest header of a frame (RFC 6455, section 5.2).
 const HEADER_BYTES: usize = 14;

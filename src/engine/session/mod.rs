@@ -412,10 +412,10 @@ impl Session {
     fn tell_closed(&mut self, shared: &mut Shared, reason: CloseReason) {
         match &mut self.phase {
             Phase::Open(open) => {
-                let (identity, opened) = open.take_identity();
-                shared.closed(self.id, identity, opened, reason);
+                let identity = open.take_identity();
+                shared.closed(self.id, identity, reason);
             }
-            Phase::Head(_) | Phase::Body { .. } | Phase::Await(_) => shared.closed(self.id, None, false, reason),
+            Phase::Head(_) | Phase::Body { .. } | Phase::Await(_) => shared.closed(self.id, None, reason),
             Phase::Closing(..) | Phase::Ending | Phase::Gone => {}
         }
     }

@@ -13,8 +13,9 @@ use crate::engine::shared::Shared;
 use crate::engine::timer::{Timer, micros};
 use crate::error::CloseReason;
 use crate::limits::{MESSAGE_BYTES_UNAUTHENTICATED, SEND_QUEUE_COPY_BYTES};
-use crate::wire::websocket::{Context, FrameWalker, Message, MessageLimits, Received};
-use crate::wire::websocket::{encode_message_header, encode_ping, frame_length, is_pong};
+use crate::wire::websocket::{
+    Context, FrameWalker, Message, MessageLimits, Received, encode_message_header, encode_ping, frame_length, is_pong,
+};
 
 /// The state of an open session.
 #[derive(Debug)]
@@ -87,12 +88,12 @@ impl Open {
         self.heartbeat.round_trip()
     }
 
-    /// Who it was, and whether it counted as open; for telling its end.
-    pub fn take_identity(&mut self) -> (Option<Identity>, bool) {
+    /// Who it was, for telling its end.
+    pub fn take_identity(&mut self) -> Option<Identity> {
         match std::mem::replace(&mut self.who, Who::Unknown) {
-            Who::Known(identity) => (Some(identity), true),
-            Who::Renewing(renewal) => (Some(renewal.identity), true),
-            Who::Unknown | Who::Verifying => (None, false),
+            Who::Known(identity) => Some(identity),
+            Who::Renewing(renewal) => Some(renewal.identity),
+            Who::Unknown | Who::Verifying => None,
         }
     }
 
