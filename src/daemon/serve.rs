@@ -62,7 +62,7 @@ pub fn serve(settings: &Settings) -> Result<(), Failure> {
     server.run(|engine, event| Router.handle(engine, event)).map_err(|error| Failure::runtime(error.to_string()))
 }
 
-/// What a person who has just started it wants to know. Shown at every log level (ruling R35).
+/// What a person who has just started it wants to know. Shown at every log level.
 fn announce(settings: &Settings, server: &mut Server, open_files: u64) {
     let mut first = None;
     let addrs: Vec<_> = server.local_addrs().collect();

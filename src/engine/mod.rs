@@ -58,7 +58,7 @@ use crate::wire::websocket::{Message, PreparedMessage};
 pub struct EngineConfig {
     /// The bounds. Default: [`Limits::default`].
     pub limits: Limits,
-    /// The path of the WebSocket endpoint. Empty: every path upgrades (ruling R14). Default `/ws`.
+    /// The path of the WebSocket endpoint. Empty: every path upgrades. Default `/ws`.
     pub path: String,
     /// Subprotocols that may be selected, the preferred one first. Default `json`.
     pub subprotocols: Vec<String>,
@@ -338,7 +338,7 @@ impl Engine {
         self.with(ConnId::from_bits(ticket.session), |session, shared| session.resolve(shared, ticket, verdict));
     }
 
-    /// Has a further token of an open session judged: it renews the identity (ruling R30: a wrong one, or
+    /// Has a further token of an open session judged: it renews the identity (a wrong one, or
     /// another user's, closes with 1008).
     pub fn renew(&mut self, id: ConnId, token: &str) {
         self.with(id, |session, shared| {

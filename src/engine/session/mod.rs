@@ -266,7 +266,7 @@ impl Session {
         self.queue.as_deref_mut()
     }
 
-    /// Whether the queue takes `bytes` more. An empty one takes a message of any size (ruling R17). Only a peer
+    /// Whether the queue takes `bytes` more. An empty one takes a message of any size. Only a peer
     /// that has been offered what waits, and has not taken it, can be too slow: the others have room for what
     /// one turn brings, and ask for a flush in good time.
     pub fn has_room(&self, shared: &mut Shared, bytes: usize) -> bool {
