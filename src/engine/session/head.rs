@@ -1,7 +1,7 @@
 //! The way in: request heads, their answers, and the upgrade.
 //!
-//! Checks run in the order path, method, version, key, origin,
-//! authentication, and a refused upgrade closes the connection with nothing behind it parsed.
+//! Checks run in the order path, method, version, key, origin, authentication, and a refused upgrade closes the
+//! connection with nothing behind it parsed.
 //!
 //! Not here: what a head must look like (`wire/http/`), what a route answers (`app/routes.rs`).
 
