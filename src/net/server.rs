@@ -66,6 +66,18 @@ impl Default for ServerConfig {
     }
 }
 
+impl ServerConfig {
+    /// The addresses of all listeners, those of TLS first, each with whether it is TLS.
+    fn addrs(&self) -> impl Iterator<Item = (SocketAddr, bool)> {
+        #[cfg(feature = "tls")]
+        let secure = self.listen.as_slice();
+        #[cfg(not(feature = "tls"))]
+        let secure: &[SocketAddr] = &[];
+        let plain = self.plain_listen.iter().map(|&addr| (addr, false));
+        secure.iter().map(|&addr| (addr, true)).chain(plain)
+    }
+}
+
 /// Where a turn stands.
 #[derive(Debug, Clone, Copy)]
 enum Step {
@@ -102,16 +114,12 @@ pub struct Server<I: Io = SystemIo> {
 impl Server {
     /// Opens the listeners. `authenticator` decides who may come in.
     pub fn bind(config: ServerConfig, authenticator: Box<dyn Authenticate>) -> Result<Server, Error> {
-        #[cfg(feature = "tls")]
-        let secure = config.listen.clone();
-        #[cfg(not(feature = "tls"))]
-        let secure: Vec<SocketAddr> = Vec::new();
-        let addrs: Vec<_> = secure.iter().chain(&config.plain_listen).copied().collect();
+        let addrs: Vec<_> = config.addrs().map(|(addr, _)| addr).collect();
         if addrs.len() > LISTENERS_MAX {
             return Err(Error::Config(format!("{} listeners; at most {LISTENERS_MAX}", addrs.len())));
         }
         let io = SystemIo::open(&addrs, config.send_buffer_bytes)?;
-        Server::with_io(io, &vec![true; secure.len()], config, authenticator)
+        Server::with_io(io, config, authenticator)
     }
 
     /// The addresses really bound: those of the TLS listeners, then those of the plain ones, each with
@@ -131,28 +139,22 @@ impl AsRawFd for Server {
 }
 
 impl<I: Io> Server<I> {
-    /// A server over another [`Io`], whose first `secure.len()` listeners are TLS where `secure` says so and
-    /// whose others, one for each of [`ServerConfig::plain_listen`], are plain. For tests.
-    pub fn with_io(
-        mut io: I,
-        secure: &[bool],
-        config: ServerConfig,
-        authenticator: Box<dyn Authenticate>,
-    ) -> Result<Server<I>, Error> {
+    /// A server over another [`Io`], which has a listener for each address in `config`, those of TLS first. For
+    /// tests.
+    pub fn with_io(mut io: I, config: ServerConfig, authenticator: Box<dyn Authenticate>) -> Result<Server<I>, Error> {
         #[cfg(feature = "tls")]
-        if config.tls.is_none() && secure.contains(&true) {
+        if config.tls.is_none() && !config.listen.is_empty() {
             return Err(Error::Config("a TLS listener needs a certificate".into()));
         }
-        let plain = config.plain_listen.iter().map(|_| &false);
         let now = io.now();
         let (sender, commands) = sync_channel(COMMANDS_WAITING);
         let handle = Handle { commands: sender, stop: Arc::default(), waker: io.waker() };
         let room = config.engine.limits.connections.min(CONNECTIONS_RESERVED);
         Ok(Server {
             io,
+            listeners: config.addrs().map(|(_, is_secure)| Listener::new(is_secure)).collect(),
             engine: Engine::new(config.engine, authenticator, now, config.seed),
             connections: Vec::with_capacity(room),
-            listeners: secure.iter().chain(plain).copied().map(Listener::new).collect(),
             #[cfg(feature = "tls")]
             tls: config.tls,
             ready: Vec::with_capacity(READY_PER_TURN),
