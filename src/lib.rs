@@ -73,9 +73,7 @@ pub mod limits;
 pub mod net;
 pub mod wire;
 
-pub use engine::hub::ConnId;
-pub use engine::timer::Now;
-pub use engine::{Engine, EngineConfig, Event, Published, SubscribeError};
+pub use engine::{ConnId, Engine, EngineConfig, Event, Now, Published, SubscribeError};
 pub use error::{CloseReason, Error, Initiator};
 pub use limits::Limits;
 #[cfg(feature = "tls")]

@@ -28,9 +28,10 @@ pub const SEND_QUEUE_BYTES_DEFAULT: usize = MIB;
 pub const SEND_QUEUE_BYTES_MIN: usize = KIB;
 /// What an entry of a send queue costs beside its bytes.
 pub const SEND_QUEUE_ENTRY_BYTES: usize = 64;
-/// Queued bytes above which a session is not read any more, until half of them are gone.
+/// What a session's own replies may cost in its queue, broadcasts left out. Above, it is not read until half of
+/// that is gone.
 pub const SEND_QUEUE_PAUSE_BYTES: usize = 64 * KIB;
-/// Queued bytes at or below which a session that was paused is read again.
+/// The cost of its own replies at or below which a session that was paused is read again.
 pub const SEND_QUEUE_RESUME_BYTES: usize = SEND_QUEUE_PAUSE_BYTES / 2;
 /// A payload from this size on is queued as it is; a smaller one is copied, so that it pins no read buffer.
 pub const SEND_QUEUE_COPY_BYTES: usize = 8 * KIB;
@@ -81,7 +82,7 @@ pub const WRITE_STALL_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 pub const HEARTBEAT_INTERVAL_DEFAULT: Duration = Duration::from_secs(30);
 /// Shortest value that [`Limits::heartbeat_interval`] may be given.
 pub const HEARTBEAT_INTERVAL_MIN: Duration = Duration::from_millis(100);
-/// From the first fragment of a message to its last. Then 1008.
+/// From the first byte of a message to its last, where they do not come together. Then 1008.
 pub const MESSAGE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 /// Shortest value any timeout may be given.
 pub const TIMEOUT_MIN: Duration = Duration::from_millis(10);
@@ -137,10 +138,15 @@ pub const ACCEPT_LOG_INTERVAL: Duration = Duration::from_secs(10);
 pub const LISTEN_BACKLOG: i32 = 4096;
 /// `SO_SNDBUF` of an accepted socket, in bytes; 0 leaves the system's.
 pub const SEND_BUFFER_BYTES_DEFAULT: usize = 64 * KIB;
+/// Listeners of one server. One more is an error at its start.
+pub const LISTENERS_MAX: usize = 256;
+/// The plain text of a TLS record, at most (RFC 8446, section 5.1).
+pub const TLS_PLAIN_BYTES: usize = 16 * KIB;
 /// A TLS record on the wire, at most: its plain text, header, tag and what a peer may pad (RFC 8446, section 5.2).
-pub const TLS_RECORD_BYTES: usize = READ_BYTES_PER_TURN + 5 + 256;
-/// What is read beyond a budget, so that the record it ends in can come whole.
-pub const TLS_ROOM_BYTES: usize = TLS_RECORD_BYTES - READ_BYTES_PER_TURN;
+pub const TLS_RECORD_BYTES: usize = TLS_PLAIN_BYTES + 5 + 256;
+/// What is read beyond a budget, so that the TLS record it ends in can come whole; or, without TLS, a frame whose
+/// payload is just the budget.
+pub const READ_ROOM_BYTES: usize = TLS_RECORD_BYTES - TLS_PLAIN_BYTES;
 /// What a connection keeps of its TLS input: a part of a record, or the pieces of a handshake message with all
 /// that is around them. More fails the connection.
 pub const TLS_KEPT_BYTES: usize = 64 * KIB;
@@ -148,6 +154,8 @@ pub const TLS_KEPT_BYTES: usize = 64 * KIB;
 pub const TLS_RECORD_OVERHEAD: usize = 128;
 /// Plain text that is encrypted for one write, in bytes.
 pub const TLS_WRITE_BYTES: usize = 128 * KIB;
+/// What an idle session may take in the table of sessions. One byte more does not compile: each of them pays it.
+pub const SESSION_BYTES: usize = 256;
 /// Open files the process needs beside its connections (listeners, poller, log, standard streams).
 pub const FILES_RESERVED: usize = 32;
 
@@ -170,7 +178,8 @@ pub const WHEEL_SLOTS: usize = 1024;
 
 /// The limits that a configuration or a host may change.
 ///
-/// `Limits::default()` holds the defaults named beside each field.
+/// `Limits::default()` holds the defaults named beside each field. The program holds configured values to the
+/// ranges that `…_MIN` and `…_MAX` name; a host that fills the fields itself must keep to them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Largest message, in bytes. Default [`MESSAGE_BYTES_DEFAULT`], at most [`MESSAGE_BYTES_MAX`]; past it 1009.
@@ -235,6 +244,8 @@ const _: () = {
     assert!(SEND_QUEUE_PAUSE_BYTES <= SEND_QUEUE_BYTES_DEFAULT);
     assert!(READ_BYTES_PER_TURN <= READ_BYTES_PER_TURN_BULK);
     assert!(HEAD_BYTES_DEFAULT <= READ_BYTES_PER_TURN);
+    // What one read may bring holds a whole record.
+    assert!(TLS_PLAIN_BYTES <= READ_BYTES_PER_TURN);
     assert!(TLS_RECORD_BYTES < TLS_KEPT_BYTES && TLS_KEPT_BYTES < READ_BYTES_PER_TURN_BULK);
     assert!(HEADERS_DEFAULT <= HEADERS_MAX);
     assert!(CONTEXT_READ_BYTES <= CONTEXT_KEEP_BYTES);

@@ -316,7 +316,6 @@ fn a_host_cannot_reach_a_session_that_nobody_knows() {
 
 // --- renewal ---
 
-/// Ruling R30.
 #[test]
 fn a_known_session_renews_as_the_same_user_or_is_closed() {
     for (credentials, outcome) in [

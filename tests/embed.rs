@@ -43,7 +43,7 @@ impl Running {
         let thread = std::thread::spawn(move || {
             let mut host = Host::open(config, any).unwrap();
             let addr = host.server.local_addrs().next().unwrap().0;
-            sender.send((host.server.handle().unwrap(), addr, host.datagrams.local_addr().unwrap())).unwrap();
+            sender.send((host.server.handle(), addr, host.datagrams.local_addr().unwrap())).unwrap();
             let mut turns = 0;
             while !host.server.is_finished() {
                 host.turn().unwrap();

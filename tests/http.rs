@@ -480,7 +480,6 @@ fn the_preferred_subprotocol_among_those_offered_is_chosen() {
     }
 }
 
-/// Ruling R13.
 #[test]
 fn of_two_faults_the_earlier_check_speaks() {
     let faults = [
@@ -506,7 +505,6 @@ fn of_two_faults_the_earlier_check_speaks() {
     assert!(world.take(id).starts_with(b"HTTP/1.1 101 "), "without a fault it is good");
 }
 
-/// Ruling R14.
 #[test]
 fn an_empty_path_upgrades_everywhere_and_serves_requests_beside() {
     let mut world = World::daemon(EngineConfig { path: String::new(), ..EngineConfig::default() });

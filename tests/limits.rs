@@ -34,7 +34,7 @@ const TABLE: &[Bound] = &[
     Bound { name: "reason of a close", limit: limits::CLOSE_REASON_BYTES, attempt: close_reason, at: "1000", past: "1002" },
     Bound { name: "bytes of a head", limit: limits::HEAD_BYTES_DEFAULT, attempt: head, at: "200", past: "431" },
     Bound { name: "bytes of a head, byte by byte", limit: limits::HEAD_BYTES_DEFAULT, attempt: dripping_head, at: "200", past: "431" },
-    // Two bytes end the line; then the head does not fit any more, but the line does (ruling R23).
+    // Two bytes end the line; then the head does not fit any more, but the line does.
     Bound { name: "bytes of a request line", limit: limits::HEAD_BYTES_DEFAULT - 2, attempt: request_line, at: "431", past: "414" },
     Bound { name: "headers of a head", limit: limits::HEADERS_DEFAULT, attempt: headers, at: "200", past: "431" },
     Bound { name: "bytes of a body", limit: limits::BODY_BYTES, attempt: body, at: "405", past: "413" },

@@ -126,7 +126,6 @@ fn a_subscriber_gets_what_is_published_and_others_do_not() {
     }
 }
 
-/// Ruling R32.
 #[test]
 fn a_sender_gets_its_own_message_before_its_ack_unless_it_does_not_want_it() {
     for (to, subscribes) in [(r#","channel":"c""#, true), (r#","channel":"c""#, false), ("", false)] {
@@ -261,7 +260,6 @@ fn a_bad_message_is_told_so_and_the_session_stays() {
     subscribe(&mut world, id, "still-here");
 }
 
-/// Ruling R33.
 #[test]
 fn a_channel_name_has_1_to_255_bytes_and_no_control_characters() {
     let full = "x".repeat(CHANNEL_NAME_BYTES);

@@ -8,8 +8,7 @@ use serde_json::value::RawValue;
 
 use super::routes;
 use crate::auth::Identity;
-use crate::engine::hub::ConnId;
-use crate::engine::{Engine, Event, SubscribeError};
+use crate::engine::{ConnId, Engine, Event, SubscribeError};
 use crate::error::{CloseReason, Initiator};
 use crate::limits::{LOG_TEXT_CHARS, LOG_USER_CHARS};
 use crate::wire::message::{ClientMessage, ServerMessage, check_channel, escape_for_log, parse};
@@ -29,7 +28,7 @@ impl Router {
             }
             Event::Open { id } => welcome(engine, id),
             Event::Message { id, message } => take_message(engine, id, message),
-            Event::Closed { identity, opened, reason, .. } => farewell(engine, identity, opened, &reason),
+            Event::Closed { identity, reason, .. } => farewell(engine, identity, &reason),
         }
     }
 }
@@ -42,8 +41,8 @@ fn welcome(engine: &mut Engine, id: ConnId) {
     say(engine, id, &ServerMessage::Connected { user_id: identity.user(), timestamp });
 }
 
-fn farewell(engine: &Engine, identity: Option<Identity>, opened: bool, reason: &CloseReason) {
-    let Some(identity) = identity.filter(|_| opened) else {
+fn farewell(engine: &Engine, identity: Option<Identity>, reason: &CloseReason) {
+    let Some(identity) = identity else {
         return debug!("a connection ended: {reason}");
     };
     let user = escape_for_log(identity.user(), LOG_USER_CHARS);

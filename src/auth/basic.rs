@@ -76,7 +76,7 @@ pub struct Methods {
     pub users: Users,
     /// The realm of the challenge. Printable ASCII without quotes and backslashes.
     pub realm: String,
-    /// The status for a wrong password: 403 (ruling R1) or 401.
+    /// The status for a wrong password: 403 or 401.
     pub wrong_password_status: u16,
 }
 

@@ -1,7 +1,7 @@
 //! The command line: what was typed becomes an [`Invocation`], or text to show and an exit code. Nothing is
 //! printed, read or opened in here.
 //!
-//! Not here: what the keys mean and which layer is stronger (`daemon/config`); `main.rs` prints and exits.
+//! Not here: what the keys mean and which layer is stronger (`daemon/config`); who prints and exits (`daemon/mod.rs`).
 
 use std::ffi::OsString;
 use std::fmt::Write as _;

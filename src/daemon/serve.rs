@@ -57,14 +57,12 @@ pub fn serve(settings: &Settings) -> Result<(), Failure> {
         Error::Tls(_) | Error::Config(_) => Failure::usage(error.to_string()),
         _ => Failure::runtime(error.to_string()),
     })?;
-    if let Some(handle) = server.handle() {
-        signals::watch(handle).map_err(|error| Failure::runtime(format!("cannot watch for signals: {error}")))?;
-    }
+    signals::watch(server.handle()).map_err(|error| Failure::runtime(format!("cannot watch for signals: {error}")))?;
     announce(settings, &mut server, open_files);
     server.run(|engine, event| Router.handle(engine, event)).map_err(|error| Failure::runtime(error.to_string()))
 }
 
-/// What a person who has just started it wants to know. Shown at every log level (ruling R35).
+/// What a person who has just started it wants to know. Shown at every log level.
 fn announce(settings: &Settings, server: &mut Server, open_files: u64) {
     let mut first = None;
     let addrs: Vec<_> = server.local_addrs().collect();

@@ -3,6 +3,7 @@
 //!
 //! Not here: the calls themselves (`engine/mod.rs`), why a session ended (`error.rs`).
 
+use std::fmt;
 use std::net::SocketAddr;
 
 use crate::auth::Identity;
@@ -46,7 +47,7 @@ pub enum Event {
     Closed {
         /// The session.
         id: ConnId,
-        /// Who it was, where that was known.
+        /// Who it was, where that was known: then and only then [`Event::Open`] was told.
         identity: Option<Identity>,
         /// Whether [`Event::Open`] was told.
         opened: bool,
@@ -71,7 +72,7 @@ impl Event {
 /// What the shell should do with a socket's input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Intake {
-    /// Read no more than this many bytes, then see again.
+    /// Read about this many bytes, [`crate::limits::READ_ROOM_BYTES`] more at most, then see again.
     Read(usize),
     /// Do not read: the session is told by [`crate::Engine::poll_ready`] when it may be read again.
     Pause,
@@ -112,6 +113,26 @@ pub enum SubscribeError {
     TooMany,
 }
 
+impl fmt::Display for SubscribeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SubscribeError::NotOpen => "the session is not open",
+            SubscribeError::BadName => "the channel's name is empty or too long",
+            SubscribeError::TooMany => "the session is in as many channels as it may be",
+        })
+    }
+}
+
+impl std::error::Error for SubscribeError {}
+
 /// Why a connection was turned away at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refused;
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("too many connections are open")
+    }
+}
+
+impl std::error::Error for Refused {}

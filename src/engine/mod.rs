@@ -16,20 +16,27 @@
 //! 5. [`Engine::poll_timeout_due`], a bounded number of times: deadlines; step 3 after each.
 //! 6. [`Engine::poll_dirty`] until `None`: write [`Engine::output`], tell [`Engine::handle_written`], obey
 //!    [`Engine::fate`]; when the socket is closed, [`Engine::handle_released`].
-//! 7. Sleep for [`Engine::poll_timeout`], which is zero while anything is left for 3 or 4.
+//! 7. Sleep for [`Engine::poll_timeout`], which is zero while anything is left for 3 to 6.
+//!
+//! [`Engine::mark_ready`] and [`Engine::mark_dirty`] put a session on the lists of 4 and 6 again, for what only
+//! the driver can know: that its socket may hold more, or has room again.
 //!
 //! An id whose session has gone is accepted everywhere and does nothing.
 //!
 //! Not here: sockets, TLS and the clock (`net/`); what a message means (`app/`).
 
 mod event;
-pub mod hub;
-pub mod send_queue;
+mod hub;
+mod send_queue;
 mod session;
 mod shared;
-pub mod timer;
+mod timer;
 
 pub use event::{Event, Fate, Intake, Published, Refused, SubscribeError};
+pub use hub::ConnId;
+pub use send_queue::SendQueue;
+pub use timer::Now;
+pub(crate) use timer::micros;
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -38,14 +45,11 @@ use std::time::Duration;
 use slab::Slab;
 
 use crate::auth::{Authenticate, Identity, Ticket, Verdict};
-use crate::engine::hub::{ConnId, Directory, Hub, Memberships};
-use crate::engine::send_queue::SendQueue;
+use crate::engine::hub::{Directory, Hub, Memberships};
 use crate::engine::session::Session;
 use crate::engine::shared::Shared;
-use crate::engine::timer::Now;
 use crate::error::CloseReason;
-use crate::limits::SEND_QUEUE_ENTRY_BYTES;
-use crate::limits::{CHANNEL_NAME_BYTES, CONNECTIONS_OVERFLOW, CONNECTIONS_RESERVED, Limits};
+use crate::limits::{CHANNEL_NAME_BYTES, CONNECTIONS_OVERFLOW, CONNECTIONS_RESERVED, Limits, SEND_QUEUE_ENTRY_BYTES};
 use crate::wire::http::{Origins, Response};
 use crate::wire::websocket::{Message, PreparedMessage};
 
@@ -54,7 +58,7 @@ use crate::wire::websocket::{Message, PreparedMessage};
 pub struct EngineConfig {
     /// The bounds. Default: [`Limits::default`].
     pub limits: Limits,
-    /// The path of the WebSocket endpoint. Empty: every path upgrades (ruling R14). Default `/ws`.
+    /// The path of the WebSocket endpoint. Empty: every path upgrades. Default `/ws`.
     pub path: String,
     /// Subprotocols that may be selected, the preferred one first. Default `json`.
     pub subprotocols: Vec<String>,
@@ -74,6 +78,10 @@ impl Default for EngineConfig {
 }
 
 /// All sessions. See the module for the order of calls.
+///
+/// The driver's are those named `handle_*`, `mark_*` and `poll_*`, and [`Engine::ready`], [`Engine::has_events`],
+/// [`Engine::output`], [`Engine::intake`], [`Engine::fate`] and [`Engine::drop_all`]. All others are the host's, and
+/// where a server is the driver it makes no others.
 pub struct Engine {
     sessions: Slab<Session>,
     generation: u32,
@@ -254,30 +262,26 @@ impl Engine {
     /// Queues one encoded message for every subscriber of `channel`. Never waits: a session whose queue has
     /// no room for it is cut with 1013 and loses it, all others get it.
     pub fn publish(&mut self, channel: &str, message: &PreparedMessage, except: Option<ConnId>) -> Published {
-        let mut published = Published::default();
-        let mut slow = Vec::new();
+        let mut broadcast = Broadcast::new(message);
         for &id in self.hub.subscribers(channel) {
             if Some(id) != except
                 && let Some(session) = self.sessions.get_mut(id.index())
             {
-                deliver(session, &mut self.shared, message, &mut published, &mut slow);
+                broadcast.deliver(session, &mut self.shared);
             }
         }
-        self.cut(slow);
-        published
+        self.finish(broadcast)
     }
 
     /// The same for every open session.
     pub fn publish_to_all(&mut self, message: &PreparedMessage, except: Option<ConnId>) -> Published {
-        let mut published = Published::default();
-        let mut slow = Vec::new();
+        let mut broadcast = Broadcast::new(message);
         for (_, session) in &mut self.sessions {
             if Some(session.id) != except {
-                deliver(session, &mut self.shared, message, &mut published, &mut slow);
+                broadcast.deliver(session, &mut self.shared);
             }
         }
-        self.cut(slow);
-        published
+        self.finish(broadcast)
     }
 
     /// Subscribes an open session to a channel; `Ok(false)` when it was subscribed already.
@@ -334,7 +338,7 @@ impl Engine {
         self.with(ConnId::from_bits(ticket.session), |session, shared| session.resolve(shared, ticket, verdict));
     }
 
-    /// Has a further token of an open session judged: it renews the identity (ruling R30: a wrong one, or
+    /// Has a further token of an open session judged: it renews the identity (a wrong one, or
     /// another user's, closes with 1008).
     pub fn renew(&mut self, id: ConnId, token: &str) {
         self.with(id, |session, shared| {
@@ -345,7 +349,7 @@ impl Engine {
     }
 
     /// Ends every session: open ones with 1001, requests under way get their answer, idle connections are
-    /// closed. O(sessions).
+    /// closed. O(sessions). Whoever accepts goes on accepting: where there is a server, its own `shut_down` is meant.
     pub fn shut_down(&mut self) {
         for (_, session) in &mut self.sessions {
             session.shut_down(&mut self.shared);
@@ -440,16 +444,22 @@ impl Engine {
         }
     }
 
-    fn cut(&mut self, slow: Vec<ConnId>) {
+    /// Cuts those that a broadcast found slow.
+    fn finish(&mut self, Broadcast { matched, slow, .. }: Broadcast<'_>) -> Published {
+        let dropped = slow.len();
         for id in slow {
-            self.with(id, |session, shared| session.cut(shared, CloseReason::SlowConsumer));
+            self.with(id, Session::cut);
         }
+        Published { matched, queued: matched - dropped, dropped }
     }
 
-    /// What must hold between two calls; debug builds check the channels at every change of them.
+    /// What must hold between two calls; debug builds check it at every change of a channel, as long as there
+    /// are few sessions.
     fn check(&self) {
         #[cfg(debug_assertions)]
-        if self.sessions.len() < 64 {
+        const FEW: usize = 64;
+        #[cfg(debug_assertions)]
+        if self.sessions.len() < FEW {
             self.check_invariants();
         }
     }
@@ -466,24 +476,30 @@ impl Engine {
     }
 }
 
-/// Queues a broadcast for one session if it is open and has room.
-fn deliver(
-    session: &mut Session,
-    shared: &mut Shared,
-    message: &PreparedMessage,
-    published: &mut Published,
-    slow: &mut Vec<ConnId>,
-) {
-    if session.identity().is_none() {
-        return;
+/// One message on its way to many sessions.
+struct Broadcast<'a> {
+    message: &'a PreparedMessage,
+    matched: usize,
+    /// Sessions without room for it.
+    slow: Vec<ConnId>,
+}
+
+impl Broadcast<'_> {
+    fn new(message: &PreparedMessage) -> Broadcast<'_> {
+        Broadcast { message, matched: 0, slow: Vec::new() }
     }
-    published.matched += 1;
-    let frame = message.frame();
-    if !session.has_room(shared, frame.len() + SEND_QUEUE_ENTRY_BYTES) {
-        published.dropped += 1;
-        slow.push(session.id);
-        return;
+
+    /// Queues it for one session, if that is open and has room.
+    fn deliver(&mut self, session: &mut Session, shared: &mut Shared) {
+        if session.identity().is_none() {
+            return;
+        }
+        self.matched += 1;
+        let frame = self.message.frame();
+        if session.has_room(shared, frame.len() + SEND_QUEUE_ENTRY_BYTES) {
+            session.queue(shared).push_shared(frame.clone());
+        } else {
+            self.slow.push(session.id);
+        }
     }
-    session.queue(shared).push_shared(frame.clone());
-    published.queued += 1;
 }

@@ -14,7 +14,8 @@ use tungstenite::Bytes;
 use crate::limits::{CONTEXT_KEEP_BYTES, SEND_QUEUE_ENTRY_BYTES, SEND_QUEUE_KEEP_BYTES};
 use crate::wire::websocket::frame_length;
 
-/// Segments in the order in which they are sent.
+/// Segments in the order in which they are sent. A driver writes from [`SendQueue::slices`] or
+/// [`SendQueue::front`], and says by [`SendQueue::advance`] how much has left.
 #[derive(Debug, Default)]
 pub struct SendQueue {
     segments: VecDeque<Segment>,
@@ -101,17 +102,17 @@ impl SendQueue {
     }
 
     /// Queues an HTTP head or body that `write` appends to the buffer it is given.
-    pub fn push_http(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+    pub(super) fn push_http(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         self.append(Kind::Http, write);
     }
 
     /// Queues one whole frame that `write` appends to the buffer it is given.
-    pub fn push_frame(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+    pub(super) fn push_frame(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         self.append(Kind::Frames, write);
     }
 
     /// Queues one frame whose payload is not copied: `write` appends its header.
-    pub fn push_header_and_payload(&mut self, write: impl FnOnce(&mut Vec<u8>), payload: Bytes) {
+    pub(super) fn push_header_and_payload(&mut self, write: impl FnOnce(&mut Vec<u8>), payload: Bytes) {
         self.append(Kind::Frames, write);
         self.bytes += payload.len();
         self.own += payload.len();
@@ -122,7 +123,7 @@ impl SendQueue {
     }
 
     /// Queues one whole encoded frame that other queues share.
-    pub fn push_shared(&mut self, frame: Bytes) {
+    pub(super) fn push_shared(&mut self, frame: Bytes) {
         self.pong_at = None;
         self.bytes += frame.len();
         self.entries += 1;
@@ -131,7 +132,7 @@ impl SendQueue {
 
     /// Queues a pong. Behind a backlog it takes the place of a pong that is last in the queue and untouched
     /// (RFC 6455, section 5.5.3: the newest ping may be the only one answered).
-    pub fn push_pong(&mut self, frame: &[u8], behind_backlog: bool) {
+    pub(super) fn push_pong(&mut self, frame: &[u8], behind_backlog: bool) {
         if behind_backlog && let Some(start) = self.pong_at {
             let first = self.segments.len() == 1;
             if let Some(Segment { data: Data::Own(bytes), .. }) = self.segments.back_mut()
@@ -150,7 +151,7 @@ impl SendQueue {
     }
 
     /// Cuts the queue short: what is partly on the wire is completed, HTTP answers stay, the rest is dropped.
-    pub fn cut(&mut self) {
+    pub(super) fn cut(&mut self) {
         self.pong_at = None;
         let mut keep = self.segments.iter().take_while(|segment| segment.kind == Kind::Http).count();
         // Only the first segment can be partly sent.
@@ -168,7 +169,7 @@ impl SendQueue {
     }
 
     /// Copies what would outlive this turn to its exact size, so that 10 KiB never pin a buffer of 64.
-    pub fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         for segment in &mut self.segments {
             if let Data::Lent(bytes) = &mut segment.data {
                 let bytes = std::mem::take(bytes);

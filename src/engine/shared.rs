@@ -106,7 +106,8 @@ impl Shared {
     }
 
     /// Tells the host that a session is over.
-    pub fn closed(&mut self, id: ConnId, identity: Option<Identity>, opened: bool, reason: CloseReason) {
+    pub fn closed(&mut self, id: ConnId, identity: Option<Identity>, reason: CloseReason) {
+        let opened = identity.is_some();
         if opened {
             self.open -= 1;
         }

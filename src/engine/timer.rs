@@ -19,7 +19,8 @@ use crate::limits::{TICK_MILLIS, WHEEL_SLOTS};
 /// backwards is treated as standing still.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Now {
-    /// Microseconds since an arbitrary moment, the same for the life of the engine.
+    /// Microseconds since a moment that stays the same for the life of the engine, and is not long before it
+    /// was made: deadlines are counted in 32 bits of [`TICK_MILLIS`], which reach 4.3 years from that moment.
     pub mono_us: u64,
     /// Milliseconds since 1970-01-01 UTC, as the system believes it to be.
     pub unix_ms: u64,
@@ -40,7 +41,7 @@ impl Tick {
 
     /// The first tick that is not earlier than `after` from `now`: a deadline never fires early.
     pub fn after(now: Now, after: Duration) -> Tick {
-        let due = now.mono_us.saturating_add(u64::try_from(after.as_micros()).unwrap_or(u64::MAX));
+        let due = now.mono_us.saturating_add(micros(after));
         Tick::saturating(due.div_ceil(TICK_MILLIS * 1000))
     }
 
@@ -56,6 +57,11 @@ impl Tick {
     fn slot(self) -> usize {
         self.0 as usize % WHEEL_SLOTS
     }
+}
+
+/// A time span as [`Now::mono_us`] counts it; one too long for that lasts for ever.
+pub fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// The deadlines a session can have.
@@ -106,12 +112,15 @@ impl Default for TimerTable {
 impl TimerTable {
     /// Sets or moves a deadline. The caller then calls [`TimerWheel::arm`].
     pub fn set(&mut self, timer: Timer, due: Tick) {
-        *self.slot(timer) = due;
+        // The discriminants are 0..ALL.len() by declaration; a test walks them all.
+        if let Some(slot) = self.due.get_mut(timer as usize) {
+            *slot = due;
+        }
     }
 
     /// Forgets a deadline. Its entry in the wheel, if it has one, is dropped when it fires.
     pub fn stop(&mut self, timer: Timer) {
-        *self.slot(timer) = Tick::NEVER;
+        self.set(timer, Tick::NEVER);
     }
 
     /// Forgets all deadlines.
@@ -126,21 +135,13 @@ impl TimerTable {
 
     /// Takes one deadline that is due at `reached`, if there is any.
     pub fn poll_due(&mut self, reached: Tick) -> Option<Timer> {
-        let timer = Timer::ALL.into_iter().find(|&timer| *self.slot(timer) <= reached)?;
+        let (timer, _) = Timer::ALL.into_iter().zip(self.due).find(|&(_, due)| due <= reached)?;
         self.stop(timer);
         Some(timer)
     }
 
     fn earliest(&self) -> Tick {
         self.due.iter().min().copied().unwrap_or(Tick::NEVER)
-    }
-
-    fn slot(&mut self, timer: Timer) -> &mut Tick {
-        // The discriminants are 0..ALL.len() by declaration; a test walks them all.
-        match self.due.get_mut(timer as usize) {
-            Some(slot) => slot,
-            None => unreachable!("a timer without a slot"),
-        }
     }
 }
 

@@ -10,13 +10,12 @@ use std::io::{self, IoSlice};
 
 use super::io::Socket;
 #[cfg(feature = "tls")]
-use super::tls::{Outgoing, Output, RECORD_BYTES, Tls, TlsFailure};
-use crate::engine::hub::ConnId;
-use crate::engine::send_queue::SendQueue;
+use super::tls::{Outgoing, Output, Tls};
+use crate::engine::{ConnId, SendQueue};
 use crate::error::CloseReason;
+use crate::limits::{READ_BYTES_PER_TURN_BULK, READ_ROOM_BYTES, TLS_RECORD_BYTES, WRITE_SEGMENTS};
 #[cfg(feature = "tls")]
-use crate::limits::TLS_WRITE_BYTES;
-use crate::limits::{READ_BYTES_PER_TURN_BULK, TLS_RECORD_BYTES, WRITE_SEGMENTS};
+use crate::limits::{TLS_PLAIN_BYTES, TLS_WRITE_BYTES};
 
 /// The buffers that the loop lends to the connection being served.
 #[derive(Debug)]
@@ -87,6 +86,11 @@ pub(super) struct Flushed {
     pub again: bool,
 }
 
+impl Flushed {
+    /// There was nothing to write.
+    const NOTHING: Flushed = Flushed { progress: false, pending: false, again: false };
+}
+
 impl<S: Socket> Connection<S> {
     pub fn plain(id: ConnId, socket: S) -> Connection<S> {
         Connection {
@@ -123,8 +127,9 @@ impl<S: Socket> Connection<S> {
         }
     }
 
-    /// Reads once, at most `limit` bytes.
+    /// Reads once, at most `limit` bytes and [`READ_ROOM_BYTES`].
     pub fn fill<'b>(&mut self, limit: usize, buffers: &'b mut Buffers) -> Filled<'b> {
+        let limit = limit + READ_ROOM_BYTES;
         match &mut self.transport {
             Transport::Plain => match self.read(limit, 0, &mut buffers.input) {
                 Ok(Some(0)) => Filled::End,
@@ -202,9 +207,9 @@ impl<S: Socket> Connection<S> {
                     (false, ends) => Filled::Input { bytes: &buffers.plain, ends },
                 }
             }
-            Err(TlsFailure(detail)) => {
+            Err(failure) => {
                 tls.outgoing = Outgoing::Failed;
-                Filled::Broken(CloseReason::Tls(detail))
+                Filled::Broken(failure.into())
             }
         }
     }
@@ -218,7 +223,7 @@ impl<S: Socket> Connection<S> {
         buffers: &mut Buffers,
     ) -> Result<Flushed, CloseReason> {
         if self.is_shut_down {
-            return Ok(Flushed { progress: false, pending: false, again: false });
+            return Ok(Flushed::NOTHING);
         }
         let flushed = match &self.transport {
             Transport::Plain => self.flush_plain(queue),
@@ -237,7 +242,7 @@ impl<S: Socket> Connection<S> {
     }
 
     fn flush_plain(&mut self, queue: Option<&mut SendQueue>) -> Result<Flushed, CloseReason> {
-        let Some(queue) = queue else { return Ok(Flushed { progress: false, pending: false, again: false }) };
+        let Some(queue) = queue else { return Ok(Flushed::NOTHING) };
         let mut slices = [IoSlice::new(&[]); WRITE_SEGMENTS];
         let count = queue.slices(&mut slices);
         let slices = slices.get(..count).unwrap_or_default();
@@ -261,24 +266,23 @@ impl<S: Socket> Connection<S> {
         out.append(&tls.unsent);
         tls.unsent = Vec::new();
         let was_behind = tls.is_behind;
-        let fail = |TlsFailure(detail)| CloseReason::Tls(detail);
         if tls.is_handshaking() {
             if is_last {
                 return Err(CloseReason::HeadTimeout);
             }
         } else if !was_behind || out.filled().is_empty() {
-            let mut room = if was_behind { RECORD_BYTES } else { TLS_WRITE_BYTES };
+            let mut room = if was_behind { TLS_PLAIN_BYTES } else { TLS_WRITE_BYTES };
             while let Some(queue) = queue.as_mut().filter(|queue| !queue.is_empty() && room > 0) {
                 let taken = next_plain(queue, room, plain);
                 let front = queue.front().get(..taken).unwrap_or_default();
                 let bytes = if plain.is_empty() { front } else { plain.as_slice() };
-                tls.encrypt(bytes, out).map_err(fail)?;
+                tls.encrypt(bytes, out)?;
                 queue.advance(taken);
                 room -= taken;
             }
         }
         if is_last && tls.outgoing == Outgoing::Open && queue.as_ref().is_none_or(|queue| queue.is_empty()) {
-            tls.close_notify(out).map_err(fail)?;
+            tls.close_notify(out)?;
             tls.outgoing = Outgoing::Closed;
         }
         let written = if out.filled().is_empty() { 0 } else { write(&mut self.socket, &[IoSlice::new(out.filled())])? };
@@ -305,13 +309,13 @@ impl<S: Socket> Connection<S> {
 fn next_plain(queue: &SendQueue, room: usize, gathered: &mut Vec<u8>) -> usize {
     gathered.clear();
     let front = queue.front().len();
-    if front == queue.len() || front >= RECORD_BYTES {
+    if front == queue.len() || front >= TLS_PLAIN_BYTES {
         return front.min(room);
     }
     let mut slices = [IoSlice::new(&[]); WRITE_SEGMENTS];
     let count = queue.slices(&mut slices);
     for slice in slices.iter().take(count) {
-        let left = RECORD_BYTES.min(room) - gathered.len();
+        let left = TLS_PLAIN_BYTES.min(room) - gathered.len();
         gathered.extend_from_slice(slice.get(..left.min(slice.len())).unwrap_or_default());
     }
     gathered.len()

@@ -13,9 +13,9 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 use socket2::{Domain, Protocol, Type};
 
-use crate::engine::timer::Now;
+use crate::engine::{Now, micros};
 use crate::error::Error;
-use crate::limits::{LISTEN_BACKLOG, READY_PER_TURN};
+use crate::limits::{LISTEN_BACKLOG, LISTENERS_MAX, READY_PER_TURN};
 
 /// One accepted stream, non-blocking.
 pub trait Socket {
@@ -45,7 +45,7 @@ pub trait Io {
     /// The streams it accepts.
     type Socket: Socket;
     /// Tokens from here on are listeners; the last one is a wake-up.
-    const LISTENERS: usize = usize::MAX - 1024;
+    const LISTENERS: usize = usize::MAX - LISTENERS_MAX;
 
     /// Waits for readiness, at most `timeout`, and appends what there is to `ready`.
     fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()>;
@@ -57,6 +57,10 @@ pub trait Io {
     fn close_listeners(&mut self);
     /// Reads both clocks.
     fn now(&mut self) -> Now;
+    /// What ends a [`Io::wait`] from another thread; none where nothing can.
+    fn waker(&self) -> Option<Arc<Waker>> {
+        None
+    }
 }
 
 impl Socket for TcpStream {
@@ -109,11 +113,6 @@ impl SystemIo {
     pub fn local_addr(&self, listener: usize) -> Option<SocketAddr> {
         self.listeners.get(listener)?.local_addr().ok()
     }
-
-    /// Ends a [`Io::wait`] from another thread.
-    pub fn waker(&self) -> Arc<Waker> {
-        self.waker.clone()
-    }
 }
 
 impl AsRawFd for SystemIo {
@@ -155,10 +154,11 @@ impl Io for SystemIo {
 
     fn now(&mut self) -> Now {
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Now {
-            mono_us: u64::try_from(self.epoch.elapsed().as_micros()).unwrap_or(u64::MAX),
-            unix_ms: u64::try_from(unix.as_millis()).unwrap_or(u64::MAX),
-        }
+        Now { mono_us: micros(self.epoch.elapsed()), unix_ms: u64::try_from(unix.as_millis()).unwrap_or(u64::MAX) }
+    }
+
+    fn waker(&self) -> Option<Arc<Waker>> {
+        Some(self.waker.clone())
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::io;
 
-use super::micros;
+use crate::engine::micros;
 use crate::limits::{ACCEPT_LOG_INTERVAL, ACCEPT_RETRY};
 
 /// One listener.

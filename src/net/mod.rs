@@ -11,14 +11,7 @@ mod server;
 #[cfg(feature = "tls")]
 mod tls;
 
-use std::time::Duration;
-
 pub use handle::{Handle, HandleError};
 pub use server::{Server, ServerConfig};
 #[cfg(feature = "tls")]
 pub use tls::TlsConfig;
-
-/// A time span as the engine's clock counts it; one too long for that lasts for ever.
-fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
-}

@@ -20,16 +20,16 @@ use super::connection::{Buffers, Connection, Filled};
 use super::handle::{Command, Handle};
 use super::io::{Io, Ready, SystemIo};
 use super::listener::Listener;
-use super::micros;
 #[cfg(feature = "tls")]
 use super::tls::{Tls, TlsConfig};
 use crate::auth::Authenticate;
-use crate::engine::hub::ConnId;
-use crate::engine::{Engine, EngineConfig, Event, Fate, Intake};
+use crate::engine::{ConnId, Engine, EngineConfig, Event, Fate, Intake, micros};
 use crate::error::{CloseReason, Error};
-use crate::limits::{ACCEPTS_PER_TURN, COMMANDS_PER_TURN, COMMANDS_WAITING, CONNECTIONS_RESERVED};
-use crate::limits::{EXPIRIES_PER_TURN, HANDSHAKES_PER_TURN, LINGER_BYTES, READ_BYTES_PER_TURN_BULK, READY_PER_TURN};
-use crate::limits::{SEND_BUFFER_BYTES_DEFAULT, TLS_ROOM_BYTES};
+use crate::limits::{
+    ACCEPTS_PER_TURN, COMMANDS_PER_TURN, COMMANDS_WAITING, CONNECTIONS_RESERVED, EXPIRIES_PER_TURN,
+    HANDSHAKES_PER_TURN, LINGER_BYTES, LISTENERS_MAX, READ_BYTES_PER_TURN_BULK, READY_PER_TURN,
+    SEND_BUFFER_BYTES_DEFAULT,
+};
 use crate::wire::http::Response;
 
 /// What a server is told once.
@@ -45,7 +45,7 @@ pub struct ServerConfig {
     pub tls: Option<TlsConfig>,
     /// `SO_SNDBUF` of accepted sockets, in bytes; 0 leaves the system's. Default [`SEND_BUFFER_BYTES_DEFAULT`].
     pub send_buffer_bytes: usize,
-    /// Decides what is left to chance, such as the phase of heartbeats.
+    /// Decides what is left to chance, such as the phase of heartbeats. Default 0: the same at every start.
     pub seed: u64,
     /// The engine's part.
     pub engine: EngineConfig,
@@ -63,6 +63,18 @@ impl Default for ServerConfig {
             seed: 0,
             engine: EngineConfig::default(),
         }
+    }
+}
+
+impl ServerConfig {
+    /// The addresses of all listeners, those of TLS first, each with whether it is TLS.
+    fn addrs(&self) -> impl Iterator<Item = (SocketAddr, bool)> {
+        #[cfg(feature = "tls")]
+        let secure = self.listen.as_slice();
+        #[cfg(not(feature = "tls"))]
+        let secure: &[SocketAddr] = &[];
+        let plain = self.plain_listen.iter().map(|&addr| (addr, false));
+        secure.iter().map(|&addr| (addr, true)).chain(plain)
     }
 }
 
@@ -91,10 +103,10 @@ pub struct Server<I: Io = SystemIo> {
     /// TLS handshakes that may still be served this turn.
     handshakes: usize,
     buffers: Buffers,
-    commands: Option<Receiver<Command>>,
+    commands: Receiver<Command>,
     /// The last turn's budget was spent on commands: there may be more, though nothing will wake the loop.
     has_commands: bool,
-    handle: Option<Handle>,
+    handle: Handle,
     /// When a shutdown must be over, in microseconds.
     drain_us: Option<u64>,
 }
@@ -102,37 +114,19 @@ pub struct Server<I: Io = SystemIo> {
 impl Server {
     /// Opens the listeners. `authenticator` decides who may come in.
     pub fn bind(config: ServerConfig, authenticator: Box<dyn Authenticate>) -> Result<Server, Error> {
-        #[cfg(feature = "tls")]
-        let secure = config.listen.clone();
-        #[cfg(not(feature = "tls"))]
-        let secure: Vec<SocketAddr> = Vec::new();
-        let addrs: Vec<_> = secure.iter().chain(&config.plain_listen).copied().collect();
-        if addrs.len() > Self::LISTENERS_MAX {
-            return Err(Error::Config(format!("{} listeners; at most {}", addrs.len(), Self::LISTENERS_MAX)));
+        let addrs: Vec<_> = config.addrs().map(|(addr, _)| addr).collect();
+        if addrs.len() > LISTENERS_MAX {
+            return Err(Error::Config(format!("{} listeners; at most {LISTENERS_MAX}", addrs.len())));
         }
         let io = SystemIo::open(&addrs, config.send_buffer_bytes)?;
-        let (sender, receiver) = sync_channel(COMMANDS_WAITING);
-        let handle = Handle { commands: sender, stop: Arc::default(), waker: io.waker() };
-        let mut server = Server::with_io(io, &vec![true; secure.len()], config, authenticator)?;
-        server.commands = Some(receiver);
-        server.handle = Some(handle);
-        Ok(server)
+        Server::with_io(io, config, authenticator)
     }
-
-    const LISTENERS_MAX: usize = 256;
 
     /// The addresses really bound: those of the TLS listeners, then those of the plain ones, each with
     /// whether it is TLS.
     pub fn local_addrs(&self) -> impl Iterator<Item = (SocketAddr, bool)> {
         let listeners = self.listeners.iter().enumerate();
         listeners.filter_map(|(i, listener)| Some((self.io.local_addr(i)?, listener.is_secure)))
-    }
-
-    /// Reaches this server from other threads.
-    ///
-    /// A server made by [`Server::with_io`] has none.
-    pub fn handle(&self) -> Option<Handle> {
-        self.handle.clone()
     }
 }
 
@@ -145,42 +139,44 @@ impl AsRawFd for Server {
 }
 
 impl<I: Io> Server<I> {
-    /// A server over another [`Io`], whose first `secure.len()` listeners are TLS where `secure` says so and
-    /// whose others, one for each of [`ServerConfig::plain_listen`], are plain. For tests.
-    pub fn with_io(
-        mut io: I,
-        secure: &[bool],
-        config: ServerConfig,
-        authenticator: Box<dyn Authenticate>,
-    ) -> Result<Server<I>, Error> {
+    /// A server over another [`Io`], which has a listener for each address in `config`, those of TLS first. For
+    /// tests.
+    pub fn with_io(mut io: I, config: ServerConfig, authenticator: Box<dyn Authenticate>) -> Result<Server<I>, Error> {
         #[cfg(feature = "tls")]
-        if config.tls.is_none() && secure.contains(&true) {
+        if config.tls.is_none() && !config.listen.is_empty() {
             return Err(Error::Config("a TLS listener needs a certificate".into()));
         }
-        let plain = config.plain_listen.iter().map(|_| &false);
         let now = io.now();
+        let (sender, commands) = sync_channel(COMMANDS_WAITING);
+        let handle = Handle { commands: sender, stop: Arc::default(), waker: io.waker() };
         let room = config.engine.limits.connections.min(CONNECTIONS_RESERVED);
         Ok(Server {
             io,
+            listeners: config.addrs().map(|(_, is_secure)| Listener::new(is_secure)).collect(),
             engine: Engine::new(config.engine, authenticator, now, config.seed),
             connections: Vec::with_capacity(room),
-            listeners: secure.iter().chain(plain).copied().map(Listener::new).collect(),
             #[cfg(feature = "tls")]
             tls: config.tls,
             ready: Vec::with_capacity(READY_PER_TURN),
             step: Step::Wait,
             handshakes: HANDSHAKES_PER_TURN,
             buffers: Buffers::new(),
-            commands: None,
+            commands,
             has_commands: false,
-            handle: None,
+            handle,
             drain_us: None,
         })
     }
 
-    /// The sessions, for answering events.
+    /// The sessions, for answering events. Only its calls for hosts are meant: those of the driver are made by
+    /// this server.
     pub fn engine(&mut self) -> &mut Engine {
         &mut self.engine
+    }
+
+    /// Reaches this server from other threads.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
     }
 
     /// The next event. Call until `None` after every [`Server::poll`].
@@ -310,7 +306,7 @@ impl<I: Io> Server<I> {
         }
         let now = self.io.now();
         self.engine.handle_now(now);
-        if self.handle.as_ref().is_some_and(|handle| handle.stop.load(Ordering::Acquire)) {
+        if self.handle.stop.load(Ordering::Acquire) {
             self.shut_down();
         }
         let now = self.engine.now().mono_us;
@@ -329,7 +325,7 @@ impl<I: Io> Server<I> {
     }
 
     fn take_command(&mut self) -> bool {
-        let Some(command) = self.commands.as_ref().and_then(|commands| commands.try_recv().ok()) else { return false };
+        let Ok(command) = self.commands.try_recv() else { return false };
         match command {
             Command::Send { id, message } => {
                 self.engine.send(id, message);
@@ -391,7 +387,7 @@ impl<I: Io> Server<I> {
         match &self.tls {
             Some(config) if is_secure => match Tls::new(config) {
                 Ok(tls) => Ok(Connection::tls(id, socket, tls)),
-                Err(failure) => Err(CloseReason::Tls(failure.0)),
+                Err(failure) => Err(failure.into()),
             },
             Some(_) | None => Ok(Connection::plain(id, socket)),
         }
@@ -403,7 +399,7 @@ impl<I: Io> Server<I> {
     }
 
     fn take_ready(&mut self, ready: Ready) {
-        let Some(connection) = connection_mut(&mut self.connections, ready.token & index_mask()) else { return };
+        let Some(Some(connection)) = self.connections.get_mut(ready.token & index_mask()) else { return };
         if token(connection.id) != ready.token {
             // An event of the slot's last tenant.
             return;
@@ -421,7 +417,7 @@ impl<I: Io> Server<I> {
     fn serve_leftover(&mut self, id: ConnId) {
         if !self.engine.has_events() {
             self.serve(id);
-        } else if connection_mut(&mut self.connections, id.index()).is_some_and(|connection| connection.readable) {
+        } else if connection_mut(&mut self.connections, id).is_some_and(|connection| connection.readable) {
             self.engine.mark_ready(id);
         }
     }
@@ -429,10 +425,7 @@ impl<I: Io> Server<I> {
     /// Reads a connection as far as its session wants: once, and inside a large payload once more.
     fn serve(&mut self, id: ConnId) {
         for _ in 0..2 {
-            let Some(connection) = connection_mut(&mut self.connections, id.index()).filter(|found| found.id == id)
-            else {
-                return;
-            };
+            let Some(connection) = connection_mut(&mut self.connections, id) else { return };
             if !connection.readable || self.engine.has_events() {
                 break;
             }
@@ -447,16 +440,14 @@ impl<I: Io> Server<I> {
                     let at_most = self.engine.config().limits.message_bytes.saturating_add(LINGER_BYTES);
                     connection.discard(READ_BYTES_PER_TURN_BULK, at_most, &mut self.buffers)
                 }
-                // Room for the last record to come whole.
-                Intake::Read(limit) => connection.fill(limit + TLS_ROOM_BYTES, &mut self.buffers),
+                Intake::Read(limit) => connection.fill(limit, &mut self.buffers),
             };
             hand_over(&mut self.engine, id, filled);
             if connection.has_unsent() {
                 self.engine.mark_dirty(id);
             }
         }
-        let is_readable =
-            connection_mut(&mut self.connections, id.index()).is_some_and(|connection| connection.readable);
+        let is_readable = connection_mut(&mut self.connections, id).is_some_and(|connection| connection.readable);
         if is_readable && self.engine.intake(id) != Intake::Pause {
             self.engine.mark_ready(id);
         }
@@ -468,10 +459,7 @@ impl<I: Io> Server<I> {
         let mut again = Vec::new();
         while let Some(id) = self.engine.poll_dirty() {
             let fate = self.engine.fate(id);
-            let Some(connection) = connection_mut(&mut self.connections, id.index()).filter(|found| found.id == id)
-            else {
-                continue;
-            };
+            let Some(connection) = connection_mut(&mut self.connections, id) else { continue };
             if fate == Fate::Drop {
                 self.release(id);
                 continue;
@@ -497,10 +485,8 @@ impl<I: Io> Server<I> {
 
     /// Closes the socket and frees the session's slot.
     fn release(&mut self, id: ConnId) {
-        if let Some(slot) = self.connections.get_mut(id.index())
-            && slot.as_ref().is_some_and(|connection| connection.id == id)
-        {
-            *slot = None;
+        if let Some(slot) = self.connections.get_mut(id.index()) {
+            slot.take_if(|connection| connection.id == id);
         }
         self.engine.handle_released(id);
     }
@@ -521,8 +507,8 @@ fn hand_over(engine: &mut Engine, id: ConnId, filled: Filled<'_>) {
     }
 }
 
-fn connection_mut<S>(connections: &mut [Option<Connection<S>>], index: usize) -> Option<&mut Connection<S>> {
-    connections.get_mut(index)?.as_mut()
+fn connection_mut<S>(connections: &mut [Option<Connection<S>>], id: ConnId) -> Option<&mut Connection<S>> {
+    connections.get_mut(id.index())?.as_mut().filter(|connection| connection.id == id)
 }
 
 /// The part of a token that is the slot; the rest says whose tenant is meant, as far as the platform has room.

@@ -20,8 +20,8 @@ use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, EncryptErr
 use rustls::unbuffered::{InsufficientSizeError, WriteTraffic};
 use rustls::{ServerConfig, SupportedCipherSuite};
 
-use crate::error::Error;
-use crate::limits::{TLS_KEPT_BYTES, TLS_RECORD_OVERHEAD};
+use crate::error::{CloseReason, Error};
+use crate::limits::{TLS_KEPT_BYTES, TLS_PLAIN_BYTES, TLS_RECORD_OVERHEAD};
 
 /// A server's side of TLS: certificate, key and policy, shared by all connections.
 ///
@@ -138,7 +138,19 @@ pub(super) enum Outgoing {
 }
 
 /// Why TLS cannot go on. The alert is in the output.
-pub(super) struct TlsFailure(pub String);
+pub(super) struct TlsFailure(String);
+
+impl TlsFailure {
+    fn new(cause: impl fmt::Display) -> TlsFailure {
+        TlsFailure(cause.to_string())
+    }
+}
+
+impl From<TlsFailure> for CloseReason {
+    fn from(TlsFailure(cause): TlsFailure) -> CloseReason {
+        CloseReason::Tls(cause)
+    }
+}
 
 impl Tls {
     pub fn new(config: &TlsConfig) -> Result<Tls, TlsFailure> {
@@ -146,7 +158,7 @@ impl Tls {
             Ok(connection) => {
                 Ok(Tls { connection, kept: Vec::new(), unsent: Vec::new(), is_behind: false, outgoing: Outgoing::Open })
             }
-            Err(error) => Err(TlsFailure(error.to_string())),
+            Err(error) => Err(TlsFailure::new(error)),
         }
     }
 
@@ -176,7 +188,7 @@ impl Tls {
             let goes_on = match state {
                 Ok(ConnectionState::ReadTraffic(mut traffic)) => {
                     while let Some(record) = traffic.next_record() {
-                        let record = record.map_err(|error| TlsFailure(error.to_string()))?;
+                        let record = record.map_err(TlsFailure::new)?;
                         discard += record.discard;
                         plain.extend_from_slice(record.payload);
                     }
@@ -199,7 +211,7 @@ impl Tls {
                 Err(error) => {
                     used += discard;
                     self.encode_alert(input.get_mut(used..).unwrap_or_default(), out);
-                    return Err(TlsFailure(error.to_string()));
+                    return Err(TlsFailure::new(error));
                 }
             };
             used += discard;
@@ -210,7 +222,7 @@ impl Tls {
         // What follows a close_notify is nobody's.
         let rest = if closed { &[][..] } else { input.get(used..).unwrap_or_default() };
         if rest.len() > TLS_KEPT_BYTES {
-            return Err(TlsFailure("a handshake message in too many pieces".into()));
+            return Err(TlsFailure::new("a handshake message in too many pieces"));
         }
         self.kept = rest.to_vec();
         Ok(closed)
@@ -219,7 +231,7 @@ impl Tls {
     /// Encrypts `plain` behind what is in `out`.
     pub fn encrypt(&mut self, plain: &[u8], out: &mut Output) -> Result<(), TlsFailure> {
         self.with_write_traffic(out, |traffic, out| {
-            let mut space = plain.len() + (plain.len() / RECORD_BYTES + 1) * TLS_RECORD_OVERHEAD;
+            let mut space = plain.len() + (plain.len() / TLS_PLAIN_BYTES + 1) * TLS_RECORD_OVERHEAD;
             loop {
                 match traffic.encrypt(plain, out.space(space)) {
                     Ok(length) => {
@@ -229,7 +241,7 @@ impl Tls {
                     Err(EncryptError::InsufficientSize(InsufficientSizeError { required_size })) => {
                         space = required_size;
                     }
-                    Err(error @ EncryptError::EncryptExhausted) => return Err(TlsFailure(error.to_string())),
+                    Err(error @ EncryptError::EncryptExhausted) => return Err(TlsFailure::new(error)),
                 }
             }
         })
@@ -242,7 +254,7 @@ impl Tls {
                 out.fill(length);
                 Ok(())
             }
-            Err(error) => Err(TlsFailure(error.to_string())),
+            Err(error) => Err(TlsFailure::new(error)),
         })
     }
 
@@ -262,8 +274,8 @@ impl Tls {
                     None
                 }
                 Ok(ConnectionState::PeerClosed) => None,
-                Ok(_) => Some(Err(TlsFailure("not in a state to send".into()))),
-                Err(error) => Some(Err(TlsFailure(error.to_string()))),
+                Ok(_) => Some(Err(TlsFailure::new("not in a state to send"))),
+                Err(error) => Some(Err(TlsFailure::new(error))),
             };
             self.kept.drain(..discard.min(self.kept.len()));
             if let Some(result) = result {
@@ -286,11 +298,8 @@ impl Tls {
     }
 }
 
-/// The largest plain text of a record (RFC 8446, section 5.1).
-pub(super) const RECORD_BYTES: usize = 16 * 1024;
-
 fn encode<Data>(mut data: EncodeTlsData<'_, Data>, out: &mut Output) -> Result<(), TlsFailure> {
-    let mut space = RECORD_BYTES;
+    let mut space = TLS_PLAIN_BYTES;
     loop {
         match data.encode(out.space(space)) {
             Ok(length) => {
@@ -298,7 +307,7 @@ fn encode<Data>(mut data: EncodeTlsData<'_, Data>, out: &mut Output) -> Result<(
                 return Ok(());
             }
             Err(EncodeError::InsufficientSize(InsufficientSizeError { required_size })) => space = required_size,
-            Err(error @ EncodeError::AlreadyEncoded) => return Err(TlsFailure(error.to_string())),
+            Err(error @ EncodeError::AlreadyEncoded) => return Err(TlsFailure::new(error)),
         }
     }
 }

@@ -98,7 +98,7 @@ pub enum FormatError {
     MissingType,
     /// A `type` that is none of the protocol's.
     UnknownType {
-        /// The first 64 characters of it, escaped by [`escape_for_log`].
+        /// The first [`LOG_TYPE_CHARS`](crate::limits::LOG_TYPE_CHARS) characters of it, escaped by [`escape_for_log`].
         got: String,
     },
     /// No field of this name, at a type that needs it.

@@ -12,11 +12,13 @@ use std::io::{self, Read, Write};
 use tungstenite::protocol::frame::coding::{CloseCode, Control, Data, OpCode};
 use tungstenite::protocol::frame::{CloseFrame, FrameHeader};
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
-use tungstenite::{Bytes, Utf8Bytes};
+pub use tungstenite::{Bytes, Utf8Bytes};
 
 use crate::error::CloseReason;
-use crate::limits::{CLOSE_REASON_BYTES, CONTEXT_KEEP_BYTES, CONTEXT_READ_BYTES, CONTEXT_WRITE_BYTES};
-use crate::limits::{CONTROL_PAYLOAD_BYTES, FRAMES_PER_TURN, MESSAGE_BYTES_MAX};
+use crate::limits::{
+    CLOSE_REASON_BYTES, CONTEXT_KEEP_BYTES, CONTEXT_READ_BYTES, CONTEXT_WRITE_BYTES, CONTROL_PAYLOAD_BYTES,
+    FRAMES_PER_TURN, MESSAGE_BYTES_MAX,
+};
 
 /// The longest header of a frame (RFC 6455, section 5.2).
 const HEADER_BYTES: usize = 14;
@@ -28,7 +30,8 @@ const CLOSE: u8 = 0x08;
 const MASKED: u8 = 0x80;
 const LENGTH: u8 = 0x7f;
 
-/// A data message, whole.
+/// A data message, whole. `Message::Text("hello".into())` is one; [`Bytes`] and [`Utf8Bytes`] share what they hold
+/// when they are cloned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Message {
     /// UTF-8 text.

@@ -392,9 +392,9 @@ impl Site {
     /// One TLS listener if there is a certificate, then one plain one; the daemon's router answers.
     pub fn new(mut config: ServerConfig, authenticator: Box<dyn Authenticate>) -> Site {
         config.plain_listen = vec![SocketAddr::from(([127, 0, 0, 1], 1))];
-        let secure: &[bool] = if config.tls.is_some() { &[true] } else { &[] };
-        let network = Network::with_listeners(secure.len() + 1);
-        let server = Server::with_io(MemoryIo(network.clone()), secure, config, authenticator).unwrap();
+        config.listen = if config.tls.is_some() { config.plain_listen.clone() } else { Vec::new() };
+        let network = Network::with_listeners(config.listen.len() + 1);
+        let server = Server::with_io(MemoryIo(network.clone()), config, authenticator).unwrap();
         Site { network, server, router: Some(Router), history: Vec::new(), events: Vec::new() }
     }
 

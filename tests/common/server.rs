@@ -73,7 +73,7 @@ impl TestServer {
         let (sender, receiver) = channel();
         let body = move || {
             let mut server = Server::bind(config, authenticator())?;
-            sender.send((server.handle().unwrap(), server.local_addrs().collect())).unwrap();
+            sender.send((server.handle(), server.local_addrs().collect())).unwrap();
             server.run(|engine, event| {
                 let end = if let Event::Closed { reason, .. } = &event { Some(format!("{reason:?}")) } else { None };
                 handler(engine, event);

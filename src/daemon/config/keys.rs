@@ -14,7 +14,7 @@ use barewire::limits::{
     COUNT_MAX, HEAD_BYTES_MAX, HEAD_BYTES_MIN, HEADERS_MAX, HEARTBEAT_INTERVAL_MIN, MESSAGE_BYTES_MAX,
     SEND_QUEUE_BYTES_MIN, TIMEOUT_MAX, TIMEOUT_MIN,
 };
-use barewire::wire::http::Origins;
+use barewire::wire::http::{Origins, is_token};
 
 /// One key: a row of [`KEYS`].
 #[derive(Debug)]
@@ -356,8 +356,7 @@ fn path(text: &str) -> Result<String, String> {
 }
 
 fn token(text: &str) -> Result<String, String> {
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    if !text.is_empty() && text.bytes().all(fits) { Ok(text.into()) } else { Err(format!("{text:?} is not a token")) }
+    if is_token(text.as_bytes()) { Ok(text.into()) } else { Err(format!("{text:?} is not a token")) }
 }
 
 /// An empty path is none.

@@ -1,7 +1,7 @@
 //! The way in: request heads, their answers, and the upgrade.
 //!
-//! Rulings of the specification that live here: checks run in the order path, method, version, key, origin,
-//! authentication, and a refused upgrade closes the connection with nothing behind it parsed (R13).
+//! Checks run in the order path, method, version, key, origin, authentication, and a refused upgrade closes the
+//! connection with nothing behind it parsed.
 //!
 //! Not here: what a head must look like (`wire/http/`), what a route answers (`app/routes.rs`).
 
@@ -62,16 +62,14 @@ impl Await {
             upgrade,
         })
     }
-}
 
-impl Await {
     /// Whether it is an upgrade that is being judged.
     pub fn is_upgrade(&self) -> bool {
         self.upgrade.is_some()
     }
 
-    /// The connection is closed with the answer.
-    pub fn is_last(&mut self) {
+    /// From now on: the connection is closed with the answer.
+    pub fn close_behind(&mut self) {
         self.keep_alive = false;
     }
 }

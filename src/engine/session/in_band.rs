@@ -33,7 +33,7 @@ impl Session {
     pub fn judge_token(&mut self, shared: &mut Shared, token: &str) {
         let Phase::Open(open) = &mut self.phase else { return };
         open.who = match std::mem::replace(&mut open.who, Who::Unknown) {
-            // What was read in one piece with the `auth` waits for its verdict too (ruling R26).
+            // What was read in one piece with the `auth` waits for its verdict too.
             Who::Known(identity) => Who::Renewing(Box::new(Renewal { identity, held: shared.take_messages(self.id) })),
             Who::Renewing(renewal) => Who::Renewing(renewal),
             Who::Unknown | Who::Verifying => Who::Verifying,
@@ -67,7 +67,7 @@ impl Session {
                 let held = renewal.held.into_iter().map(|message| Event::Message { id: self.id, message });
                 shared.events.extend(held);
             }
-            // A wrong token; or, in a renewal, another one's (ruling R30).
+            // A wrong token; or, in a renewal, another one's.
             (_, who) => {
                 open.who = who;
                 self.say(shared, &ServerMessage::Error { message: "Authentication failed", code: None, id: None });

@@ -4,27 +4,27 @@
 //!            +--- answered, keep-alive ---+
 //!            v                            |
 //!   accept  Head --- request --------> Await --- body to drop ---> Body ---> Head
-//!            |                            |
-//!            |                            | upgrade accepted: 101
-//!            |                            v
-//!            |                          Open ---- our Close ----> Closing
-//!            |                            | |                       |
-//!            | refused, 408               | | the peer's Close,     | the peer's Close
-//!            |                            | | or a violation        v
-//!            +----------------------------|-+------------------> Ending ---> Gone
-//!                                         |                                   ^
-//!                                         +-- heartbeat lost, reset, stall ---+
+//!            |                          |   |
+//!            |         refused, the last|   | upgrade accepted: 101
+//!            | refused,          answer |   v
+//!            | 408                      |  Open ---- our Close ----> Closing
+//!            |                          |   |                          |
+//!            |                          |   | the peer's Close,        | the peer's Close
+//!            |                          |   | a violation, a cut       |
+//!            +--------------------------+---+--------------------------+---> Ending ---> Gone
 //! ```
 //!
 //! Ending: nothing more is parsed; what is queued is written, then our end of the stream is closed, and the
-//! peer's is awaited for a while. Gone: the socket is to be dropped now. `Event::Closed` is told once, on
-//! the way out of Head, Await, Body or Open: what follows is only the winding down of the transport.
+//! peer's is awaited for a while. Gone: the socket is to be dropped now; a lost heartbeat, a reset, a write that
+//! stalls and a close that takes too long lead there from anywhere. `Event::Closed` is told once, on the way
+//! out of Head, Await, Body or Open: what follows is only the winding down of the transport.
 //!
-//! In this folder: `head.rs` (HTTP and the way in), `open.rs` (frames and heartbeats), `in_band.rs`
+//! In this folder: `head.rs` (HTTP and the way in), `open.rs` (frames), `heartbeat.rs` (is it alive), `in_band.rs`
 //! (authentication by message).
 //! Not here: who is subscribed to what (`engine/hub.rs`), sockets and TLS (`net/`).
 
 mod head;
+mod heartbeat;
 mod in_band;
 mod open;
 
@@ -38,8 +38,9 @@ use crate::engine::shared::Shared;
 use crate::engine::timer::{Tick, Timer, TimerTable};
 use crate::engine::{Fate, Intake};
 use crate::error::CloseReason;
-use crate::limits::{READ_BYTES_PER_TURN, READ_BYTES_PER_TURN_BULK};
-use crate::limits::{SEND_QUEUE_PAUSE_BYTES, SEND_QUEUE_RESUME_BYTES};
+use crate::limits::{
+    READ_BYTES_PER_TURN, READ_BYTES_PER_TURN_BULK, SEND_QUEUE_PAUSE_BYTES, SEND_QUEUE_RESUME_BYTES, SESSION_BYTES,
+};
 use crate::wire::websocket::{Context, FrameWalker, encode_close};
 
 pub(super) use head::{Await, Head};
@@ -86,6 +87,8 @@ pub(super) struct Session {
     in_dirty: bool,
     in_ready: bool,
 }
+
+const _: () = assert!(size_of::<Session>() <= SESSION_BYTES);
 
 impl Session {
     pub fn new(shared: &mut Shared, id: ConnId, peer: SocketAddr, secure: bool, is_overflow: bool) -> Session {
@@ -148,7 +151,7 @@ impl Session {
             }
             return;
         }
-        if self.input_ended && !self.is_doomed() {
+        if self.input_ended {
             self.end_of_input(shared);
         }
     }
@@ -263,7 +266,7 @@ impl Session {
         self.queue.as_deref_mut()
     }
 
-    /// Whether the queue takes `bytes` more. An empty one takes a message of any size (ruling R17). Only a peer
+    /// Whether the queue takes `bytes` more. An empty one takes a message of any size. Only a peer
     /// that has been offered what waits, and has not taken it, can be too slow: the others have room for what
     /// one turn brings, and ask for a flush in good time.
     pub fn has_room(&self, shared: &mut Shared, bytes: usize) -> bool {
@@ -328,17 +331,16 @@ impl Session {
     /// Closes in good order: our Close frame, then the peer's is awaited.
     pub fn close(&mut self, shared: &mut Shared, reason: CloseReason) {
         let Phase::Open(open) = &mut self.phase else { return };
-        let (walker, context) = open.take_framing();
+        let (walker, mut context) = open.take_framing();
+        if let Some(context) = &mut context {
+            context.close_sent();
+        }
         if let Some((code, text)) = reason.close_frame() {
             self.queue(shared).push_frame(|out| encode_close(code, text, out));
         }
         self.tell_closed(shared, reason);
         self.timers.stop_all();
         self.set_timer(shared, Timer::Close, shared.config.limits.close_timeout);
-        let context = context.map(|mut context| {
-            context.close_sent();
-            context
-        });
         self.phase = Phase::Closing(walker, context);
         // What waited for a verdict, or the end of the stream behind it, waits no more.
         self.mark_ready(shared);
@@ -350,7 +352,7 @@ impl Session {
         match &mut self.phase {
             Phase::Open(_) => self.close(shared, CloseReason::ServerShutdown),
             Phase::Await(waiting) if waiting.is_upgrade() => self.refuse(shared, head::unavailable()),
-            Phase::Await(waiting) => waiting.is_last(),
+            Phase::Await(waiting) => waiting.close_behind(),
             Phase::Head(_) | Phase::Body { .. } => self.end(shared, CloseReason::ServerShutdown),
             Phase::Closing(..) | Phase::Ending | Phase::Gone => {}
         }
@@ -365,11 +367,11 @@ impl Session {
     }
 
     /// Cuts a session whose queue is full: what is partly on the wire is completed, then 1013.
-    pub fn cut(&mut self, shared: &mut Shared, reason: CloseReason) {
+    pub fn cut(&mut self, shared: &mut Shared) {
         if let Some(queue) = &mut self.queue {
             queue.cut();
         }
-        self.fail(shared, reason);
+        self.fail(shared, CloseReason::SlowConsumer);
     }
 
     /// Over, but what is queued is still written: a WebSocket's end within the close timeout, an HTTP answer
@@ -410,10 +412,10 @@ impl Session {
     fn tell_closed(&mut self, shared: &mut Shared, reason: CloseReason) {
         match &mut self.phase {
             Phase::Open(open) => {
-                let (identity, opened) = open.take_identity();
-                shared.closed(self.id, identity, opened, reason);
+                let identity = open.take_identity();
+                shared.closed(self.id, identity, reason);
             }
-            Phase::Head(_) | Phase::Body { .. } | Phase::Await(_) => shared.closed(self.id, None, false, reason),
+            Phase::Head(_) | Phase::Body { .. } | Phase::Await(_) => shared.closed(self.id, None, reason),
             Phase::Closing(..) | Phase::Ending | Phase::Gone => {}
         }
     }
@@ -475,19 +477,13 @@ impl Session {
     // --- what others may see ---
 
     pub fn identity(&self) -> Option<&Identity> {
-        match &self.phase {
-            Phase::Open(open) => open.identity(),
-            Phase::Head(_) | Phase::Body { .. } | Phase::Await(_) => None,
-            Phase::Closing(..) | Phase::Ending | Phase::Gone => None,
-        }
+        let Phase::Open(open) = &self.phase else { return None };
+        open.identity()
     }
 
     pub fn round_trip(&self) -> Option<Duration> {
-        match &self.phase {
-            Phase::Open(open) => open.round_trip_us().map(|micros| Duration::from_micros(micros.into())),
-            Phase::Head(_) | Phase::Body { .. } | Phase::Await(_) => None,
-            Phase::Closing(..) | Phase::Ending | Phase::Gone => None,
-        }
+        let Phase::Open(open) = &self.phase else { return None };
+        open.round_trip()
     }
 
     /// What must hold between two calls of the engine.

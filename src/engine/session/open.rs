@@ -1,18 +1,21 @@
-//! An open WebSocket: frames in, messages out, heartbeats, and authentication by the first message.
+//! An open WebSocket: frames in, messages out, heartbeats.
 //!
-//! Not here: what a message means (`app/router.rs`), how frames are checked (`wire/websocket.rs`).
+//! Not here: authentication by message (`in_band.rs`), what a message means (`app/router.rs`), how frames are
+//! checked (`wire/websocket.rs`).
 
 use std::time::Duration;
 
+use super::heartbeat::Heartbeat;
 use super::{Phase, Session};
 use crate::auth::Identity;
 use crate::engine::Event;
 use crate::engine::shared::Shared;
-use crate::engine::timer::Timer;
+use crate::engine::timer::{Timer, micros};
 use crate::error::CloseReason;
 use crate::limits::{MESSAGE_BYTES_UNAUTHENTICATED, SEND_QUEUE_COPY_BYTES};
-use crate::wire::websocket::{Context, FrameWalker, Message, MessageLimits, Received};
-use crate::wire::websocket::{encode_message_header, encode_ping, frame_length, is_pong};
+use crate::wire::websocket::{
+    Context, FrameWalker, Message, MessageLimits, Received, encode_message_header, encode_ping, frame_length, is_pong,
+};
 
 /// The state of an open session.
 #[derive(Debug)]
@@ -23,16 +26,7 @@ pub struct Open {
     pub(super) who: Who,
     /// It broke the protocol behind messages that are still to be answered.
     doomed: Option<Box<CloseReason>>,
-    /// Heard of since the last heartbeat.
-    is_alive: bool,
-    /// Number of the last ping, its payload.
-    ping: u32,
-    /// When that was sent, in microseconds of the monotonic clock, modulo 2^32 (71 minutes).
-    pinged_us: u32,
-    /// [`u32::MAX`] where none is known.
-    round_trip_us: u32,
-    /// The last ping is not answered yet.
-    is_pinged: bool,
+    heartbeat: Heartbeat,
 }
 
 /// What is known of a peer, and what is being asked.
@@ -63,11 +57,7 @@ impl Open {
             context: None,
             who: Who::Unknown,
             doomed: None,
-            is_alive: true,
-            ping: 0,
-            pinged_us: 0,
-            round_trip_us: u32::MAX,
-            is_pinged: false,
+            heartbeat: Heartbeat::new(),
         }
     }
 
@@ -93,24 +83,24 @@ impl Open {
         }
     }
 
-    /// The round trip of the last ping that was answered, in microseconds.
-    pub fn round_trip_us(&self) -> Option<u32> {
-        (self.round_trip_us != u32::MAX).then_some(self.round_trip_us)
+    /// The round trip of the last ping that was answered.
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.heartbeat.round_trip()
     }
 
-    /// Who it was, and whether it counted as open; for telling its end.
-    pub fn take_identity(&mut self) -> (Option<Identity>, bool) {
+    /// Who it was, for telling its end.
+    pub fn take_identity(&mut self) -> Option<Identity> {
         match std::mem::replace(&mut self.who, Who::Unknown) {
-            Who::Known(identity) => (Some(identity), true),
-            Who::Renewing(renewal) => (Some(renewal.identity), true),
-            Who::Unknown | Who::Verifying => (None, false),
+            Who::Known(identity) => Some(identity),
+            Who::Renewing(renewal) => Some(renewal.identity),
+            Who::Unknown | Who::Verifying => None,
         }
     }
 
     /// The peer took some of what waited for it: it is alive, though a ping may stand behind the rest and its
     /// pong may not be read.
     pub fn took_backlog(&mut self) {
-        self.is_alive = true;
+        self.heartbeat.hear();
     }
 
     pub fn take_framing(&mut self) -> (FrameWalker, Option<Box<Context>>) {
@@ -134,7 +124,9 @@ impl Session {
         let Phase::Open(open) = &mut self.phase else { return (0, false) };
         let was_clean = open.context.is_none();
         let walk = open.walker.walk(input, open.message_limits(shared));
-        open.is_alive |= walk.frames > 0;
+        if walk.frames > 0 {
+            open.heartbeat.hear();
+        }
         let events_before = shared.events.len();
         let mut context = open.context.take().unwrap_or_else(|| shared.lend_context());
         let mut rest = input.get(..walk.end).unwrap_or_default();
@@ -151,7 +143,11 @@ impl Session {
                 }
                 Received::Message(message) => self.take_message(shared, message),
                 Received::Ping => {}
-                Received::Pong(payload) => self.take_pong(shared, &payload),
+                Received::Pong(payload) => {
+                    if let Phase::Open(open) = &mut self.phase {
+                        open.heartbeat.take_pong(shared.now, &payload);
+                    }
+                }
             }
             if !matches!(self.phase, Phase::Open(_)) {
                 break None;
@@ -249,21 +245,13 @@ impl Session {
         }
     }
 
-    fn take_pong(&mut self, shared: &mut Shared, payload: &[u8]) {
-        let Phase::Open(open) = &mut self.phase else { return };
-        if open.is_pinged && payload == open.ping.to_be_bytes() {
-            open.round_trip_us = low_half(shared.now.mono_us).wrapping_sub(open.pinged_us);
-            open.is_pinged = false;
-        }
-    }
-
     /// Queues a message of the host. Says whether the session took it.
     pub fn send(&mut self, shared: &mut Shared, message: Message) -> bool {
         if !matches!(self.phase, Phase::Open(_)) {
             return false;
         }
         if !self.has_room(shared, 0) {
-            self.cut(shared, CloseReason::SlowConsumer);
+            self.cut(shared);
             return false;
         }
         let queue = self.queue(shared);
@@ -285,7 +273,7 @@ impl Session {
 
     /// The first heartbeat comes at a random moment of an interval, so that those of all sessions are spread.
     pub(super) fn start_heartbeat(&mut self, shared: &mut Shared) {
-        let interval = u64::try_from(shared.config.limits.heartbeat_interval.as_micros()).unwrap_or(u64::MAX);
+        let interval = micros(shared.config.limits.heartbeat_interval);
         let first = Duration::from_micros(shared.chance(interval));
         self.set_timer(shared, Timer::Heartbeat, first);
     }
@@ -297,21 +285,11 @@ impl Session {
         }
         let is_read = self.takes_input();
         let Phase::Open(open) = &mut self.phase else { return };
-        if !open.is_alive {
+        if !open.heartbeat.is_alive() {
             return self.vanish(shared, CloseReason::HeartbeatLost);
         }
-        // Silence of a peer that is not read says nothing; it has other deadlines.
-        open.is_alive = !is_read;
-        open.ping = open.ping.wrapping_add(1);
-        open.pinged_us = low_half(shared.now.mono_us);
-        open.is_pinged = true;
-        let payload = open.ping.to_be_bytes();
+        let payload = open.heartbeat.ping(shared.now, is_read);
         self.queue(shared).push_frame(|out| encode_ping(&payload, out));
         self.set_timer(shared, Timer::Heartbeat, shared.config.limits.heartbeat_interval);
     }
-}
-
-fn low_half(number: u64) -> u32 {
-    let [_, _, _, _, a, b, c, d] = number.to_be_bytes();
-    u32::from_be_bytes([a, b, c, d])
 }

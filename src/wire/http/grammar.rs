@@ -7,8 +7,8 @@ pub(super) fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// Whether `text` is a token: not empty, and of token bytes only.
-pub(super) fn is_token(text: &[u8]) -> bool {
+/// Whether `text` is a token (RFC 9110, section 5.6.2): not empty, and of token bytes only.
+pub fn is_token(text: &[u8]) -> bool {
     !text.is_empty() && text.iter().copied().all(is_token_byte)
 }
 

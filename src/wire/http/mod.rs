@@ -20,6 +20,7 @@ mod response;
 mod scanner;
 mod upgrade;
 
+pub use grammar::is_token;
 pub use head::{RequestHead, Version};
 pub use origin::{Origin, Origins};
 pub use response::{Delivery, Refusal, Response, switching_protocols};

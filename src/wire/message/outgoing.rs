@@ -2,7 +2,7 @@
 //!
 //! Not here: who is told what (`app/router.rs`), the frame around it (`wire/websocket.rs`).
 
-use std::fmt::{self, Display, Write};
+use std::fmt::{self, Display};
 
 use serde_json::value::RawValue;
 
@@ -72,12 +72,6 @@ impl ServerMessage<'_> {
     /// The message as one JSON object.
     pub fn encode(&self) -> String {
         self.to_string()
-    }
-
-    /// Appends what [`ServerMessage::encode`] returns to `out`. Allocates only where `out` has to grow.
-    pub fn encode_into(&self, out: &mut String) {
-        // A String takes whatever is written.
-        let _ = write!(out, "{self}");
     }
 }
 
@@ -179,9 +173,6 @@ mod tests {
         ];
         for (message, json) in table {
             assert_eq!(message.encode(), json);
-            let mut out = String::from("before ");
-            message.encode_into(&mut out);
-            assert_eq!(out, format!("before {json}"));
         }
     }
 

@@ -1,0 +1,66 @@
+//! Whether a peer is alive, and how far away: what a session remembers of its heartbeats.
+//!
+//! Not here: when one is due, and what becomes of the silent (`open.rs`).
+
+use std::time::Duration;
+
+use crate::engine::timer::Now;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Heartbeat {
+    /// Heard of since the last ping.
+    is_alive: bool,
+    /// The last ping is not answered yet.
+    is_pinged: bool,
+    /// Number of the last ping, its payload.
+    ping: u32,
+    /// When that was sent, in microseconds of the monotonic clock, modulo 2^32 (71 minutes).
+    pinged_us: u32,
+    /// [`u32::MAX`] where none is known.
+    round_trip_us: u32,
+}
+
+impl Heartbeat {
+    /// A peer that has just come in.
+    pub fn new() -> Heartbeat {
+        Heartbeat { is_alive: true, is_pinged: false, ping: 0, pinged_us: 0, round_trip_us: u32::MAX }
+    }
+
+    /// Whether the peer has been heard of since the last ping, or was not listened to.
+    pub fn is_alive(&self) -> bool {
+        self.is_alive
+    }
+
+    /// The peer gave a sign of life.
+    pub fn hear(&mut self) {
+        self.is_alive = true;
+    }
+
+    /// A ping is sent: its payload. Silence of a peer that is not read says nothing (it has other deadlines).
+    pub fn ping(&mut self, now: Now, is_read: bool) -> [u8; 4] {
+        self.is_alive = !is_read;
+        self.is_pinged = true;
+        self.ping = self.ping.wrapping_add(1);
+        self.pinged_us = low_half(now.mono_us);
+        self.ping.to_be_bytes()
+    }
+
+    /// A pong has come. Only the first answer to the last ping measures anything.
+    pub fn take_pong(&mut self, now: Now, payload: &[u8]) {
+        if self.is_pinged && payload == self.ping.to_be_bytes() {
+            self.is_pinged = false;
+            self.round_trip_us = low_half(now.mono_us).wrapping_sub(self.pinged_us);
+        }
+    }
+
+    /// The round trip of the last ping that was answered.
+    pub fn round_trip(&self) -> Option<Duration> {
+        (self.round_trip_us != u32::MAX).then(|| Duration::from_micros(self.round_trip_us.into()))
+    }
+}
+
+fn low_half(number: u64) -> u32 {
+    let [_, _, _, _, a, b, c, d] = number.to_be_bytes();
+    u32::from_be_bytes([a, b, c, d])
+}
