@@ -366,6 +366,7 @@ fn no_password_is_ever_printed_not_even_at_trace() {
                 format!(r#"{{"type":"auth","token":["Basic {token}"]}}"#),
                 format!(r#"{{"type":"auth","token":"Basic {token}"}}{{"#),
                 format!(r#"{{"token":"Basic {token}"}}"#),
+                format!(r#"{{"type":"ping","to\u006ben":"Basic {token}"}}"#),
             ];
             let mut says = vec![
                 common::upgrade(&basic(token)).into_bytes(),
