@@ -396,6 +396,15 @@ fn no_password_is_ever_printed_not_even_at_trace() {
 }
 
 #[test]
+fn only_the_password_that_everyone_knows_is_shown_at_the_start() {
+    let mut daemon = Daemon::start(&["--user", "anna:canary-5d21", "--user", "user:pass"]);
+    assert!(daemon.wait_for("Try it: ").contains("--auth anna:<password>"));
+    daemon.signal("TERM");
+    let (_, output) = daemon.end();
+    assert!(!output.contains("canary-5d21"), "{output}");
+}
+
+#[test]
 fn a_log_that_nobody_reads_any_more_does_not_end_the_server() {
     let mut child = barewire(&["--plain-listen", "127.0.0.1:0"]).spawn().unwrap();
     let mut line = String::new();
