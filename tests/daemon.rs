@@ -17,6 +17,8 @@ mod tls_client;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -366,6 +368,7 @@ fn no_password_is_ever_printed_not_even_at_trace() {
                 format!(r#"{{"type":"auth","token":["Basic {token}"]}}"#),
                 format!(r#"{{"type":"auth","token":"Basic {token}"}}{{"#),
                 format!(r#"{{"token":"Basic {token}"}}"#),
+                format!(r#"{{"type":"ping","to\u006ben":"Basic {token}"}}"#),
             ];
             let mut says = vec![
                 common::upgrade(&basic(token)).into_bytes(),
@@ -392,6 +395,37 @@ fn no_password_is_ever_printed_not_even_at_trace() {
     for secret in passwords.iter().copied().chain(tokens.iter().map(String::as_str)) {
         assert!(!output.contains(secret), "{secret} is in\n{output}");
     }
+}
+
+#[test]
+fn only_the_password_that_everyone_knows_is_shown_at_the_start() {
+    let mut daemon = Daemon::start(&["--user", "anna:canary-5d21", "--user", "user:pass"]);
+    assert!(daemon.wait_for("Try it: ").contains("--auth anna:<password>"));
+    daemon.signal("TERM");
+    let (_, output) = daemon.end();
+    assert!(!output.contains("canary-5d21"), "{output}");
+}
+
+#[test]
+fn a_second_signal_ends_it_even_where_it_hangs_in_a_log_that_nobody_reads() {
+    let (mut log, _nobody) = UnixStream::pair().unwrap();
+    log.set_nonblocking(true).unwrap();
+    while log.write(b"\n").is_ok() {}
+    log.set_nonblocking(false).unwrap();
+    let mut command = barewire(&["--plain-listen", "127.0.0.1:0", "--user", "anna:secret"]);
+    let mut child = command.stderr(OwnedFd::from(log)).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut lines = lines.filter_map(|line| line.rsplit_once("running on port ")?.1.parse().ok());
+    // That it is accepted is a line of the log.
+    let _client = connect(SocketAddr::from(([127, 0, 0, 1], lines.next().unwrap())));
+    let mut status = None;
+    eventually("it ends", || {
+        // One after the other: two that come at once count as one.
+        let _ = Command::new("kill").arg(child.id().to_string()).status().unwrap();
+        status = child.try_wait().unwrap();
+        status.is_some()
+    });
+    assert_eq!(status.unwrap().code(), Some(1));
 }
 
 #[test]

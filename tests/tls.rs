@@ -18,6 +18,7 @@ mod tls_client;
 use std::io::Write;
 use std::time::Duration;
 
+use barewire::limits::HANDSHAKES_PER_TURN;
 use barewire::{PreparedMessage, ServerConfig};
 use common::frames;
 use memory::{FIRST, Site};
@@ -93,6 +94,27 @@ fn a_handshake_may_come_in_pieces_of_any_size() {
             assert_eq!(frames::decode(&peer.take()).len(), 2);
         }
     }
+}
+
+#[test]
+fn a_crowd_that_goes_on_shaking_hands_keeps_nobody_waiting() {
+    let mut site = site();
+    // As many as are served in one turn, each with something new in every turn, and seen first.
+    let crowd: Vec<_> = (0..HANDSHAKES_PER_TURN).map(|_| site.network.connect(FIRST)).collect();
+    let mut peer = TlsPeer::new(&mut site, tls_client::client_config(TLS13));
+    site.rest();
+    for &dribbler in &crowd {
+        site.network.send(dribbler, &[22, 3, 1, 64, 0]);
+    }
+    let hello = peer.ciphertext();
+    site.network.send(peer.peer, &hello);
+    for _ in 0..3 {
+        site.server.poll(Some(Duration::ZERO)).unwrap();
+        for &dribbler in &crowd {
+            site.network.send(dribbler, &[1]);
+        }
+    }
+    assert!(!site.network.take(peer.peer).is_empty(), "the crowd is always before it");
 }
 
 #[test]

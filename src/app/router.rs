@@ -3,7 +3,7 @@
 //!
 //! Not here: the shape of messages (`wire/message.rs`), HTTP routes (`app/routes.rs`).
 
-use log::{debug, info, warn};
+use log::{Level, debug, info, log_enabled, warn};
 use serde_json::value::RawValue;
 
 use super::routes;
@@ -11,7 +11,7 @@ use crate::auth::Identity;
 use crate::engine::{ConnId, Engine, Event, SubscribeError};
 use crate::error::{CloseReason, Initiator};
 use crate::limits::{LOG_TEXT_CHARS, LOG_USER_CHARS};
-use crate::wire::message::{ClientMessage, ServerMessage, check_channel, escape_for_log, parse};
+use crate::wire::message::{ClientMessage, ServerMessage, check_channel, escape_for_log, holds_token, parse};
 use crate::wire::websocket::{Message, PreparedMessage};
 
 /// The daemon's rules. It holds no state: sessions, channels and rights are the engine's.
@@ -64,8 +64,8 @@ fn take_message(engine: &mut Engine, id: ConnId, message: Message) {
     };
     match parse(text) {
         Ok(message) => {
-            // A token is never logged: not even that of a message that only looks like `auth`.
-            if !matches!(message, ClientMessage::Auth { .. }) {
+            // A token is never logged: not even that of a message of another type.
+            if log_enabled!(Level::Debug) && !holds_token(text) {
                 debug!("Received: {}", escape_for_log(text, LOG_TEXT_CHARS));
             }
             obey(engine, id, message);

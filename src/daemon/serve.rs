@@ -84,7 +84,7 @@ fn announce(settings: &Settings, server: &mut Server, open_files: u64) {
         };
         let user = match settings.users.first() {
             _ if settings.methods.is_empty() => String::new(),
-            Some(user) if settings.uses_default_user() => format!(" --auth {}:{}", user.name, user.password.expose()),
+            Some(user) if user.is_default() => format!(" --auth {}:{}", user.name, user.password.expose()),
             Some(user) => format!(" --auth {}:<password>", user.name),
             None => String::new(),
         };

@@ -3,23 +3,28 @@
 //! Not here: what an orderly end is (`net/server.rs`).
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::thread;
 
 use barewire::Handle;
 use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
-/// Watches for the signals from a thread of its own.
+/// Watches for the signals from a thread of its own. Only the second is obeyed without it, in the signal's own
+/// handler: whatever the program hangs in, a log that nobody reads for one, it ends.
 pub fn watch(handle: Handle) -> io::Result<()> {
+    let is_stopping = Arc::new(AtomicBool::new(false));
+    for signal in [SIGTERM, SIGINT] {
+        flag::register_conditional_shutdown(signal, 1, is_stopping.clone())?;
+        flag::register(signal, is_stopping.clone())?;
+    }
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
     let watch = move || {
-        let mut signals = signals.forever();
-        if let Some(signal) = signals.next() {
-            log::info!("signal {signal}: closing all sessions; a second one exits at once");
+        if let Some(signal) = signals.forever().next() {
             handle.shut_down();
-        }
-        if signals.next().is_some() {
-            std::process::exit(1);
+            log::info!("signal {signal}: closing all sessions; a second one exits at once");
         }
     };
     thread::Builder::new().name("signals".into()).stack_size(64 * 1024).spawn(watch)?;

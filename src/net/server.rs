@@ -407,10 +407,16 @@ impl<I: Io> Server<I> {
         let id = connection.id;
         connection.readable |= ready.readable || ready.read_closed;
         connection.read_closed |= ready.read_closed;
+        let is_handshaking = connection.is_handshaking();
         if ready.writable && (connection.has_unsent() || self.engine.output(id).is_some()) {
             self.engine.mark_dirty(id);
         }
-        self.serve(id);
+        if is_handshaking {
+            // Behind those that wait already, or a crowd that goes on arriving would keep them waiting for ever.
+            self.engine.mark_ready(id);
+        } else {
+            self.serve(id);
+        }
     }
 
     /// A session that was named as ready: what it had left over is looked at, and it may be read again.

@@ -15,7 +15,7 @@ mod value;
 use std::fmt;
 
 pub use escape::escape_for_log;
-pub use incoming::{ClientMessage, parse};
+pub use incoming::{ClientMessage, holds_token, parse};
 pub use outgoing::ServerMessage;
 
 use crate::limits::{CHANNEL_NAME_BYTES, JSON_DEPTH};

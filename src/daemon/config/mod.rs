@@ -93,6 +93,13 @@ pub struct User {
     pub password: Secret,
 }
 
+impl User {
+    /// Whether it is the one whose password everyone knows.
+    pub fn is_default(&self) -> bool {
+        (self.name.as_str(), self.password.expose()) == DEFAULT_USER
+    }
+}
+
 /// Text that must not be seen: `Debug` prints a placeholder, and there is no `Display`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -144,8 +151,7 @@ impl Settings {
 
     /// Whether the default user can come in: worth a warning.
     pub fn uses_default_user(&self) -> bool {
-        let is_default = |user: &User| (user.name.as_str(), user.password.expose()) == DEFAULT_USER;
-        !self.methods.is_empty() && self.users.iter().any(is_default)
+        !self.methods.is_empty() && self.users.iter().any(User::is_default)
     }
 }
 

@@ -96,6 +96,11 @@ pub fn parse(text: &str) -> Result<ClientMessage<'_>, FormatError> {
     }
 }
 
+/// Whether a message has a `token`, be it where nobody asks for one: then it is not to be shown.
+pub fn holds_token(text: &str) -> bool {
+    object::<Envelope<'_>>(text).is_ok_and(|envelope| envelope.token.is_some())
+}
+
 /// A token is a secret: it is left out.
 impl fmt::Debug for ClientMessage<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
