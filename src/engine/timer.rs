@@ -19,44 +19,67 @@ use crate::limits::{TICK_MILLIS, WHEEL_SLOTS};
 /// backwards is treated as standing still.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Now {
-    /// Microseconds since a moment that stays the same for the life of the engine, and is not long before it
-    /// was made: deadlines are counted in 32 bits of [`TICK_MILLIS`], which reach 4.3 years from that moment.
+    /// Microseconds since an arbitrary moment, the same for the life of the engine.
     pub mono_us: u64,
     /// Milliseconds since 1970-01-01 UTC, as the system believes it to be.
     pub unix_ms: u64,
 }
 
-/// A moment in the wheel's resolution of [`TICK_MILLIS`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// A moment in the wheel's resolution of [`TICK_MILLIS`], counted modulo 2^32: after 4.3 years it starts again,
+/// and two moments are told apart as long as they are within two years of each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tick(u32);
 
 impl Tick {
-    /// The tick of a deadline that is not set: the wheel never reaches it.
+    /// The tick of a deadline that is not set. No deadline is given it.
     const NEVER: Tick = Tick(u32::MAX);
+    /// The longest span to a deadline, a year; what is set for later is looked at then.
+    const FARTHEST: u64 = 1 << 30;
 
     /// The last tick that has begun at `now`: a deadline at it is due.
     pub fn reached(now: Now) -> Tick {
-        Tick::saturating(now.mono_us / (TICK_MILLIS * 1000))
+        Tick(low_half(ticks(now)))
     }
 
-    /// The first tick that is not earlier than `after` from `now`: a deadline never fires early.
+    /// The first tick that is not earlier than `after` from `now`: a deadline never fires early (but one more
+    /// than a year away fires after a year).
     pub fn after(now: Now, after: Duration) -> Tick {
-        let due = now.mono_us.saturating_add(micros(after));
-        Tick::saturating(due.div_ceil(TICK_MILLIS * 1000))
+        let due = now.mono_us.saturating_add(micros(after)).div_ceil(TICK_MILLIS * 1000);
+        match Tick(low_half(due.min(ticks(now) + Tick::FARTHEST))) {
+            Tick::NEVER => Tick(0),
+            due => due,
+        }
     }
 
     /// How long it is from `now` until this tick is reached; zero if it is.
     pub fn wait(self, now: Now) -> Duration {
-        Duration::from_micros((u64::from(self.0) * TICK_MILLIS * 1000).saturating_sub(now.mono_us))
+        let ahead = u64::try_from(self.ahead_of(Tick::reached(now))).unwrap_or(0);
+        Duration::from_micros(((ticks(now) + ahead) * TICK_MILLIS * 1000).saturating_sub(now.mono_us))
     }
 
-    fn saturating(ticks: u64) -> Tick {
-        Tick(u32::try_from(ticks).unwrap_or(u32::MAX - 1))
+    /// How many ticks later than `other` this one is; negative if it is earlier.
+    fn ahead_of(self, other: Tick) -> i32 {
+        self.0.wrapping_sub(other.0).cast_signed()
+    }
+
+    fn plus(self, ticks: u32) -> Tick {
+        Tick(self.0.wrapping_add(ticks))
     }
 
     fn slot(self) -> usize {
         self.0 as usize % WHEEL_SLOTS
     }
+}
+
+/// How many ticks of the clock have begun.
+fn ticks(now: Now) -> u64 {
+    now.mono_us / (TICK_MILLIS * 1000)
+}
+
+/// A number modulo 2^32.
+pub fn low_half(number: u64) -> u32 {
+    let [_, _, _, _, a, b, c, d] = number.to_be_bytes();
+    u32::from_be_bytes([a, b, c, d])
 }
 
 /// A time span as [`Now::mono_us`] counts it; one too long for that lasts for ever.
@@ -84,7 +107,8 @@ pub enum Timer {
 }
 
 impl Timer {
-    const ALL: [Timer; 7] = [
+    /// All of them, in the order in which they fire.
+    pub const ALL: [Timer; 7] = [
         Timer::Head,
         Timer::Authentication,
         Timer::Message,
@@ -135,13 +159,15 @@ impl TimerTable {
 
     /// Takes one deadline that is due at `reached`, if there is any.
     pub fn poll_due(&mut self, reached: Tick) -> Option<Timer> {
-        let (timer, _) = Timer::ALL.into_iter().zip(self.due).find(|&(_, due)| due <= reached)?;
+        let is_due = |due: Tick| due != Tick::NEVER && reached.ahead_of(due) >= 0;
+        let (timer, _) = Timer::ALL.into_iter().zip(self.due).find(|&(_, due)| is_due(due))?;
         self.stop(timer);
         Some(timer)
     }
 
-    fn earliest(&self) -> Tick {
-        self.due.iter().min().copied().unwrap_or(Tick::NEVER)
+    /// The deadline that is first, seen from `current`; with how many ticks it is ahead.
+    fn earliest(&self, current: Tick) -> Option<i32> {
+        self.due.iter().filter(|due| **due != Tick::NEVER).map(|due| due.ahead_of(current)).min()
     }
 }
 
@@ -170,13 +196,12 @@ impl TimerWheel {
 
     /// Makes sure that the session at `index` is looked at no later than its earliest deadline. O(1).
     pub fn arm(&mut self, index: u32, timers: &mut TimerTable) {
-        let due = timers.earliest();
-        if timers.armed <= due {
+        let Some(due) = timers.earliest(self.current) else { return };
+        if timers.armed != Tick::NEVER && timers.armed.ahead_of(self.current) <= due {
             return;
         }
         // A deadline beyond the horizon is looked at, and put back, once a revolution.
-        let horizon = Tick(self.current.0.saturating_add(HORIZON));
-        let at = due.clamp(self.current, horizon);
+        let at = self.current.plus(u32::try_from(due).unwrap_or(0).min(HORIZON));
         timers.armed = at;
         let slot = at.slot();
         if let Some(entries) = self.slots.get_mut(slot) {
@@ -189,7 +214,7 @@ impl TimerWheel {
     /// [`TimerWheel::is_current`] whether the entry is live, fires what is due, and arms it again.
     pub fn poll(&mut self, now: Now) -> Option<u32> {
         let reached = Tick::reached(now);
-        while self.current <= reached {
+        while reached.ahead_of(self.current) >= 0 {
             let slot = self.current.slot();
             if let Some(index) = self.slots.get_mut(slot).and_then(Vec::pop) {
                 return Some(index);
@@ -199,8 +224,8 @@ impl TimerWheel {
                 break;
             }
             self.current = match self.next_occupied() {
-                Some(next) => next.min(reached),
-                None => reached,
+                Some(next) if reached.ahead_of(next) >= 0 => next,
+                Some(_) | None => reached,
             };
         }
         None
@@ -236,7 +261,7 @@ impl TimerWheel {
             if bits != 0 {
                 let slot = word * 64 + bits.trailing_zeros() as usize;
                 let ahead = (slot + WHEEL_SLOTS - start) % WHEEL_SLOTS;
-                return Some(Tick(self.current.0.saturating_add(u32::try_from(ahead).unwrap_or(0))));
+                return Some(self.current.plus(u32::try_from(ahead).unwrap_or(0)));
             }
         }
         None
@@ -289,7 +314,9 @@ mod tests {
 
     #[test]
     fn a_deadline_fires_within_one_tick_after_it_and_never_before() {
-        for start in [0, 1, 31, 32, 33, 1_000_000_007] {
+        // The ticks' 32 bits start again after 4.3 years.
+        let again = (1 << 32) * TICK_MILLIS;
+        for start in [0, 1, 31, 32, 33, 1_000_000_007, again - 40_000, again - 33, again - 32, again, 2 * again + 1] {
             for delay in [0u64, 1, 31, 32, 33, 500, 10_000, 32_767, 32_768, 40_000, 86_400_000] {
                 let mut wheel = TimerWheel::new(at(start));
                 let mut sessions = [TimerTable::default()];
@@ -306,7 +333,9 @@ mod tests {
                     now.mono_us += wait.as_micros() as u64;
                 };
                 assert!(fired_at >= start + delay, "{start}+{delay} fired at {fired_at}");
-                assert!(fired_at <= start + delay + TICK_MILLIS, "{start}+{delay} fired at {fired_at}");
+                // The tick that stands for never is stepped over.
+                let skipped = u64::from((start + delay).div_ceil(TICK_MILLIS) % (1 << 32) == (1 << 32) - 1);
+                assert!(fired_at <= start + delay + (1 + skipped) * TICK_MILLIS, "{start}+{delay} fired at {fired_at}");
             }
         }
     }
@@ -373,5 +402,17 @@ mod tests {
         wheel.arm(0, &mut sessions[0]);
         assert_eq!(fire(&mut wheel, &mut sessions, at(10)), []);
         assert_eq!(fire(&mut wheel, &mut sessions, at(50_200)), [(0, Timer::Head)]);
+    }
+
+    #[test]
+    fn a_deadline_more_than_a_year_away_is_looked_at_after_a_year() {
+        let year = Duration::from_millis((1 << 30) * TICK_MILLIS);
+        for start in [0, (1 << 32) * TICK_MILLIS - 5] {
+            for after in [year, year * 2, Duration::MAX] {
+                let due = Tick::after(at(start), after);
+                let wait = due.wait(at(start));
+                assert!(wait >= year - Duration::from_millis(TICK_MILLIS) && wait <= year * 2, "{after:?}: {wait:?}");
+            }
+        }
     }
 }

@@ -435,10 +435,10 @@ impl<I: Io> Server<I> {
             if !connection.readable || self.engine.has_events() {
                 break;
             }
-            if connection.is_handshaking() {
-                // A handshake costs as much as a hundred messages: a crowd at the door must not stall those inside.
-                let Some(left) = self.handshakes.checked_sub(1) else { break };
-                self.handshakes = left;
+            // A handshake costs as much as a hundred messages: a crowd at the door must not stall those inside.
+            let is_handshaking = connection.is_handshaking();
+            if is_handshaking && self.handshakes == 0 {
+                break;
             }
             let filled = match self.engine.intake(id) {
                 Intake::Pause => return,
@@ -448,6 +448,8 @@ impl<I: Io> Server<I> {
                 }
                 Intake::Read(limit) => connection.fill(limit, &mut self.buffers),
             };
+            // One that has hung up costs nothing.
+            self.handshakes -= usize::from(is_handshaking && !matches!(filled, Filled::End));
             hand_over(&mut self.engine, id, filled);
             if connection.has_unsent() {
                 self.engine.mark_dirty(id);

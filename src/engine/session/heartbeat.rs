@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::engine::timer::Now;
+use crate::engine::timer::{Now, low_half};
 
 /// See the module.
 #[derive(Debug)]
@@ -58,9 +58,4 @@ impl Heartbeat {
     pub fn round_trip(&self) -> Option<Duration> {
         (self.round_trip_us != u32::MAX).then(|| Duration::from_micros(self.round_trip_us.into()))
     }
-}
-
-fn low_half(number: u64) -> u32 {
-    let [_, _, _, _, a, b, c, d] = number.to_be_bytes();
-    u32::from_be_bytes([a, b, c, d])
 }

@@ -427,7 +427,9 @@ impl Session {
         if !shared.wheel.is_current(&mut self.timers) {
             return;
         }
-        while let Some(timer) = self.timers.poll_due(Tick::reached(shared.now)) {
+        // Each at most once: one that is set again, even for now, is for the next time.
+        for _ in Timer::ALL {
+            let Some(timer) = self.timers.poll_due(Tick::reached(shared.now)) else { break };
             match timer {
                 Timer::Head => self.head_is_due(shared),
                 Timer::Authentication => self.authentication_is_due(shared),
