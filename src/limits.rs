@@ -178,8 +178,7 @@ pub const WHEEL_SLOTS: usize = 1024;
 
 /// The limits that a configuration or a host may change.
 ///
-/// `Limits::default()` holds the defaults named beside each field. The program holds configured values to the
-/// ranges that `…_MIN` and `…_MAX` name; a host that fills the fields itself must keep to them.
+/// `Limits::default()` holds the defaults named beside each field; [`Limits::check`] knows their ranges.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Largest message, in bytes. Default [`MESSAGE_BYTES_DEFAULT`], at most [`MESSAGE_BYTES_MAX`]; past it 1009.
@@ -211,6 +210,40 @@ pub struct Limits {
     pub message_timeout: Duration,
     /// Channels of one session. Default [`CHANNELS_PER_SESSION_DEFAULT`]; past it an error, the session stays.
     pub channels_per_session: usize,
+}
+
+impl Limits {
+    /// Whether every field is in its range; else one line that names the field, its value and what is allowed.
+    /// `Server::bind` asks it, so that a host's own limits can neither stop a server nor take its bounds away.
+    pub fn check(&self) -> Result<(), String> {
+        let sizes = [
+            ("message_bytes", self.message_bytes, 1, MESSAGE_BYTES_MAX),
+            ("send_queue_bytes", self.send_queue_bytes, SEND_QUEUE_BYTES_MIN, MESSAGE_BYTES_MAX),
+            ("connections", self.connections, 1, COUNT_MAX),
+            ("head_bytes", self.head_bytes, HEAD_BYTES_MIN, HEAD_BYTES_MAX),
+            ("headers", self.headers, 1, HEADERS_MAX),
+            ("fragments", self.fragments, 1, COUNT_MAX),
+            ("channels_per_session", self.channels_per_session, 1, COUNT_MAX),
+        ];
+        let spans = [
+            ("head_timeout", self.head_timeout, TIMEOUT_MIN),
+            ("keep_alive_timeout", self.keep_alive_timeout, TIMEOUT_MIN),
+            ("auth_timeout", self.auth_timeout, TIMEOUT_MIN),
+            ("close_timeout", self.close_timeout, TIMEOUT_MIN),
+            ("write_stall_timeout", self.write_stall_timeout, TIMEOUT_MIN),
+            ("message_timeout", self.message_timeout, TIMEOUT_MIN),
+            ("heartbeat_interval", self.heartbeat_interval, HEARTBEAT_INTERVAL_MIN),
+        ];
+        if let Some((name, value, min, max)) = sizes.into_iter().find(|(_, value, min, max)| value < min || value > max)
+        {
+            return Err(format!("Limits::{name} = {value}; allowed: {min} to {max}"));
+        }
+        if let Some((name, value, min)) = spans.into_iter().find(|(_, value, min)| value < min || *value > TIMEOUT_MAX)
+        {
+            return Err(format!("Limits::{name} = {value:?}; allowed: {min:?} to {TIMEOUT_MAX:?}"));
+        }
+        Ok(())
+    }
 }
 
 impl Default for Limits {
@@ -253,3 +286,49 @@ const _: () = {
     assert!(CONTEXT_WRITE_BYTES > (FRAMES_PER_TURN + 1) * (CONTROL_PAYLOAD_BYTES + 4));
     assert!(WHEEL_SLOTS.is_power_of_two() && WHEEL_SLOTS.is_multiple_of(64));
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Set = fn(&mut Limits, usize);
+
+    #[test]
+    fn each_field_has_a_range_and_an_error_that_names_it() {
+        let cases: &[(&str, Set, usize, usize)] = &[
+            ("message_bytes", |limits, value| limits.message_bytes = value, 1, MESSAGE_BYTES_MAX),
+            (
+                "send_queue_bytes",
+                |limits, value| limits.send_queue_bytes = value,
+                SEND_QUEUE_BYTES_MIN,
+                MESSAGE_BYTES_MAX,
+            ),
+            ("connections", |limits, value| limits.connections = value, 1, COUNT_MAX),
+            ("head_bytes", |limits, value| limits.head_bytes = value, HEAD_BYTES_MIN, HEAD_BYTES_MAX),
+            ("headers", |limits, value| limits.headers = value, 1, HEADERS_MAX),
+            ("fragments", |limits, value| limits.fragments = value, 1, COUNT_MAX),
+            ("channels_per_session", |limits, value| limits.channels_per_session = value, 1, COUNT_MAX),
+            ("head_timeout", |limits, value| limits.head_timeout = millis(value), 10, 86_400_000),
+            ("keep_alive_timeout", |limits, value| limits.keep_alive_timeout = millis(value), 10, 86_400_000),
+            ("auth_timeout", |limits, value| limits.auth_timeout = millis(value), 10, 86_400_000),
+            ("close_timeout", |limits, value| limits.close_timeout = millis(value), 10, 86_400_000),
+            ("write_stall_timeout", |limits, value| limits.write_stall_timeout = millis(value), 10, 86_400_000),
+            ("message_timeout", |limits, value| limits.message_timeout = millis(value), 10, 86_400_000),
+            ("heartbeat_interval", |limits, value| limits.heartbeat_interval = millis(value), 100, 86_400_000),
+        ];
+        for &(name, set, min, max) in cases {
+            for (value, is_allowed) in [(min - 1, false), (min, true), (max, true), (max + 1, false)] {
+                let mut limits = Limits::default();
+                set(&mut limits, value);
+                match limits.check() {
+                    Ok(()) => assert!(is_allowed, "{name} = {value}"),
+                    Err(line) => assert!(!is_allowed && line.starts_with(&format!("Limits::{name} = ")), "{line}"),
+                }
+            }
+        }
+    }
+
+    fn millis(value: usize) -> Duration {
+        Duration::from_millis(value as u64)
+    }
+}

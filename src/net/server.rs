@@ -76,6 +76,20 @@ impl ServerConfig {
         let plain = self.plain_listen.iter().map(|&addr| (addr, false));
         secure.iter().map(|&addr| (addr, true)).chain(plain)
     }
+
+    /// Whether all of it can be; asked before anything is opened.
+    fn check(&self) -> Result<(), Error> {
+        self.engine.limits.check().map_err(Error::Config)?;
+        let listeners = self.addrs().count();
+        if listeners > LISTENERS_MAX {
+            return Err(Error::Config(format!("{listeners} listeners; at most {LISTENERS_MAX}")));
+        }
+        #[cfg(feature = "tls")]
+        if self.tls.is_none() && !self.listen.is_empty() {
+            return Err(Error::Config("a TLS listener needs a certificate".into()));
+        }
+        Ok(())
+    }
 }
 
 /// Where a turn stands.
@@ -115,9 +129,7 @@ impl Server {
     /// Opens the listeners. `authenticator` decides who may come in.
     pub fn bind(config: ServerConfig, authenticator: Box<dyn Authenticate>) -> Result<Server, Error> {
         let addrs: Vec<_> = config.addrs().map(|(addr, _)| addr).collect();
-        if addrs.len() > LISTENERS_MAX {
-            return Err(Error::Config(format!("{} listeners; at most {LISTENERS_MAX}", addrs.len())));
-        }
+        config.check()?;
         let io = SystemIo::open(&addrs, config.send_buffer_bytes)?;
         Server::with_io(io, config, authenticator)
     }
@@ -142,10 +154,7 @@ impl<I: Io> Server<I> {
     /// A server over another [`Io`], which has a listener for each address in `config`, those of TLS first. For
     /// tests.
     pub fn with_io(mut io: I, config: ServerConfig, authenticator: Box<dyn Authenticate>) -> Result<Server<I>, Error> {
-        #[cfg(feature = "tls")]
-        if config.tls.is_none() && !config.listen.is_empty() {
-            return Err(Error::Config("a TLS listener needs a certificate".into()));
-        }
+        config.check()?;
         let now = io.now();
         let (sender, commands) = sync_channel(COMMANDS_WAITING);
         let handle = Handle { commands: sender, stop: Arc::default(), waker: io.waker() };
