@@ -412,12 +412,10 @@ fn a_second_signal_ends_it_even_where_it_hangs_in_a_log_that_nobody_reads() {
     log.set_nonblocking(true).unwrap();
     while log.write(b"\n").is_ok() {}
     log.set_nonblocking(false).unwrap();
-    let mut command = barewire(&["--plain-listen", "127.0.0.1:0", "--user", "anna:secret"]);
-    let mut child = command.stderr(OwnedFd::from(log)).spawn().unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let mut lines = lines.filter_map(|line| line.rsplit_once("running on port ")?.1.parse().ok());
-    // That it is accepted is a line of the log.
-    let _client = connect(SocketAddr::from(([127, 0, 0, 1], lines.next().unwrap())));
+    // That the default user may come in is a warning, which it never gets rid of.
+    let mut child = barewire(&["--plain-listen", "127.0.0.1:0"]).stderr(OwnedFd::from(log)).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.starts_with("Try it: ")));
     let mut status = None;
     eventually("it ends", || {
         // One after the other: two that come at once count as one.

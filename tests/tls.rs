@@ -358,7 +358,7 @@ fn a_stream_that_is_cut_off_is_no_clean_close() {
         let peer = open(&mut site, tls_client::client_config(version));
         site.network.end(peer.peer);
         site.rest();
-        assert!(site.has_seen(&["Closed", "opened: true", "PeerVanished"]), "{:?}", site.history);
+        assert!(site.has_seen(&["Closed", "identity: Some", "PeerVanished"]), "{:?}", site.history);
         assert!(site.network.is_dropped(peer.peer));
         assert_eq!(site.server.engine().sessions(), 0);
     }

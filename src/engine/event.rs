@@ -49,8 +49,6 @@ pub enum Event {
         id: ConnId,
         /// Who it was, where that was known: then and only then [`Event::Open`] was told.
         identity: Option<Identity>,
-        /// Whether [`Event::Open`] was told.
-        opened: bool,
         /// Why.
         reason: CloseReason,
     },

@@ -107,12 +107,11 @@ impl Shared {
 
     /// Tells the host that a session is over.
     pub fn closed(&mut self, id: ConnId, identity: Option<Identity>, reason: CloseReason) {
-        let opened = identity.is_some();
-        if opened {
+        if identity.is_some() {
             self.open -= 1;
         }
         self.departed.push(id);
-        self.events.push_back(Event::Closed { id, identity, opened, reason });
+        self.events.push_back(Event::Closed { id, identity, reason });
     }
 
     /// A number below `bound`, from the seed (splitmix64): for spreading, not for secrets.

@@ -60,9 +60,9 @@ impl Model {
                     self.take_message(id, message);
                 }
             }
-            Event::Closed { opened, identity, reason, .. } => {
+            Event::Closed { identity, reason, .. } => {
                 assert!(!session.is_unanswered || is_sudden(reason), "{id} ends before it is answered: {reason}");
-                assert_eq!((*opened, identity.is_some()), (session.is_open, session.is_open));
+                assert_eq!(identity.is_some(), session.is_open);
                 (session.is_open, session.is_closed) = (false, true);
                 session.channels.clear();
             }
