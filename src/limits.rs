@@ -124,6 +124,8 @@ pub const COMMANDS_PER_TURN: usize = 256;
 pub const COMMANDS_WAITING: usize = 1024;
 /// Readiness events taken from the operating system in one turn.
 pub const READY_PER_TURN: usize = 1024;
+/// Turns in a row that may put off their timers, because each wait was full of sockets to read.
+pub const CROWDED_TURNS: usize = 16;
 /// Segments handed to one `writev`.
 pub const WRITE_SEGMENTS: usize = 64;
 /// What is read and dropped after our end of a connection is closed, beside a message of the allowed size: who sends

@@ -16,6 +16,7 @@ mod tls_client;
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
+use barewire::limits::{HEARTBEAT_INTERVAL_DEFAULT, READY_PER_TURN};
 use barewire::{Error, ServerConfig};
 use common::frames;
 use memory::{Call, FIRST, Fault, Site};
@@ -23,6 +24,7 @@ use tls_client::{End, TLS12, TLS13, TlsPeer};
 
 /// Longer than the pause of accepting, and than any deadline of a session that is winding down.
 const LONG: Duration = Duration::from_secs(20);
+const SECOND: Duration = Duration::from_secs(1);
 
 fn site() -> Site {
     Site::new(ServerConfig::default(), Box::new(common::methods()))
@@ -282,4 +284,28 @@ fn a_shutdown_is_over_after_the_close_timeout_whoever_stays_silent() {
     assert!(!site.server.is_finished(), "it waits for an answer to its Close");
     site.advance(Duration::from_millis(200));
     assert!(site.server.is_finished() && site.network.is_dropped(peer.peer) && site.network.is_dropped(silent));
+}
+
+/// A process that was stopped for a minute (SIGSTOP, a suspended machine) finds every deadline past and every
+/// peer's pong unread, and more of them than one wait tells of.
+#[test]
+fn whoever_has_answered_its_ping_survives_a_long_stop_of_the_server() {
+    const PEERS: usize = READY_PER_TURN + 500;
+    let mut site = site();
+    let peers: Vec<usize> = (0..PEERS).map(|_| site.network.connect(FIRST)).collect();
+    for &peer in &peers {
+        site.network.send(peer, common::upgrade(common::GOOD).as_bytes());
+    }
+    site.rest();
+    assert_eq!(site.server.engine().open_sessions(), PEERS);
+    // Nearly all are pinged by now, and nobody twice; a frame of any kind is a sign of life.
+    site.advance(HEARTBEAT_INTERVAL_DEFAULT - SECOND);
+    for &peer in &peers {
+        site.network.send(peer, &frames::frame(frames::PONG, b""));
+    }
+    site.network.advance(2 * HEARTBEAT_INTERVAL_DEFAULT);
+    site.rest();
+    assert_eq!(site.server.engine().open_sessions(), PEERS);
+    site.advance(2 * HEARTBEAT_INTERVAL_DEFAULT + SECOND);
+    assert_eq!(site.server.engine().open_sessions(), 0, "who is silent from then on is cut all the same");
 }

@@ -26,7 +26,7 @@ use crate::auth::Authenticate;
 use crate::engine::{ConnId, Engine, EngineConfig, Event, Fate, Intake, micros};
 use crate::error::{CloseReason, Error};
 use crate::limits::{
-    ACCEPTS_PER_TURN, COMMANDS_PER_TURN, COMMANDS_WAITING, CONNECTIONS_RESERVED, EXPIRIES_PER_TURN,
+    ACCEPTS_PER_TURN, COMMANDS_PER_TURN, COMMANDS_WAITING, CONNECTIONS_RESERVED, CROWDED_TURNS, EXPIRIES_PER_TURN,
     HANDSHAKES_PER_TURN, LINGER_BYTES, LISTENERS_MAX, READ_BYTES_PER_TURN_BULK, READY_PER_TURN,
     SEND_BUFFER_BYTES_DEFAULT,
 };
@@ -116,6 +116,8 @@ pub struct Server<I: Io = SystemIo> {
     step: Step,
     /// TLS handshakes that may still be served this turn.
     handshakes: usize,
+    /// Turns in a row that have put off their timers.
+    crowded_turns: usize,
     buffers: Buffers,
     commands: Receiver<Command>,
     /// The last turn's budget was spent on commands: there may be more, though nothing will wake the loop.
@@ -169,6 +171,7 @@ impl<I: Io> Server<I> {
             ready: Vec::with_capacity(READY_PER_TURN),
             step: Step::Wait,
             handshakes: HANDSHAKES_PER_TURN,
+            crowded_turns: 0,
             buffers: Buffers::new(),
             commands,
             has_commands: false,
@@ -233,7 +236,10 @@ impl<I: Io> Server<I> {
                     // Those that are marked from now on are for the next turn.
                     None => Step::Leftovers { left: self.engine.ready() },
                 },
-                Step::Leftovers { left: 0 } => Step::Timers { left: EXPIRIES_PER_TURN },
+                Step::Leftovers { left: 0 } => match self.postpones_timers() {
+                    true => Step::Flush,
+                    false => Step::Timers { left: EXPIRIES_PER_TURN },
+                },
                 Step::Leftovers { left } => {
                     if let Some(id) = self.engine.poll_ready() {
                         self.serve_leftover(id);
@@ -302,6 +308,14 @@ impl<I: Io> Server<I> {
     }
 
     // --- steps of a turn ---
+
+    /// Whether there may be more to read than one wait could tell: it is read first, or peers would be taken
+    /// for dead whose sign of life waits, as after a stop of the process. But not for ever.
+    fn postpones_timers(&mut self) -> bool {
+        let is_crowded = self.ready.len() >= READY_PER_TURN && self.crowded_turns < CROWDED_TURNS;
+        self.crowded_turns = if is_crowded { self.crowded_turns + 1 } else { 0 };
+        is_crowded
+    }
 
     fn wait(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
         let timeout = timeout.into_iter().chain(self.poll_timeout()).min();

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use barewire::app::Router;
 use barewire::auth::Authenticate;
+use barewire::limits::READY_PER_TURN;
 use barewire::net::io::{Io, Ready, Socket};
 use barewire::{Error, Event, Now, Server, ServerConfig};
 
@@ -278,6 +279,9 @@ impl Io for MemoryIo {
         }
         for wire in state.wires.iter_mut().filter(|wire| !wire.dropped) {
             let Some(token) = wire.token else { continue };
+            if ready.len() >= READY_PER_TURN {
+                break;
+            }
             let (readable, writable) = (wire.readable_edge, wire.writable_edge);
             (wire.readable_edge, wire.writable_edge) = (false, false);
             if readable || writable {
