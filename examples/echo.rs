@@ -45,6 +45,9 @@ pub fn main() -> Result<(), Box<dyn std::error::Error>> {
         let addr: SocketAddr = arguments.next().ok_or(format!("{argument} needs an address"))?.parse()?;
         listeners.push(addr);
     }
+    if config.listen.is_empty() && config.plain_listen.is_empty() {
+        return Err("no listener: give --listen ADDR or --plain-listen ADDR".into());
+    }
     let mut server = Server::bind(config, Box::new(NoAuth))?;
     for (addr, is_secure) in server.local_addrs() {
         println!("{} server running on port {}", if is_secure { "HTTPS + WSS" } else { "HTTP + WS" }, addr.port());

@@ -76,6 +76,9 @@ pub const AUTH_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 /// From our Close frame to the peer's end of the stream, the peer's Close between them; for HTTP, from the end of the
 /// last answer. Then the socket is dropped.
 pub const CLOSE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
+/// From our end of an idle connection to the peer's, when the server stops: no close handshake is due there. Then
+/// the socket is dropped.
+pub const SHUTDOWN_LINGER: Duration = Duration::from_millis(200);
 /// Queued bytes without any progress. Then the socket is dropped.
 pub const WRITE_STALL_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 /// Between two heartbeats of a session; a session silent for a whole interval is cut.

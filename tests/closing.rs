@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use barewire::auth::{Attempt, Authenticate, Decision, NoAuth, Ticket};
 use barewire::engine::Fate;
-use barewire::{CloseReason, ConnId, Event, Limits, Message};
+use barewire::limits::{CLOSE_TIMEOUT_DEFAULT, SHUTDOWN_LINGER, TICK_MILLIS};
+use barewire::{CloseReason, ConnId, EngineConfig, Event, Limits, Message};
 use common::ending::{FRAGMENTS, MESSAGE_BYTES, small};
 use common::frames::{self, BINARY, CLOSE, CONTINUATION, Frame, PING, PONG, TEXT};
 use common::{World, malformed};
@@ -500,4 +501,19 @@ fn a_close_drops_what_comes_later_from_the_host() {
     world.input(id, &frames::frame(BINARY, b""));
     world.input(id, &frames::close(1000, ""));
     world.see_through(id);
+}
+
+#[test]
+fn a_shutdown_does_not_wait_long_for_who_owes_no_close_handshake() {
+    let mut world = World::daemon(EngineConfig::default());
+    let idle = world.connect();
+    let silent = world.open();
+    world.engine.shut_down();
+    world.turn();
+    assert!(world.peer(idle).ended, "our half ends at once");
+    world.advance(SHUTDOWN_LINGER + Duration::from_millis(TICK_MILLIS));
+    assert!(world.is_gone(idle));
+    assert!(!world.is_gone(silent), "a close handshake has its whole time");
+    world.advance(CLOSE_TIMEOUT_DEFAULT);
+    assert!(world.is_gone(silent));
 }

@@ -3,6 +3,7 @@
 //! Not here: the settings (`daemon/config`), the log (`daemon/logger.rs`), the loop (the library).
 
 use std::fs;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
 use barewire::app::Router;
@@ -76,16 +77,19 @@ fn announce(settings: &Settings, server: &mut Server, open_files: u64) {
     let values: Vec<_> = KEYS.iter().filter(|key| shown.contains(&key.name)).collect();
     let values: Vec<_> = values.iter().map(|key| format!("{} {}", key.name, key.show(settings))).collect();
     say(format_args!("Limits: limits.connections {connections}, open files {open_files}, {}", values.join(", ")));
-    if let Some((addr, is_secure)) = first {
+    if let Some((mut addr, is_secure)) = first {
+        if addr.ip().is_unspecified() {
+            addr.set_ip(if addr.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
+        }
         let (scheme, insecure) = match (is_secure, settings.uses_development_certificate()) {
             (true, true) => ("wss", " --no-check"),
             (true, false) => ("wss", ""),
             (false, _) => ("ws", ""),
         };
         let user = match settings.users.first() {
-            _ if settings.methods.is_empty() => String::new(),
+            _ if !settings.methods.contains(&Method::Basic) => String::new(),
             Some(user) if user.is_default() => format!(" --auth {}:{}", user.name, user.password.expose()),
-            Some(user) => format!(" --auth {}:<password>", user.name),
+            Some(user) => format!(" --auth {}:PASSWORD", user.name),
             None => String::new(),
         };
         say(format_args!("Try it: npx wscat{insecure}{user} -c {scheme}://{addr}{}", settings.path));

@@ -202,7 +202,7 @@ pub const KEYS: &[Key] = &[
     Key {
         name: "limits.connections",
         default: "10000",
-        doc: "Sessions at once, and never past the open-file limit; past it 503",
+        doc: "Connections at once, HTTP ones too, and never past the open-file limit; past it 503",
         kind: Kind::Count(COUNT, field!(limits.connections)),
     },
     Key {

@@ -40,6 +40,7 @@ use crate::engine::{Fate, Intake};
 use crate::error::CloseReason;
 use crate::limits::{
     READ_BYTES_PER_TURN, READ_BYTES_PER_TURN_BULK, SEND_QUEUE_PAUSE_BYTES, SEND_QUEUE_RESUME_BYTES, SESSION_BYTES,
+    SHUTDOWN_LINGER,
 };
 use crate::wire::websocket::{Context, FrameWalker, encode_close};
 
@@ -353,7 +354,11 @@ impl Session {
             Phase::Open(_) => self.close(shared, CloseReason::ServerShutdown),
             Phase::Await(waiting) if waiting.is_upgrade() => self.refuse(shared, head::unavailable()),
             Phase::Await(waiting) => waiting.close_behind(),
-            Phase::Head(_) | Phase::Body { .. } => self.end(shared, CloseReason::ServerShutdown),
+            Phase::Head(_) | Phase::Body { .. } => {
+                self.end(shared, CloseReason::ServerShutdown);
+                let linger = SHUTDOWN_LINGER.min(shared.config.limits.close_timeout);
+                self.set_timer(shared, Timer::Close, linger);
+            }
             Phase::Closing(..) | Phase::Ending | Phase::Gone => {}
         }
     }
