@@ -32,7 +32,7 @@ pub enum Command {
 pub enum Outcome {
     /// Asked for by `--help` or `--version`: for standard output.
     Answer(String),
-    /// The command line cannot be understood: for standard error.
+    /// The command line cannot be understood: one line for standard error.
     Misuse(String),
 }
 
@@ -54,7 +54,7 @@ where
 {
     CommandLine::try_parse_from(arguments).map(CommandLine::into_invocation).map_err(|error| {
         let text = error.to_string();
-        if error.use_stderr() { Outcome::Misuse(text) } else { Outcome::Answer(text) }
+        if error.use_stderr() { Outcome::Misuse(in_one_line(&text)) } else { Outcome::Answer(text) }
     })
 }
 
@@ -189,6 +189,12 @@ fn keys_help() -> String {
     text
 }
 
+/// What is wrong, without the usage that clap puts below it.
+fn in_one_line(error: &str) -> String {
+    let line = error.lines().next().unwrap_or_default();
+    format!("barewire: {}; see barewire --help\n", line.strip_prefix("error: ").unwrap_or(line))
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -214,7 +220,10 @@ mod tests {
         let outcome = typed(arguments).expect_err("misuse");
         assert_eq!(outcome.exit_code(), 2);
         match outcome {
-            Outcome::Misuse(text) => text,
+            Outcome::Misuse(text) => {
+                assert_eq!(text.lines().count(), 1, "{text}");
+                text
+            }
             Outcome::Answer(text) => panic!("{arguments:?}: {text}"),
         }
     }
