@@ -92,6 +92,21 @@ pub enum CloseReason {
     TooManyFragments,
     /// A message that took too long from its first byte to its last: 1008.
     MessageTimeout,
+    /// Too many messages, and too many refusals: 1008.
+    RateLimited,
+    /// Too many pings and pongs: 1008.
+    TooManyControlFrames,
+    /// It held the most when the peers together held too much: 1013.
+    Overloaded,
+    /// It had not said who it is when too many others had not either, and it was the oldest of them: dropped.
+    Crowded,
+    /// The upgrade was refused, and the peer told so by a Close frame with this code and reason.
+    UpgradeRefused {
+        /// The status code sent: 4401 for a status of 401, 4403 for 403.
+        code: u16,
+        /// The reason sent.
+        reason: Cow<'static, str>,
+    },
     /// Something other than `auth` before authentication: 1008.
     AuthenticationRequired,
     /// A wrong token in `auth`: 1008.
@@ -129,13 +144,16 @@ impl CloseReason {
             CloseReason::MessageTooBig => (1009, "Message too big"),
             CloseReason::TooManyFragments => (1008, "Too many fragments"),
             CloseReason::MessageTimeout => (1008, "Message timeout"),
+            CloseReason::RateLimited => (1008, "Rate limit exceeded"),
+            CloseReason::TooManyControlFrames => (1008, "Too many control frames"),
+            CloseReason::Overloaded => (1013, "Server overloaded"),
             CloseReason::AuthenticationRequired => (1008, "Authentication required"),
             CloseReason::AuthenticationFailed => (1008, "Authentication failed"),
             CloseReason::AuthenticationTimeout => (1008, "Authentication timeout"),
             CloseReason::TokenExpired => (4401, "Token expired"),
             CloseReason::SlowConsumer => (1013, "slow consumer"),
             CloseReason::ServerShutdown => (1001, "Server shutting down"),
-            CloseReason::Host { code, reason } => (*code, reason),
+            CloseReason::Host { code, reason } | CloseReason::UpgradeRefused { code, reason } => (*code, reason),
             CloseReason::HandlerPanicked => (1011, "Internal error"),
             CloseReason::PeerClosed { .. }
             | CloseReason::PeerVanished
@@ -144,6 +162,7 @@ impl CloseReason {
             | CloseReason::HttpDone
             | CloseReason::HttpRefused(_)
             | CloseReason::HeadTimeout
+            | CloseReason::Crowded
             | CloseReason::HeartbeatLost
             | CloseReason::WriteStalled => return None,
         })
@@ -164,6 +183,11 @@ impl CloseReason {
             | CloseReason::MessageTooBig
             | CloseReason::TooManyFragments
             | CloseReason::MessageTimeout
+            | CloseReason::RateLimited
+            | CloseReason::TooManyControlFrames
+            | CloseReason::Overloaded
+            | CloseReason::Crowded
+            | CloseReason::UpgradeRefused { .. }
             | CloseReason::AuthenticationRequired
             | CloseReason::AuthenticationFailed
             | CloseReason::AuthenticationTimeout
@@ -190,6 +214,11 @@ impl CloseReason {
             CloseReason::MessageTooBig => "message_too_big",
             CloseReason::TooManyFragments => "too_many_fragments",
             CloseReason::MessageTimeout => "message_timeout",
+            CloseReason::RateLimited => "rate_limited",
+            CloseReason::TooManyControlFrames => "too_many_control_frames",
+            CloseReason::Overloaded => "overloaded",
+            CloseReason::Crowded => "crowded",
+            CloseReason::UpgradeRefused { .. } => "upgrade_refused",
             CloseReason::AuthenticationRequired => "authentication_required",
             CloseReason::AuthenticationFailed => "authentication_failed",
             CloseReason::AuthenticationTimeout => "authentication_timeout",
@@ -221,6 +250,11 @@ impl fmt::Display for CloseReason {
             CloseReason::MessageTooBig => f.write_str("a message above the limit"),
             CloseReason::TooManyFragments => f.write_str("more fragments than allowed for one message"),
             CloseReason::MessageTimeout => f.write_str("a message took too long"),
+            CloseReason::RateLimited => f.write_str("more messages than allowed"),
+            CloseReason::TooManyControlFrames => f.write_str("more pings and pongs than allowed"),
+            CloseReason::Overloaded => f.write_str("the peers hold more memory than allowed, and this one the most"),
+            CloseReason::Crowded => f.write_str("too many connections that have not said who they are"),
+            CloseReason::UpgradeRefused { code, reason } => write!(f, "the upgrade was refused with {code} {reason:?}"),
             CloseReason::AuthenticationRequired => f.write_str("a message before authentication"),
             CloseReason::AuthenticationFailed => f.write_str("authentication failed"),
             CloseReason::AuthenticationTimeout => f.write_str("no authentication in time"),

@@ -14,7 +14,7 @@
 //!                                        wire      bytes <-> values
 //!                                         |
 //!                                         v
-//!                                  limits, error
+//!                                  limits, error, time
 //! ```
 //!
 //! Arrows point at what is used; nothing points up. `app` and `net` never meet but in the binary, or in a
@@ -71,12 +71,14 @@ pub mod engine;
 mod error;
 pub mod limits;
 pub mod net;
+mod time;
 pub mod wire;
 
-pub use engine::{ConnId, Engine, EngineConfig, Event, Now, Published, SubscribeError};
+pub use engine::{ConnId, Engine, EngineConfig, Event, Published, SubscribeError};
 pub use error::{CloseReason, Error, Initiator};
 pub use limits::Limits;
 #[cfg(feature = "tls")]
 pub use net::TlsConfig;
 pub use net::{Handle, HandleError, Server, ServerConfig};
+pub use time::Now;
 pub use wire::websocket::{Message, PreparedMessage};

@@ -52,6 +52,32 @@ pub const CONNECTIONS_OVERFLOW: usize = 64;
 /// Seconds a peer is asked to wait by `Retry-After` with 503.
 pub const RETRY_AFTER_SECONDS: u32 = 5;
 
+/// Connections that have not yet said who they are, HTTP ones among them. One more, and the oldest of them is dropped.
+pub const PRE_AUTH_CONNECTIONS_DEFAULT: usize = 2000;
+/// Connections from one address, 0 for no limit; an IPv6 network of 64 bits counts as one address. One more is
+/// answered 429 with `Retry-After` and closed.
+pub const CONNECTIONS_PER_IP_DEFAULT: usize = 0;
+/// Wrong credentials from one address within a minute, 0 for no limit. From then on its upgrades are answered 429 with
+/// `Retry-After`, and its `auth` messages are refused unseen, until the minute is over.
+pub const AUTH_FAILURES_PER_MINUTE_DEFAULT: usize = 30;
+/// Messages of one session within [`Limits::window`], 0 for no limit. Further ones are dropped and refused.
+pub const MESSAGES_PER_WINDOW_DEFAULT: usize = 100;
+/// The span in which a session's messages are counted.
+pub const WINDOW_DEFAULT: Duration = Duration::from_secs(60);
+/// Refusals in one window. With the last of them the session is closed with 1008.
+pub const REFUSALS_PER_WINDOW: u32 = 100;
+/// Pings and pongs of one session per second, 0 for no limit. See [`CONTROL_FRAMES_BURST`].
+pub const CONTROL_FRAMES_PER_SECOND_DEFAULT: usize = 10;
+/// Pings and pongs that may come at once, for each one that may come per second: with the default 50. One more closes
+/// with 1008.
+pub const CONTROL_FRAMES_BURST: usize = 5;
+/// Memory that all peers together can make the process hold, in bytes; see [`Limits::max_memory`].
+pub const MAX_MEMORY_DEFAULT: usize = 512 * MIB;
+/// Smallest value that [`Limits::max_memory`] may be given.
+pub const MAX_MEMORY_MIN: usize = MIB;
+/// Largest value that [`Limits::max_memory`] may be given.
+pub const MAX_MEMORY_MAX: usize = MIB * MIB;
+
 /// Request head, in bytes, the blank line included. More is 431, or 414 where the request line alone does not fit.
 pub const HEAD_BYTES_DEFAULT: usize = 8 * KIB;
 /// Smallest value that [`Limits::head_bytes`] may be given.
@@ -193,6 +219,27 @@ pub struct Limits {
     pub send_queue_bytes: usize,
     /// Sessions at once. Default [`CONNECTIONS_DEFAULT`]; past it 503.
     pub connections: usize,
+    /// Connections from one address, 0 for no limit. Default [`CONNECTIONS_PER_IP_DEFAULT`]; past it 429.
+    pub connections_per_ip: usize,
+    /// Connections that have not yet said who they are. Default [`PRE_AUTH_CONNECTIONS_DEFAULT`]; past it the oldest of
+    /// them is dropped.
+    pub pre_auth_connections: usize,
+    /// Wrong credentials from one address in a minute, 0 for no limit. Default [`AUTH_FAILURES_PER_MINUTE_DEFAULT`];
+    /// past it 429.
+    pub auth_failures_per_minute: usize,
+    /// Messages of a session within `window`, 0 for no limit. Default [`MESSAGES_PER_WINDOW_DEFAULT`]; past it they are
+    /// dropped ([`crate::Event::RateLimited`]), and after [`REFUSALS_PER_WINDOW`] of that 1008.
+    pub messages_per_window: usize,
+    /// The span in which messages are counted. Default [`WINDOW_DEFAULT`].
+    pub window: Duration,
+    /// How they are counted. Default [`RateAlgorithm::Window`].
+    pub rate_algorithm: RateAlgorithm,
+    /// Pings and pongs of a session per second, 0 for no limit; [`CONTROL_FRAMES_BURST`] times as many at once.
+    /// Default [`CONTROL_FRAMES_PER_SECOND_DEFAULT`]; past it 1008.
+    pub control_frames_per_second: usize,
+    /// What all peers together can make the process hold, in bytes. Default [`MAX_MEMORY_DEFAULT`]. Near it upgrades
+    /// are answered 503 and the heaviest senders are not read; at it the heaviest session is closed with 1013.
+    pub max_memory: usize,
     /// Bytes of a request head. Default [`HEAD_BYTES_DEFAULT`]; past it 431 or 414.
     pub head_bytes: usize,
     /// Header lines of a request head. Default [`HEADERS_DEFAULT`]; past it 431.
@@ -217,6 +264,16 @@ pub struct Limits {
     pub channels_per_session: usize,
 }
 
+/// How a session's messages are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RateAlgorithm {
+    /// A window begins with the first message, and the next one with the first message after its end.
+    #[default]
+    Window,
+    /// A bucket holds as many messages as a window may have, and fills up evenly in the span of one.
+    Bucket,
+}
+
 impl Limits {
     /// Whether every field is in its range; else one line that names the field, its value and what is allowed.
     /// `Server::bind` asks it, so that a host's own limits can neither stop a server nor take its bounds away.
@@ -225,6 +282,12 @@ impl Limits {
             ("message_bytes", self.message_bytes, 1, MESSAGE_BYTES_MAX),
             ("send_queue_bytes", self.send_queue_bytes, SEND_QUEUE_BYTES_MIN, MESSAGE_BYTES_MAX),
             ("connections", self.connections, 1, COUNT_MAX),
+            ("connections_per_ip", self.connections_per_ip, 0, COUNT_MAX),
+            ("pre_auth_connections", self.pre_auth_connections, 1, COUNT_MAX),
+            ("auth_failures_per_minute", self.auth_failures_per_minute, 0, COUNT_MAX),
+            ("messages_per_window", self.messages_per_window, 0, COUNT_MAX),
+            ("control_frames_per_second", self.control_frames_per_second, 0, COUNT_MAX),
+            ("max_memory", self.max_memory, MAX_MEMORY_MIN, MAX_MEMORY_MAX),
             ("head_bytes", self.head_bytes, HEAD_BYTES_MIN, HEAD_BYTES_MAX),
             ("headers", self.headers, 1, HEADERS_MAX),
             ("fragments", self.fragments, 1, COUNT_MAX),
@@ -238,6 +301,7 @@ impl Limits {
             ("write_stall_timeout", self.write_stall_timeout, TIMEOUT_MIN),
             ("message_timeout", self.message_timeout, TIMEOUT_MIN),
             ("heartbeat_interval", self.heartbeat_interval, HEARTBEAT_INTERVAL_MIN),
+            ("window", self.window, TIMEOUT_MIN),
         ];
         if let Some((name, value, min, max)) = sizes.into_iter().find(|(_, value, min, max)| value < min || value > max)
         {
@@ -257,6 +321,14 @@ impl Default for Limits {
             message_bytes: MESSAGE_BYTES_DEFAULT,
             send_queue_bytes: SEND_QUEUE_BYTES_DEFAULT,
             connections: CONNECTIONS_DEFAULT,
+            connections_per_ip: CONNECTIONS_PER_IP_DEFAULT,
+            pre_auth_connections: PRE_AUTH_CONNECTIONS_DEFAULT,
+            auth_failures_per_minute: AUTH_FAILURES_PER_MINUTE_DEFAULT,
+            messages_per_window: MESSAGES_PER_WINDOW_DEFAULT,
+            window: WINDOW_DEFAULT,
+            rate_algorithm: RateAlgorithm::Window,
+            control_frames_per_second: CONTROL_FRAMES_PER_SECOND_DEFAULT,
+            max_memory: MAX_MEMORY_DEFAULT,
             head_bytes: HEAD_BYTES_DEFAULT,
             headers: HEADERS_DEFAULT,
             head_timeout: HEAD_TIMEOUT_DEFAULT,
@@ -309,6 +381,8 @@ mod tests {
                 MESSAGE_BYTES_MAX,
             ),
             ("connections", |limits, value| limits.connections = value, 1, COUNT_MAX),
+            ("pre_auth_connections", |limits, value| limits.pre_auth_connections = value, 1, COUNT_MAX),
+            ("max_memory", |limits, value| limits.max_memory = value, MAX_MEMORY_MIN, MAX_MEMORY_MAX),
             ("head_bytes", |limits, value| limits.head_bytes = value, HEAD_BYTES_MIN, HEAD_BYTES_MAX),
             ("headers", |limits, value| limits.headers = value, 1, HEADERS_MAX),
             ("fragments", |limits, value| limits.fragments = value, 1, COUNT_MAX),
@@ -320,6 +394,7 @@ mod tests {
             ("write_stall_timeout", |limits, value| limits.write_stall_timeout = millis(value), 10, 86_400_000),
             ("message_timeout", |limits, value| limits.message_timeout = millis(value), 10, 86_400_000),
             ("heartbeat_interval", |limits, value| limits.heartbeat_interval = millis(value), 100, 86_400_000),
+            ("window", |limits, value| limits.window = millis(value), 10, 86_400_000),
         ];
         for &(name, set, min, max) in cases {
             for (value, is_allowed) in [(min - 1, false), (min, true), (max, true), (max + 1, false)] {
@@ -329,6 +404,23 @@ mod tests {
                     Ok(()) => assert!(is_allowed, "{name} = {value}"),
                     Err(line) => assert!(!is_allowed && line.starts_with(&format!("Limits::{name} = ")), "{line}"),
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn counts_that_may_be_off_have_no_least_value() {
+        let cases: &[(&str, Set)] = &[
+            ("connections_per_ip", |limits, value| limits.connections_per_ip = value),
+            ("auth_failures_per_minute", |limits, value| limits.auth_failures_per_minute = value),
+            ("messages_per_window", |limits, value| limits.messages_per_window = value),
+            ("control_frames_per_second", |limits, value| limits.control_frames_per_second = value),
+        ];
+        for &(name, set) in cases {
+            for (value, is_allowed) in [(0, true), (COUNT_MAX, true), (COUNT_MAX + 1, false)] {
+                let mut limits = Limits::default();
+                set(&mut limits, value);
+                assert_eq!(limits.check().is_ok(), is_allowed, "{name} = {value}");
             }
         }
     }

@@ -9,7 +9,7 @@ mod common;
 
 use std::time::Duration;
 
-use barewire::auth::{Attempt, Authenticate, Decision, NoAuth, Ticket};
+use barewire::auth::{Attempt, Authenticate, Decision, NoAuth, Proof, Ticket};
 use barewire::engine::Fate;
 use barewire::limits::{CLOSE_TIMEOUT_DEFAULT, SHUTDOWN_LINGER, TICK_MILLIS};
 use barewire::{CloseReason, ConnId, EngineConfig, Event, Limits, Message};
@@ -400,8 +400,8 @@ struct Never;
 
 impl Authenticate for Never {
     fn begin(&mut self, attempt: &Attempt<'_>, _ticket: Ticket) -> Decision {
-        match attempt {
-            Attempt::Message { .. } => Decision::Later,
+        match attempt.proof {
+            Proof::Message { .. } => Decision::Later,
             _ => Decision::Now(barewire::auth::Verdict::AskInBand),
         }
     }

@@ -9,6 +9,7 @@ mod common;
 
 use barewire::auth::{Methods, NoAuth, Users};
 use barewire::engine::Intake;
+use barewire::limits::RateAlgorithm;
 use barewire::{ConnId, EngineConfig, Event, Limits, Message, PreparedMessage, limits};
 use base64::Engine as _;
 use common::frames::{self, BINARY, CLOSE, CONTINUATION, PING, TEXT};
@@ -67,6 +68,14 @@ fn the_defaults_are_the_constants() {
         message_bytes,
         send_queue_bytes,
         connections,
+        connections_per_ip,
+        pre_auth_connections,
+        auth_failures_per_minute,
+        messages_per_window,
+        window,
+        rate_algorithm,
+        control_frames_per_second,
+        max_memory,
         head_bytes,
         headers,
         head_timeout,
@@ -87,7 +96,10 @@ fn the_defaults_are_the_constants() {
         [head_timeout, keep_alive_timeout, auth_timeout, close_timeout, write_stall_timeout].map(|time| time.as_secs()),
         [10, 60, 10, 5, 30]
     );
-    assert_eq!([heartbeat_interval, message_timeout].map(|time| time.as_secs()), [30, 30]);
+    assert_eq!([heartbeat_interval, message_timeout, window].map(|time| time.as_secs()), [30, 30, 60]);
+    assert_eq!([connections_per_ip, pre_auth_connections, auth_failures_per_minute], [0, 2000, 30]);
+    assert_eq!((messages_per_window, rate_algorithm), (100, RateAlgorithm::Window));
+    assert_eq!((control_frames_per_second, max_memory), (10, 512 << 20));
 }
 
 /// What the server said last, in a word: an HTTP status, a close code, an error's code, or a message's type.

@@ -14,11 +14,12 @@ use std::path::{Path, PathBuf};
 const ARROWS: &[(&str, &[&str])] = &[
     ("limits", &[]),
     ("error", &[]),
-    ("wire", &["limits", "error"]),
-    ("auth", &["limits", "error", "wire"]),
-    ("engine", &["limits", "error", "wire", "auth"]),
-    ("app", &["limits", "error", "wire", "auth", "engine"]),
-    ("net", &["limits", "error", "wire", "auth", "engine"]),
+    ("time", &[]),
+    ("wire", &["limits", "error", "time"]),
+    ("auth", &["limits", "error", "time", "wire"]),
+    ("engine", &["limits", "error", "time", "wire", "auth"]),
+    ("app", &["limits", "error", "time", "wire", "auth", "engine"]),
+    ("net", &["limits", "error", "time", "wire", "auth", "engine"]),
     // The program is a crate of its own: it reaches the library as `barewire::`.
     ("daemon", &[]),
 ];

@@ -28,6 +28,8 @@ impl Router {
             }
             Event::Open { id } => welcome(engine, id),
             Event::Message { id, message } => take_message(engine, id, message),
+            Event::RateLimited { id } => refuse(engine, id, ("Rate limit exceeded", "rate_limited"), None),
+            Event::Renewed { id } => apply_rights(engine, id),
             Event::Closed { identity, reason, .. } => farewell(engine, identity, &reason),
         }
     }
@@ -39,6 +41,20 @@ fn welcome(engine: &mut Engine, id: ConnId) {
     info!("Client connected: {user} ({} total)", engine.open_sessions());
     let timestamp = engine.now().unix_ms;
     say(engine, id, &ServerMessage::Connected { user_id: identity.user(), timestamp });
+    for channel in &identity.rights().channels {
+        join(engine, id, channel, None);
+    }
+}
+
+/// From a renewal on the new token's rights hold: what they do not cover ends.
+fn apply_rights(engine: &mut Engine, id: ConnId) {
+    let Some(identity) = engine.identity(id).cloned() else { return };
+    let channels = engine.channels_of(id).filter(|channel| !identity.rights().may_subscribe(channel));
+    let lost: Vec<_> = channels.map(str::to_owned).collect();
+    for channel in &lost {
+        engine.unsubscribe(id, channel);
+        say(engine, id, &ServerMessage::Unsubscribed { channel });
+    }
 }
 
 fn farewell(engine: &Engine, identity: Option<Identity>, reason: &CloseReason) {
@@ -98,6 +114,9 @@ fn obey(engine: &mut Engine, id: ConnId, message: ClientMessage<'_>) {
             }
             let Some(user) = engine.identity(id).cloned() else { return };
             let channel = channel.as_deref();
+            if !user.rights().may_publish(channel) {
+                return refuse(engine, id, ("Not allowed", "publish_not_allowed"), ack);
+            }
             let chat = ServerMessage::Chat { channel, user_id: user.user(), payload, timestamp };
             let prepared = PreparedMessage::text(&chat.encode());
             let except = (!to_self).then_some(id);
@@ -117,6 +136,14 @@ fn subscribe(engine: &mut Engine, id: ConnId, channel: &str, echo: Option<&RawVa
     if let Err(error) = check_channel(channel) {
         return refuse(engine, id, ("Invalid channel", error.code()), echo);
     }
+    if !engine.identity(id).is_some_and(|identity| identity.rights().may_subscribe(channel)) {
+        return refuse(engine, id, ("Not allowed", "subscribe_not_allowed"), echo);
+    }
+    join(engine, id, channel, echo);
+}
+
+/// Subscribes to a channel that is allowed, and tells so.
+fn join(engine: &mut Engine, id: ConnId, channel: &str, echo: Option<&RawValue>) {
     match engine.subscribe(id, channel) {
         Ok(_) => say(engine, id, &ServerMessage::Subscribed { channel }),
         Err(SubscribeError::TooMany) => refuse(engine, id, ("Too many channels", "too_many_channels"), echo),

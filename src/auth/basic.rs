@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
-use super::{Attempt, Authenticate, Decision, Identity, Ticket, Verdict};
+use super::{Attempt, Authenticate, Decision, Identity, Proof, Ticket, Verdict};
 use crate::limits::USER_ID_BYTES;
 use crate::wire::http::{Refusal, RequestHead};
 
@@ -91,8 +91,8 @@ impl Methods {
         match credentials {
             Some(credentials) => match self.users.verify(&credentials) {
                 Some(identity) => Verdict::Accept(identity),
-                None if self.wrong_password_status == 401 => Verdict::Refuse(self.challenge()),
-                None => Verdict::Refuse(Refusal::new(403, "Forbidden")),
+                None if self.wrong_password_status == 401 => Verdict::Deny(self.challenge()),
+                None => Verdict::Deny(Refusal::new(403, "Forbidden")),
             },
             // Wrong credentials are refused always; only none at all may be followed by a message.
             None if self.message && (first.is_none() || !self.basic) => Verdict::AskInBand,
@@ -107,7 +107,7 @@ impl Methods {
         };
         match identity {
             Some(identity) => Verdict::Accept(identity),
-            None => Verdict::Refuse(Refusal::new(401, "Authentication failed")),
+            None => Verdict::Deny(Refusal::new(401, "Authentication failed")),
         }
     }
 
@@ -123,9 +123,9 @@ impl Methods {
 
 impl Authenticate for Methods {
     fn begin(&mut self, attempt: &Attempt<'_>, _ticket: Ticket) -> Decision {
-        Decision::Now(match attempt {
-            Attempt::Upgrade { head, .. } => self.judge_upgrade(head),
-            Attempt::Message { token, .. } => self.judge_message(token),
+        Decision::Now(match attempt.proof {
+            Proof::Upgrade { head, .. } => self.judge_upgrade(head),
+            Proof::Message { token } => self.judge_message(token),
         })
     }
 }
@@ -164,7 +164,7 @@ mod tests {
         match methods.judge_upgrade(&head) {
             Verdict::Accept(identity) => identity.user().to_owned(),
             Verdict::AskInBand => "in-band".to_owned(),
-            Verdict::Refuse(refusal) => refusal.status().to_string(),
+            Verdict::Refuse(refusal) | Verdict::Deny(refusal) => refusal.status().to_string(),
         }
     }
 
@@ -233,7 +233,7 @@ mod tests {
 
     #[test]
     fn the_challenge_names_the_realm_and_the_charset() {
-        let Verdict::Refuse(refusal) = methods(true, false).judge_message("x") else { panic!("accepted") };
+        let Verdict::Deny(refusal) = methods(true, false).judge_message("x") else { panic!("accepted") };
         assert_eq!(refusal.status(), 401);
         let challenge = methods(true, false).challenge();
         let shown = format!("{challenge:?}");
@@ -251,7 +251,7 @@ mod tests {
         let on = methods(false, true);
         let verdict = |methods: &Methods, token: &str| match methods.judge_message(token) {
             Verdict::Accept(identity) => Some(identity.user().to_owned()),
-            Verdict::AskInBand | Verdict::Refuse(_) => None,
+            Verdict::AskInBand | Verdict::Refuse(_) | Verdict::Deny(_) => None,
         };
         assert_eq!(verdict(&on, &basic("user:pass")), Some("user".into()));
         assert_eq!(verdict(&on, &basic("user:wrong")), None);

@@ -1,4 +1,4 @@
-//! Who is it: the [`Authenticate`] seam, the [`Identity`] it yields, and [`Methods`], the daemon's own
+//! Who is it, and what may they: the [`Authenticate`] seam, the [`Identity`] it yields, and [`Methods`], the daemon's own
 //! authenticator, which tries the enabled ways.
 //!
 //! The engine calls [`Authenticate::begin`] once for each upgrade request that passed every other check,
@@ -9,48 +9,15 @@
 //! (`wire/http/`).
 
 mod basic;
+mod identity;
 
 pub use basic::{Methods, Users};
+pub use identity::{Identity, Patterns, Rights};
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
+use crate::time::Now;
 use crate::wire::http::{Refusal, RequestHead};
-
-/// Who a session belongs to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
-    user: Arc<str>,
-    /// [`u64::MAX`] for ever.
-    expires_unix_ms: u64,
-}
-
-impl Identity {
-    /// The identity with this user id. A host must keep it within [`crate::limits::USER_ID_BYTES`].
-    pub fn new(user: impl Into<Arc<str>>) -> Identity {
-        Identity { user: user.into(), expires_unix_ms: u64::MAX }
-    }
-
-    /// Where nobody is asked who they are.
-    pub fn anonymous() -> Identity {
-        Identity::new("anonymous")
-    }
-
-    /// The same, good until this moment (milliseconds since 1970 UTC): then the session is closed with 4401.
-    pub fn expiring(self, unix_ms: u64) -> Identity {
-        Identity { expires_unix_ms: unix_ms, ..self }
-    }
-
-    /// Until when it is good, in milliseconds since 1970 UTC; `None` for ever.
-    pub fn expires_unix_ms(&self) -> Option<u64> {
-        (self.expires_unix_ms != u64::MAX).then_some(self.expires_unix_ms)
-    }
-
-    /// The user id.
-    pub fn user(&self) -> &str {
-        &self.user
-    }
-}
 
 /// Names one pending question to an [`Authenticate`]. It is good for one answer; an answer to a session
 /// that has gone, or has been asked something else since, changes nothing.
@@ -60,29 +27,36 @@ pub struct Ticket {
     pub(crate) serial: u32,
 }
 
+/// Somebody who wants to come in, or to stay.
+#[derive(Debug, Clone, Copy)]
+pub struct Attempt<'a> {
+    /// What is shown.
+    pub proof: Proof<'a>,
+    /// The address of the socket's other end.
+    pub peer: SocketAddr,
+    /// Whether the transport is TLS.
+    pub secure: bool,
+    /// The time of this turn.
+    pub now: Now,
+}
+
 /// What there is to judge.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
-pub enum Attempt<'a> {
+pub enum Proof<'a> {
     /// An upgrade request. The handshake itself is in order (RFC 6455, section 4.2.1).
     Upgrade {
         /// The whole request head.
         head: &'a RequestHead,
         /// The `Origin` header, where there is one.
         origin: Option<&'a str>,
-        /// The address of the socket's other end.
-        peer: SocketAddr,
-        /// Whether the transport is TLS.
-        secure: bool,
+        /// The token among the offered subprotocols, where there is one ([`crate::wire::http::Upgrade::token`]).
+        token: Option<&'a str>,
     },
     /// The token of an `auth` message.
     Message {
         /// The token as sent.
         token: &'a str,
-        /// The address of the socket's other end.
-        peer: SocketAddr,
-        /// Whether the transport is TLS.
-        secure: bool,
     },
 }
 
@@ -94,8 +68,12 @@ pub enum Verdict {
     /// Only for an upgrade: let it in unauthenticated; an `auth` message must follow within the auth timeout.
     /// To an `auth` message this is a refusal.
     AskInBand,
-    /// An upgrade is answered with this; an `auth` message with `Authentication failed` and 1008.
+    /// There are no credentials, or they could not be judged. An upgrade is answered with this; an `auth` message
+    /// with `Authentication failed` and 1008.
     Refuse(Refusal),
+    /// The credentials are wrong. The same, and it counts against the peer's address:
+    /// [`crate::Limits::auth_failures_per_minute`].
+    Deny(Refusal),
 }
 
 /// Whether the answer is there yet.

@@ -43,6 +43,17 @@ pub enum Event {
         /// The message.
         message: Message,
     },
+    /// A message of an open session was dropped: there were more than [`crate::Limits::messages_per_window`].
+    RateLimited {
+        /// The session.
+        id: ConnId,
+    },
+    /// The identity of an open session was renewed by a further token of the same user: [`crate::Engine::identity`].
+    /// Messages that waited for the verdict follow.
+    Renewed {
+        /// The session.
+        id: ConnId,
+    },
     /// The session is over. Never dropped, and told once for each [`Event::Accepted`].
     Closed {
         /// The session.
@@ -62,6 +73,8 @@ impl Event {
             | Event::Request { id, .. }
             | Event::Open { id }
             | Event::Message { id, .. }
+            | Event::RateLimited { id }
+            | Event::Renewed { id }
             | Event::Closed { id, .. } => *id,
         }
     }

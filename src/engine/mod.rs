@@ -35,8 +35,6 @@ mod timer;
 pub use event::{Event, Fate, Intake, Published, Refused, SubscribeError};
 pub use hub::ConnId;
 pub use send_queue::SendQueue;
-pub use timer::Now;
-pub(crate) use timer::micros;
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -50,6 +48,7 @@ use crate::engine::session::Session;
 use crate::engine::shared::Shared;
 use crate::error::CloseReason;
 use crate::limits::{CHANNEL_NAME_BYTES, CONNECTIONS_OVERFLOW, CONNECTIONS_RESERVED, Limits, SEND_QUEUE_ENTRY_BYTES};
+use crate::time::Now;
 use crate::wire::http::{Origins, Response};
 use crate::wire::websocket::{Message, PreparedMessage};
 

@@ -8,10 +8,11 @@ use std::collections::VecDeque;
 use crate::auth::{Authenticate, Identity};
 use crate::engine::hub::ConnId;
 use crate::engine::send_queue::SendQueue;
-use crate::engine::timer::{Now, TimerTable, TimerWheel};
+use crate::engine::timer::{TimerTable, TimerWheel};
 use crate::engine::{EngineConfig, Event};
 use crate::error::CloseReason;
 use crate::limits::SEND_QUEUE_POOL;
+use crate::time::Now;
 use crate::wire::websocket::{Context, Message};
 
 /// See the module.

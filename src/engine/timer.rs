@@ -12,18 +12,7 @@
 use std::time::Duration;
 
 use crate::limits::{TICK_MILLIS, WHEEL_SLOTS};
-
-/// A moment: the monotonic clock for all deadlines, the wall clock for timestamps and token expiry.
-///
-/// The driver reads both once a turn; nothing in the engine reads a clock. A monotonic time that goes
-/// backwards is treated as standing still.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Now {
-    /// Microseconds since an arbitrary moment, the same for the life of the engine.
-    pub mono_us: u64,
-    /// Milliseconds since 1970-01-01 UTC, as the system believes it to be.
-    pub unix_ms: u64,
-}
+use crate::time::{Now, micros};
 
 /// A moment in the wheel's resolution of [`TICK_MILLIS`], counted modulo 2^32: after 4.3 years it starts again,
 /// and two moments are told apart as long as they are within two years of each other.
@@ -80,11 +69,6 @@ fn ticks(now: Now) -> u64 {
 pub fn low_half(number: u64) -> u32 {
     let [_, _, _, _, a, b, c, d] = number.to_be_bytes();
     u32::from_be_bytes([a, b, c, d])
-}
-
-/// A time span as [`Now::mono_us`] counts it; one too long for that lasts for ever.
-pub fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// The deadlines a session can have.

@@ -13,9 +13,9 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 use socket2::{Domain, Protocol, Type};
 
-use crate::engine::{Now, micros};
 use crate::error::Error;
 use crate::limits::{LISTEN_BACKLOG, LISTENERS_MAX, READY_PER_TURN};
+use crate::time::{Now, micros};
 
 /// One accepted stream, non-blocking.
 pub trait Socket {

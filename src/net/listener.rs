@@ -5,8 +5,8 @@
 
 use std::io;
 
-use crate::engine::micros;
 use crate::limits::{ACCEPT_LOG_INTERVAL, ACCEPT_RETRY};
+use crate::time::micros;
 
 /// One listener.
 #[derive(Debug)]

@@ -23,13 +23,14 @@ use super::listener::Listener;
 #[cfg(feature = "tls")]
 use super::tls::{Tls, TlsConfig};
 use crate::auth::Authenticate;
-use crate::engine::{ConnId, Engine, EngineConfig, Event, Fate, Intake, micros};
+use crate::engine::{ConnId, Engine, EngineConfig, Event, Fate, Intake};
 use crate::error::{CloseReason, Error};
 use crate::limits::{
     ACCEPTS_PER_TURN, COMMANDS_PER_TURN, COMMANDS_WAITING, CONNECTIONS_RESERVED, CROWDED_TURNS, EXPIRIES_PER_TURN,
     HANDSHAKES_PER_TURN, LINGER_BYTES, LISTENERS_MAX, READ_BYTES_PER_TURN_BULK, READY_PER_TURN,
     SEND_BUFFER_BYTES_DEFAULT,
 };
+use crate::time::micros;
 use crate::wire::http::Response;
 
 /// What a server is told once.

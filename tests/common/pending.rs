@@ -5,7 +5,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use barewire::auth::{Attempt, Authenticate, Decision, Identity, Ticket, Verdict};
+use barewire::auth::{Attempt, Authenticate, Decision, Identity, Proof, Ticket, Verdict};
 
 use super::World;
 
@@ -39,8 +39,9 @@ impl Pending {
 
 impl Authenticate for Pending {
     fn begin(&mut self, attempt: &Attempt<'_>, ticket: Ticket) -> Decision {
-        let about = match attempt {
-            Attempt::Upgrade { head, origin, peer, secure } => {
+        let Attempt { proof, peer, secure, .. } = attempt;
+        let about = match proof {
+            Proof::Upgrade { head, origin, .. } => {
                 format!(
                     "{} {} {} origin {origin:?} peer {peer} secure {secure}",
                     head.method(),
@@ -48,7 +49,7 @@ impl Authenticate for Pending {
                     head.headers().count()
                 )
             }
-            Attempt::Message { token, peer, secure } => format!("{token} peer {peer} secure {secure}"),
+            Proof::Message { token } => format!("{token} peer {peer} secure {secure}"),
             _ => "something new".to_owned(),
         };
         self.0.borrow_mut().push((ticket, about));

@@ -11,8 +11,8 @@ use std::time::Duration;
 use super::value::{self, Value};
 use super::{Method, Settings};
 use barewire::limits::{
-    COUNT_MAX, HEAD_BYTES_MAX, HEAD_BYTES_MIN, HEADERS_MAX, HEARTBEAT_INTERVAL_MIN, MESSAGE_BYTES_MAX,
-    SEND_QUEUE_BYTES_MIN, TIMEOUT_MAX, TIMEOUT_MIN,
+    COUNT_MAX, HEAD_BYTES_MAX, HEAD_BYTES_MIN, HEADERS_MAX, HEARTBEAT_INTERVAL_MIN, MAX_MEMORY_MAX, MAX_MEMORY_MIN,
+    MESSAGE_BYTES_MAX, RateAlgorithm, SEND_QUEUE_BYTES_MIN, TIMEOUT_MAX, TIMEOUT_MIN,
 };
 use barewire::wire::http::{Origins, is_token};
 
@@ -56,6 +56,7 @@ macro_rules! field {
 const TIMEOUT: RangeInclusive<Duration> = TIMEOUT_MIN..=TIMEOUT_MAX;
 const HEARTBEAT: RangeInclusive<Duration> = HEARTBEAT_INTERVAL_MIN..=TIMEOUT_MAX;
 const COUNT: RangeInclusive<usize> = 1..=COUNT_MAX;
+const COUNT_OR_OFF: RangeInclusive<usize> = 0..=COUNT_MAX;
 
 /// Every key there is, section by section.
 pub const KEYS: &[Key] = &[
@@ -204,6 +205,58 @@ pub const KEYS: &[Key] = &[
         default: "10000",
         doc: "Connections at once, HTTP ones too, and never past the open-file limit; past it 503",
         kind: Kind::Count(COUNT, field!(limits.connections)),
+    },
+    Key {
+        name: "limits.connections_per_ip",
+        default: "0",
+        doc: "Connections from one address, or one IPv6 network of 64 bits; past it 429; 0: no limit",
+        kind: Kind::Count(COUNT_OR_OFF, field!(limits.connections_per_ip)),
+    },
+    Key {
+        name: "limits.pre_auth_connections",
+        default: "2000",
+        doc: "Connections that have not said who they are; past it the oldest of them is dropped",
+        kind: Kind::Count(COUNT, field!(limits.pre_auth_connections)),
+    },
+    Key {
+        name: "limits.auth_failures_per_minute",
+        default: "30",
+        doc: "Wrong credentials from one address; past it 429 until the minute is over; 0: no limit",
+        kind: Kind::Count(COUNT_OR_OFF, field!(limits.auth_failures_per_minute)),
+    },
+    Key {
+        name: "limits.messages_per_window",
+        default: "100",
+        doc: "Messages of one session within limits.window; past it each is an error, after 100 errors 1008; 0: no limit",
+        kind: Kind::Count(COUNT_OR_OFF, field!(limits.messages_per_window)),
+    },
+    Key {
+        name: "limits.window",
+        default: "60s",
+        doc: "The span in which messages are counted",
+        kind: Kind::Duration(TIMEOUT, field!(limits.window)),
+    },
+    Key {
+        name: "limits.rate_algorithm",
+        default: "window",
+        doc: "window: counted afresh with the first message after its end; bucket: what was used comes back evenly",
+        kind: Kind::Custom {
+            allowed: "window or bucket",
+            set: |s, v| rate_algorithm(v.text()?).map(|algorithm| s.limits.rate_algorithm = algorithm),
+            show: |s| show_rate_algorithm(s.limits.rate_algorithm).into(),
+        },
+    },
+    Key {
+        name: "limits.control_frames_per_second",
+        default: "10",
+        doc: "Pings and pongs of one session, five times as many at once; past it 1008; 0: no limit",
+        kind: Kind::Count(COUNT_OR_OFF, field!(limits.control_frames_per_second)),
+    },
+    Key {
+        name: "limits.max_memory",
+        default: "512MiB",
+        doc: "What all peers together can make the process hold; near it 503, at it the heaviest session gets 1013",
+        kind: Kind::Size(MAX_MEMORY_MIN..=MAX_MEMORY_MAX, field!(limits.max_memory)),
     },
     Key {
         name: "limits.head_bytes",
@@ -399,6 +452,19 @@ fn wrong_password_status(value: &Value) -> Result<u16, String> {
         401 => Ok(401),
         403 => Ok(403),
         _ => Err("another status".into()),
+    }
+}
+
+fn rate_algorithm(text: &str) -> Result<RateAlgorithm, String> {
+    let known = [RateAlgorithm::Window, RateAlgorithm::Bucket];
+    let named = known.into_iter().find(|algorithm| show_rate_algorithm(*algorithm) == text);
+    named.ok_or_else(|| "not an algorithm".into())
+}
+
+fn show_rate_algorithm(algorithm: RateAlgorithm) -> &'static str {
+    match algorithm {
+        RateAlgorithm::Window => "window",
+        RateAlgorithm::Bucket => "bucket",
     }
 }
 

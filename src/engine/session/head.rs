@@ -6,7 +6,7 @@
 //! Not here: what a head must look like (`wire/http/`), what a route answers (`app/routes.rs`).
 
 use super::{Open, Phase, Session};
-use crate::auth::{Attempt, Decision, Ticket, Verdict};
+use crate::auth::{Attempt, Decision, Proof, Ticket, Verdict};
 use crate::engine::Event;
 use crate::engine::shared::Shared;
 use crate::engine::timer::Timer;
@@ -139,13 +139,21 @@ impl Session {
         };
         self.timers.stop(Timer::Head);
         self.set_timer(shared, Timer::Authentication, shared.config.limits.auth_timeout);
+        let is_token = |offer: &&str| !shared.config.subprotocols.iter().any(|name| name == offer);
+        let token = upgrade.token().filter(is_token).map(str::to_owned);
         self.phase = Phase::Await(Await::new(head, Some(upgrade)));
-        let attempt = Attempt::Upgrade { head, origin, peer: self.peer, secure: self.secure };
+        let proof = Proof::Upgrade { head, origin, token: token.as_deref() };
+        let attempt = self.attempt(shared, proof);
         let ticket = self.next_ticket();
         match shared.authenticator.begin(&attempt, ticket) {
             Decision::Now(verdict) => self.enter(shared, verdict),
             Decision::Later => {}
         }
+    }
+
+    /// What the authenticator is asked about this peer.
+    pub(super) fn attempt<'a>(&self, shared: &Shared, proof: Proof<'a>) -> Attempt<'a> {
+        Attempt { proof, peer: self.peer, secure: self.secure, now: shared.now }
     }
 
     /// The ticket for the next question to the authenticator; all earlier ones are stale from now on.
@@ -175,10 +183,9 @@ impl Session {
         let identity = match verdict {
             Verdict::Accept(identity) => Some(identity),
             Verdict::AskInBand => None,
-            Verdict::Refuse(refusal) => return self.refuse(shared, refusal),
+            Verdict::Refuse(refusal) | Verdict::Deny(refusal) => return self.refuse(shared, refusal),
         };
-        // RFC 6455, section 4.2.2: a subprotocol is one that the client offered, or none.
-        let protocol = shared.config.subprotocols.iter().find(|name| upgrade.protocols().contains(*name)).cloned();
+        let protocol = upgrade.select(&shared.config.subprotocols).map(str::to_owned);
         self.queue(shared).push_http(|out| http::switching_protocols(&upgrade, protocol.as_deref(), out));
         self.phase = Phase::Open(Open::new());
         self.start_heartbeat(shared);

@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-use crate::engine::timer::{Now, low_half};
+use crate::engine::timer::low_half;
+use crate::time::Now;
 
 /// See the module.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::open::{Renewal, Who};
 use super::{Phase, Session};
-use crate::auth::{Attempt, Decision, Identity, Verdict};
+use crate::auth::{Decision, Identity, Proof, Verdict};
 use crate::engine::Event;
 use crate::engine::shared::Shared;
 use crate::engine::timer::Timer;
@@ -42,7 +42,7 @@ impl Session {
             self.set_timer(shared, Timer::Authentication, shared.config.limits.auth_timeout);
         }
         let ticket = self.next_ticket();
-        let attempt = Attempt::Message { token, peer: self.peer, secure: self.secure };
+        let attempt = self.attempt(shared, Proof::Message { token });
         match shared.authenticator.begin(&attempt, ticket) {
             Decision::Now(verdict) => self.resolve_in_band(shared, verdict),
             Decision::Later => {}
@@ -53,7 +53,7 @@ impl Session {
     pub(super) fn resolve_in_band(&mut self, shared: &mut Shared, verdict: Verdict) {
         let accepted = match verdict {
             Verdict::Accept(identity) => Some(identity),
-            Verdict::AskInBand | Verdict::Refuse(_) => None,
+            Verdict::AskInBand | Verdict::Refuse(_) | Verdict::Deny(_) => None,
         };
         let Phase::Open(open) = &mut self.phase else { return };
         match (accepted, std::mem::replace(&mut open.who, Who::Unknown)) {
@@ -64,6 +64,7 @@ impl Session {
             (Some(new), Who::Renewing(renewal)) if new.user() == renewal.identity.user() => {
                 self.say(shared, &ServerMessage::AuthSuccess);
                 self.know(shared, new);
+                shared.events.push_back(Event::Renewed { id: self.id });
                 let held = renewal.held.into_iter().map(|message| Event::Message { id: self.id, message });
                 shared.events.extend(held);
             }

@@ -10,9 +10,10 @@ use super::{Phase, Session};
 use crate::auth::Identity;
 use crate::engine::Event;
 use crate::engine::shared::Shared;
-use crate::engine::timer::{Timer, micros};
+use crate::engine::timer::Timer;
 use crate::error::CloseReason;
 use crate::limits::{MESSAGE_BYTES_UNAUTHENTICATED, SEND_QUEUE_COPY_BYTES};
+use crate::time::micros;
 use crate::wire::websocket::{
     Context, FrameWalker, Message, MessageLimits, Received, encode_message_header, encode_ping, frame_length, is_pong,
 };

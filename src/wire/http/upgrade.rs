@@ -22,6 +22,8 @@ const KEY_BYTES: usize = 16;
 const KEY_CHARACTERS: usize = KEY_BYTES.div_ceil(3) * 4;
 /// What a key's characters might decode to if there were no padding.
 const KEY_BUFFER_BYTES: usize = KEY_CHARACTERS / 4 * 3;
+/// What marks an offered subprotocol as a token.
+const TOKEN_PREFIX: &str = "bearer.";
 
 /// What a request is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +52,28 @@ impl Upgrade {
     /// The subprotocols offered, in the peer's order: distinct tokens, at most [`limits::LIST_ITEMS`].
     pub fn protocols(&self) -> &[String] {
         &self.protocols
+    }
+
+    /// The token among the offers, since a browser has no other header to put it in: what stands behind `bearer.`, or
+    /// the only offer, if it has the shape `x.y.z` of a JWT.
+    pub fn token(&self) -> Option<&str> {
+        let marked = self.protocols.iter().find_map(|offer| offer.strip_prefix(TOKEN_PREFIX));
+        match (marked, self.protocols.as_slice()) {
+            (Some(token), _) => Some(token),
+            (None, [only]) if has_three_parts(only) => Some(only),
+            (None, _) => None,
+        }
+    }
+
+    /// The subprotocol to select (RFC 6455, section 4.2.2): the first of `supported` that is offered. A token that is
+    /// the only offer is selected too, because a browser fails where none of its offers is.
+    pub fn select(&self, supported: &[String]) -> Option<&str> {
+        let offered = |name: &&String| self.protocols.contains(name);
+        match (supported.iter().find(offered), self.protocols.as_slice()) {
+            (Some(known), _) => self.protocols.iter().find(|offer| *offer == known).map(String::as_str),
+            (None, [only]) if self.token().is_some() => Some(only),
+            (None, _) => None,
+        }
     }
 }
 
@@ -130,6 +154,11 @@ fn only<'a>(head: &'a RequestHead, name: &str) -> Option<&'a [u8]> {
     let mut values = head.values(name);
     let value = values.next();
     if values.next().is_some() { None } else { value }
+}
+
+/// Header, claims and signature, none of them empty (RFC 7515, section 7.1).
+fn has_three_parts(offer: &str) -> bool {
+    offer.split('.').count() == 3 && offer.split('.').all(|part| !part.is_empty())
 }
 
 fn is_key(key: &[u8]) -> bool {
