@@ -52,6 +52,7 @@ pub fn serve(settings: &Settings) -> Result<(), Failure> {
             path: settings.path.clone(),
             subprotocols: settings.subprotocols.clone(),
             origins: settings.origins.clone(),
+            refuse_by: settings.refuse_by,
         },
     };
     let mut server = Server::bind(config, authenticator).map_err(|error| match error {
