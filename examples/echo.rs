@@ -27,6 +27,9 @@ pub fn main() -> Result<(), Box<dyn std::error::Error>> {
                 message_bytes: MESSAGE_BYTES,
                 send_queue_bytes: MESSAGE_BYTES,
                 fragments: FRAGMENTS,
+                // It is measured by how fast it is.
+                messages_per_window: 0,
+                control_frames_per_second: 0,
                 ..Limits::default()
             },
             path: String::new(),

@@ -17,7 +17,7 @@ use barewire::limits::{
 use barewire::{ConnId, EngineConfig, Event, Limits, Message, PreparedMessage, Published};
 use common::chance::Chance;
 use common::frames::{self, BINARY, CLOSE, CONTINUATION, Frame, PING, PONG, TEXT};
-use common::{World, upgrade};
+use common::{World, unpaced, upgrade};
 
 /// The daemon, with queues of this size.
 fn daemon(send_queue_bytes: usize) -> World {
@@ -43,7 +43,7 @@ fn pong_ids(frames: &[Frame]) -> Vec<usize> {
 
 #[test]
 fn a_slow_consumer_is_cut_with_1013_and_all_others_get_everything() {
-    let mut world = World::daemon(EngineConfig::default());
+    let mut world = World::daemon(unpaced());
     let ids: Vec<ConnId> = (0..5).map(|_| world.open()).collect();
     let slow = ids[2];
     for &id in &ids {
@@ -230,7 +230,7 @@ fn a_cut_leaves_the_answer_to_the_upgrade_whole() {
 
 #[test]
 fn reading_pauses_above_64_kib_of_own_replies_and_goes_on_at_half() {
-    let mut world = World::daemon(EngineConfig::default());
+    let mut world = World::daemon(unpaced());
     let id = world.open();
     world.peer(id).room = 0;
     let mut sent = 0;
@@ -253,7 +253,7 @@ fn reading_pauses_above_64_kib_of_own_replies_and_goes_on_at_half() {
 
 #[test]
 fn behind_one_large_answer_reading_goes_on_when_half_the_mark_is_left_of_it() {
-    let mut world = World::daemon(EngineConfig::default());
+    let mut world = World::daemon(unpaced());
     let id = world.open();
     world.peer(id).room = 0;
     world.engine.send(id, Message::Binary(vec![1; 300_000].into()));
@@ -271,7 +271,7 @@ fn behind_one_large_answer_reading_goes_on_when_half_the_mark_is_left_of_it() {
 fn however_a_peer_reads_its_replies_come_all_and_in_order() {
     for seed in 0..20 {
         let mut chance = Chance::new(seed);
-        let mut world = World::daemon(EngineConfig::default());
+        let mut world = World::daemon(unpaced());
         let id = world.open();
         world.peer(id).room = 0;
         let count = 2000;
@@ -302,7 +302,7 @@ fn however_a_peer_reads_its_replies_come_all_and_in_order() {
 
 #[test]
 fn a_backlog_of_broadcasts_alone_does_not_pause_reading() {
-    let mut world = World::daemon(EngineConfig::default());
+    let mut world = World::daemon(unpaced());
     let id = world.open();
     world.peer(id).room = 0;
     for i in 0..8 {
@@ -323,7 +323,7 @@ fn a_backlog_of_broadcasts_alone_does_not_pause_reading() {
 #[test]
 fn each_ping_is_answered_but_behind_a_backlog_only_the_newest() {
     let pings = |from: u8, to: u8| (from..to).flat_map(|i| frames::frame(PING, &[i])).collect::<Vec<u8>>();
-    let mut world = World::daemon(EngineConfig::default());
+    let mut world = World::daemon(unpaced());
     let id = world.open();
     world.input(id, &pings(0, 100));
     assert_eq!(world.frames(id).iter().map(|frame| frame.payload[0]).collect::<Vec<_>>(), (0..100).collect::<Vec<_>>());
@@ -363,7 +363,7 @@ const STEPS: &[fn(&mut World, ConnId)] = &[
 /// All that the peer sees when the write of step `short` takes `room` bytes, and the socket opens again `after`
 /// steps later.
 fn run(short: usize, room: usize, after: usize) -> Vec<u8> {
-    let mut world = World::daemon(EngineConfig::default());
+    let mut world = World::daemon(unpaced());
     let id = world.connect();
     for (i, step) in STEPS.iter().enumerate() {
         if i == short {
@@ -399,7 +399,7 @@ fn a_write_that_takes_little_or_nothing_loses_doubles_and_reorders_nothing() {
 
 #[test]
 fn a_socket_that_takes_a_byte_at_a_time_gets_the_same_stream() {
-    let mut world = World::daemon(EngineConfig::default());
+    let mut world = World::daemon(unpaced());
     let id = world.open();
     let payloads = one_of_everything(&mut world, id);
     world.peer(id).room = 0;
@@ -442,7 +442,7 @@ fn call_everything(world: &mut World, stale: ConnId) {
 
 #[test]
 fn the_id_of_a_session_that_has_gone_does_nothing_even_when_its_slot_has_a_new_tenant() {
-    let mut world = World::daemon(EngineConfig::default());
+    let mut world = World::daemon(unpaced());
     let stale = world.open();
     world.engine.subscribe(stale, "news").unwrap();
     world.engine.handle_error(stale, barewire::CloseReason::PeerVanished);
@@ -464,7 +464,7 @@ fn the_id_of_a_session_that_has_gone_does_nothing_even_when_its_slot_has_a_new_t
 
 #[test]
 fn notes_of_a_session_that_has_gone_do_not_touch_the_new_tenant_of_its_slot() {
-    let mut world = World::daemon(EngineConfig::default());
+    let mut world = World::daemon(unpaced());
     let stale = world.open();
     // It stands on the lists of those to be served, and goes before it is.
     world.engine.handle_input(stale, &ping(1).repeat(FRAMES_PER_TURN + 1));
@@ -486,7 +486,7 @@ fn notes_of_a_session_that_has_gone_do_not_touch_the_new_tenant_of_its_slot() {
 fn a_flood_is_served_a_turns_frames_at_a_time_and_others_in_between() {
     let floods = [frames::text("x"), frames::frame(BINARY, b""), frames::frame(PING, b"")];
     for unit in floods {
-        let mut world = World::new(EngineConfig::default(), Box::new(NoAuth));
+        let mut world = World::new(unpaced(), Box::new(NoAuth));
         let [attacker, victim] = [(); 2].map(|()| {
             let id = world.connect();
             world.input(id, upgrade("").as_bytes());
@@ -522,7 +522,7 @@ fn a_flood_is_served_a_turns_frames_at_a_time_and_others_in_between() {
 
 #[test]
 fn empty_fragments_are_counted_as_frames_of_a_turn() {
-    let mut world = World::new(EngineConfig::default(), Box::new(NoAuth));
+    let mut world = World::new(unpaced(), Box::new(NoAuth));
     let id = world.connect();
     world.input(id, upgrade("").as_bytes());
     let flood = [frames::raw(TEXT, b""), frames::raw(CONTINUATION, b"").repeat(2000)].concat();

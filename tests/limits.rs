@@ -13,7 +13,7 @@ use barewire::limits::RateAlgorithm;
 use barewire::{ConnId, EngineConfig, Event, Limits, Message, PreparedMessage, limits};
 use base64::Engine as _;
 use common::frames::{self, BINARY, CLOSE, CONTINUATION, PING, TEXT};
-use common::{World, upgrade};
+use common::{World, unpaced, upgrade};
 
 /// One bound on what a peer can do.
 struct Bound {
@@ -190,7 +190,7 @@ fn close_reason(bytes: usize) -> String {
 }
 
 fn frames_of_a_turn(count: usize) -> String {
-    let mut world = World::new(EngineConfig::default(), Box::new(NoAuth));
+    let mut world = World::new(unpaced(), Box::new(NoAuth));
     let id = world.connect();
     world.input(id, upgrade("").as_bytes());
     world.engine.handle_input(id, &frames::text("x").repeat(count));
@@ -255,7 +255,7 @@ fn user_name(bytes: usize) -> String {
 // --- messages ---
 
 fn channels(count: usize) -> String {
-    let mut world = World::daemon(EngineConfig::default());
+    let mut world = World::daemon(unpaced());
     let id = world.open();
     for i in 0..count {
         world.input(id, &frames::text(&format!(r#"{{"type":"subscribe","channel":"c{i}"}}"#)));

@@ -11,7 +11,7 @@ use barewire::auth::{Methods, Users};
 use barewire::limits::{CHANNEL_NAME_BYTES, CHANNELS_PER_SESSION_DEFAULT, JSON_DEPTH};
 use barewire::{ConnId, EngineConfig, Limits, PreparedMessage, Published};
 use common::http::basic;
-use common::{World, frames, methods};
+use common::{World, frames, methods, unpaced};
 
 /// The moment at which a world begins.
 const NOW: &str = "2026-11-18T11:06:40.000Z";
@@ -294,7 +294,7 @@ fn a_channel_name_has_1_to_255_bytes_and_no_control_characters() {
 
 #[test]
 fn a_session_may_be_in_128_channels() {
-    let mut world = daemon();
+    let mut world = World::daemon(unpaced());
     let [id, other] = [world.open(), world.open()];
     for n in 0..CHANNELS_PER_SESSION_DEFAULT {
         subscribe(&mut world, id, &n.to_string());

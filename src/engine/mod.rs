@@ -27,6 +27,7 @@
 
 mod event;
 mod hub;
+mod rate;
 mod send_queue;
 mod session;
 mod shared;

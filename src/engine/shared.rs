@@ -13,7 +13,7 @@ use crate::engine::{EngineConfig, Event};
 use crate::error::CloseReason;
 use crate::limits::SEND_QUEUE_POOL;
 use crate::time::Now;
-use crate::wire::websocket::{Context, Message};
+use crate::wire::websocket::Context;
 
 /// See the module.
 pub(super) struct Shared {
@@ -92,17 +92,18 @@ impl Shared {
         self.wheel.arm(u32::try_from(id.index()).unwrap_or(u32::MAX), timers);
     }
 
-    /// Takes back the messages of a session that the host has not seen yet.
-    pub fn take_messages(&mut self, session: ConnId) -> Vec<Message> {
-        let mut taken = Vec::new();
-        let events = std::mem::take(&mut self.events);
-        self.events.extend(events.into_iter().filter_map(|event| match event {
-            Event::Message { id, message } if id == session => {
-                taken.push(message);
-                None
-            }
-            other => Some(other),
-        }));
+    /// Takes back the messages of a session that the host has not seen yet, and the refusals of messages between them.
+    pub fn take_back_messages(&mut self, session: ConnId) -> Vec<Event> {
+        let is_taken = |event: &Event| match event {
+            Event::Message { id, .. } | Event::RateLimited { id } => *id == session,
+            Event::Accepted { .. }
+            | Event::Request { .. }
+            | Event::Open { .. }
+            | Event::Renewed { .. }
+            | Event::Closed { .. } => false,
+        };
+        let (taken, left): (Vec<_>, Vec<_>) = std::mem::take(&mut self.events).into_iter().partition(is_taken);
+        self.events = left.into();
         taken
     }
 

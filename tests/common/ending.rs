@@ -8,16 +8,16 @@ use barewire::engine::Fate;
 use barewire::limits::{TICK_MILLIS, WHEEL_SLOTS};
 use barewire::{ConnId, EngineConfig, Limits};
 
-use super::World;
+use super::{World, unpaced};
 use super::frames::{self, Frame};
 
 /// The limits of [`small`].
 pub const MESSAGE_BYTES: usize = 600;
 pub const FRAGMENTS: usize = 8;
 
-/// A configuration in which a message is soon too big.
+/// A configuration in which a message is soon too big, and nobody too fast.
 pub fn small() -> EngineConfig {
-    let limits = Limits { message_bytes: MESSAGE_BYTES, fragments: FRAGMENTS, ..Limits::default() };
+    let limits = Limits { message_bytes: MESSAGE_BYTES, fragments: FRAGMENTS, ..unpaced().limits };
     EngineConfig { limits, ..EngineConfig::default() }
 }
 

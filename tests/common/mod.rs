@@ -25,7 +25,7 @@ use std::time::Duration;
 use barewire::app::Router;
 use barewire::auth::{Authenticate, Methods, Ticket, Users, Verdict};
 use barewire::engine::{Fate, Intake};
-use barewire::{ConnId, Engine, EngineConfig, Event, Now};
+use barewire::{ConnId, Engine, EngineConfig, Event, Limits, Now};
 
 /// The other end of one connection.
 #[derive(Debug, Default)]
@@ -61,6 +61,12 @@ pub fn methods() -> Methods {
     users.add("user", "pass");
     users.add("anna", "secret");
     Methods { basic: true, message: true, users, realm: "barewire".into(), wrong_password_status: 403 }
+}
+
+/// A configuration in which nobody is too fast, for tests of what many messages do.
+pub fn unpaced() -> EngineConfig {
+    let limits = Limits { messages_per_window: 0, control_frames_per_second: 0, ..Limits::default() };
+    EngineConfig { limits, ..EngineConfig::default() }
 }
 
 impl World {

@@ -34,7 +34,7 @@ impl Session {
         let Phase::Open(open) = &mut self.phase else { return };
         open.who = match std::mem::replace(&mut open.who, Who::Unknown) {
             // What was read in one piece with the `auth` waits for its verdict too.
-            Who::Known(identity) => Who::Renewing(Box::new(Renewal { identity, held: shared.take_messages(self.id) })),
+            Who::Known(identity) => Who::Renewing(Box::new(Renewal { identity, held: shared.take_back_messages(self.id) })),
             Who::Renewing(renewal) => Who::Renewing(renewal),
             Who::Unknown | Who::Verifying => Who::Verifying,
         };
@@ -58,15 +58,14 @@ impl Session {
         let Phase::Open(open) = &mut self.phase else { return };
         match (accepted, std::mem::replace(&mut open.who, Who::Unknown)) {
             (Some(new), Who::Unknown | Who::Verifying) => {
-                self.say(shared, &ServerMessage::AuthSuccess);
                 self.open(shared, new);
+                self.say(shared, &ServerMessage::AuthSuccess);
             }
             (Some(new), Who::Renewing(renewal)) if new.user() == renewal.identity.user() => {
-                self.say(shared, &ServerMessage::AuthSuccess);
                 self.know(shared, new);
                 shared.events.push_back(Event::Renewed { id: self.id });
-                let held = renewal.held.into_iter().map(|message| Event::Message { id: self.id, message });
-                shared.events.extend(held);
+                shared.events.extend(renewal.held);
+                self.say(shared, &ServerMessage::AuthSuccess);
             }
             // A wrong token; or, in a renewal, another one's.
             (_, who) => {

@@ -20,9 +20,10 @@
 //! out of Head, Await, Body or Open: what follows is only the winding down of the transport.
 //!
 //! In this folder: `head.rs` (HTTP and the way in), `open.rs` (frames), `heartbeat.rs` (is it alive), `in_band.rs`
-//! (authentication by message).
+//! (authentication by message), `closing.rs` (what still comes behind our Close).
 //! Not here: who is subscribed to what (`engine/hub.rs`), sockets and TLS (`net/`).
 
+mod closing;
 mod head;
 mod heartbeat;
 mod in_band;
@@ -42,8 +43,9 @@ use crate::limits::{
     READ_BYTES_PER_TURN, READ_BYTES_PER_TURN_BULK, SEND_QUEUE_PAUSE_BYTES, SEND_QUEUE_RESUME_BYTES, SESSION_BYTES,
     SHUTDOWN_LINGER,
 };
-use crate::wire::websocket::{Context, FrameWalker, encode_close};
+use crate::wire::websocket::encode_close;
 
+pub(super) use closing::Closing;
 pub(super) use head::{Await, Head};
 pub(super) use open::Open;
 
@@ -58,7 +60,7 @@ pub(super) enum Phase {
     Await(Box<Await>),
     Open(Open),
     /// Our Close is sent or queued; what the peer still sends is checked and dropped.
-    Closing(FrameWalker, Option<Box<Context>>),
+    Closing(Closing),
     Ending,
     Gone,
 }
@@ -196,7 +198,7 @@ impl Session {
         }
         let remaining = match &self.phase {
             Phase::Open(open) => open.remaining(),
-            Phase::Closing(walker, _) => walker.remaining(),
+            Phase::Closing(closing) => closing.remaining(),
             Phase::Head(_) | Phase::Body { .. } | Phase::Await(_) | Phase::Ending | Phase::Gone => 0,
         };
         Intake::Read(if remaining > READ_BYTES_PER_TURN as u64 {
@@ -342,7 +344,7 @@ impl Session {
         self.tell_closed(shared, reason);
         self.timers.stop_all();
         self.set_timer(shared, Timer::Close, shared.config.limits.close_timeout);
-        self.phase = Phase::Closing(walker, context);
+        self.phase = Phase::Closing(Closing::new(walker, context));
         // What waited for a verdict, or the end of the stream behind it, waits no more.
         self.mark_ready(shared);
     }

@@ -9,6 +9,7 @@ use super::heartbeat::Heartbeat;
 use super::{Phase, Session};
 use crate::auth::Identity;
 use crate::engine::Event;
+use crate::engine::rate::{Admission, Pace};
 use crate::engine::shared::Shared;
 use crate::engine::timer::Timer;
 use crate::error::CloseReason;
@@ -28,6 +29,8 @@ pub struct Open {
     /// It broke the protocol behind messages that are still to be answered.
     doomed: Option<Box<CloseReason>>,
     heartbeat: Heartbeat,
+    /// From its first message, ping or pong on.
+    pace: Option<Box<Pace>>,
 }
 
 /// What is known of a peer, and what is being asked.
@@ -46,8 +49,8 @@ pub(super) enum Who {
 #[derive(Debug)]
 pub(super) struct Renewal {
     pub identity: Identity,
-    /// Messages that the host has not seen, and that wait for the verdict.
-    pub held: Vec<Message>,
+    /// Messages that the host has not seen, and refusals of messages between them: they wait for the verdict.
+    pub held: Vec<Event>,
 }
 
 impl Open {
@@ -59,6 +62,7 @@ impl Open {
             who: Who::Unknown,
             doomed: None,
             heartbeat: Heartbeat::new(),
+            pace: None,
         }
     }
 
@@ -104,6 +108,10 @@ impl Open {
         self.heartbeat.hear();
     }
 
+    fn pace(&mut self) -> &mut Pace {
+        self.pace.get_or_insert_default()
+    }
+
     pub fn take_framing(&mut self) -> (FrameWalker, Option<Box<Context>>) {
         (std::mem::take(&mut self.walker), self.context.take())
     }
@@ -142,13 +150,18 @@ impl Session {
                     let reason = reason.as_str().to_owned();
                     break Some(CloseReason::PeerClosed { code, reason });
                 }
-                Received::Message(message) => self.take_message(shared, message),
-                Received::Ping => {}
-                Received::Pong(payload) => {
+                Received::Message(message) => {
+                    if let Err(reason) = self.take_message(shared, message) {
+                        break Some(reason);
+                    }
+                }
+                Received::Ping if self.may_send_control_frame(shared) => {}
+                Received::Pong(payload) if self.may_send_control_frame(shared) => {
                     if let Phase::Open(open) = &mut self.phase {
                         open.heartbeat.take_pong(shared.now, &payload);
                     }
                 }
+                Received::Ping | Received::Pong(_) => break Some(CloseReason::TooManyControlFrames),
             }
             if !matches!(self.phase, Phase::Open(_)) {
                 break None;
@@ -188,6 +201,10 @@ impl Session {
     /// Fails a connection whose last messages have been seen by the host. Says whether it was due.
     pub(super) fn fail_if_doomed(&mut self, shared: &mut Shared) -> bool {
         let Phase::Open(open) = &mut self.phase else { return false };
+        // What came before the fault may wait for a verdict: it is answered first.
+        if open.doomed.is_some() && open.is_verifying() {
+            return true;
+        }
         let Some(reason) = open.doomed.take() else { return false };
         self.fail(shared, *reason);
         true
@@ -208,42 +225,26 @@ impl Session {
         replies.clear();
     }
 
-    /// Our Close is out: everything is dropped until the peer's comes.
-    pub(super) fn take_closing(&mut self, shared: &mut Shared, input: &[u8]) -> (usize, bool) {
-        let limits = &shared.config.limits;
-        let limits = MessageLimits { bytes: limits.message_bytes, fragments: limits.fragments, messages: usize::MAX };
-        let Phase::Closing(walker, own) = &mut self.phase else { return (0, false) };
-        let walk = walker.walk(input, limits);
-        let mut context = own.take().unwrap_or_else(|| {
-            let mut context = Box::new(Context::server(limits.bytes));
-            context.close_sent();
-            context
-        });
-        let mut rest = input.get(..walk.end).unwrap_or_default();
-        let mut replies = Vec::new();
-        let is_over = loop {
-            match context.receive(&mut rest, &mut replies) {
-                Received::Pending => break walk.violation.is_some(),
-                Received::Close { .. } | Received::Violation(_) => break true,
-                Received::Message(_) | Received::Ping | Received::Pong(_) => {}
-            }
-        };
-        if is_over {
-            self.wind_down(shared);
-        } else if let Phase::Closing(walker, own) = &mut self.phase
-            && !walker.is_clean()
-        {
-            *own = Some(context);
+    /// Hands a message on, or refuses it; an error is that of a peer that goes on and on.
+    fn take_message(&mut self, shared: &mut Shared, message: Message) -> Result<(), CloseReason> {
+        let Phase::Open(open) = &mut self.phase else { return Ok(()) };
+        if matches!(open.who, Who::Unknown | Who::Verifying) {
+            self.take_first_message(shared, message);
+            return Ok(());
         }
-        (walk.end, is_over)
+        let admission = open.pace().take_message(shared.now.mono_us, &shared.config.limits);
+        shared.events.push_back(match admission {
+            Admission::Taken => Event::Message { id: self.id, message },
+            Admission::Refused | Admission::Exhausted => Event::RateLimited { id: self.id },
+        });
+        if admission == Admission::Exhausted { Err(CloseReason::RateLimited) } else { Ok(()) }
     }
 
-    fn take_message(&mut self, shared: &mut Shared, message: Message) {
-        let Phase::Open(open) = &self.phase else { return };
-        match open.who {
-            Who::Known(_) | Who::Renewing(_) => shared.events.push_back(Event::Message { id: self.id, message }),
-            Who::Unknown | Who::Verifying => self.take_first_message(shared, message),
-        }
+    /// Counts a ping or a pong. Each that the peer sends comes by here, those between fragments and before
+    /// authentication too.
+    fn may_send_control_frame(&mut self, shared: &Shared) -> bool {
+        let Phase::Open(open) = &mut self.phase else { return true };
+        open.pace().take_control_frame(shared.now.mono_us, &shared.config.limits)
     }
 
     /// Queues a message of the host. Says whether the session took it.

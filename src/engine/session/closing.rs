@@ -1,0 +1,70 @@
+//! Our Close is out: what the peer still sends is followed, so that its own Close is found, and dropped.
+//!
+//! Not here: how we come to close (`mod.rs` beside this file), what is read once frames do not count any more
+//! (`net/connection.rs`).
+
+use super::{Phase, Session};
+use crate::engine::shared::Shared;
+use crate::limits::LINGER_BYTES;
+use crate::wire::websocket::{Context, FrameWalker, MessageLimits, Received};
+
+/// A session that awaits the peer's Close.
+#[derive(Debug)]
+pub struct Closing {
+    walker: FrameWalker,
+    /// Its own context, only while it is not clean.
+    context: Option<Box<Context>>,
+    /// What has come behind our Close, in bytes.
+    received: usize,
+}
+
+impl Closing {
+    /// Goes on where the open session stood.
+    pub fn new(walker: FrameWalker, context: Option<Box<Context>>) -> Closing {
+        Closing { walker, context, received: 0 }
+    }
+
+    /// Payload still to come of the frame under way.
+    pub fn remaining(&self) -> u64 {
+        self.walker.remaining()
+    }
+}
+
+impl Session {
+    /// Takes frames until the peer's Close has come. One that sends more than [`LINGER_BYTES`] and a message of the allowed
+    /// size instead is dropped.
+    pub(super) fn take_closing(&mut self, shared: &mut Shared, input: &[u8]) -> (usize, bool) {
+        let limits = &shared.config.limits;
+        let at_most = limits.message_bytes.saturating_add(LINGER_BYTES);
+        let limits = MessageLimits { bytes: limits.message_bytes, fragments: limits.fragments, messages: usize::MAX };
+        let Phase::Closing(closing) = &mut self.phase else { return (0, false) };
+        let walk = closing.walker.walk(input, limits);
+        closing.received = closing.received.saturating_add(walk.end);
+        if closing.received > at_most {
+            self.drop_socket(shared);
+            return (input.len(), false);
+        }
+        let mut context = closing.context.take().unwrap_or_else(|| {
+            let mut context = Box::new(Context::server(limits.bytes));
+            context.close_sent();
+            context
+        });
+        let mut rest = input.get(..walk.end).unwrap_or_default();
+        let mut replies = Vec::new();
+        let is_over = loop {
+            match context.receive(&mut rest, &mut replies) {
+                Received::Pending => break walk.violation.is_some(),
+                Received::Close { .. } | Received::Violation(_) => break true,
+                Received::Message(_) | Received::Ping | Received::Pong(_) => {}
+            }
+        };
+        if is_over {
+            self.wind_down(shared);
+        } else if let Phase::Closing(closing) = &mut self.phase
+            && !closing.walker.is_clean()
+        {
+            closing.context = Some(context);
+        }
+        (walk.end, is_over)
+    }
+}
