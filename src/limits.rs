@@ -57,9 +57,20 @@ pub const PRE_AUTH_CONNECTIONS_DEFAULT: usize = 2000;
 /// Connections from one address, 0 for no limit; an IPv6 network of 64 bits counts as one address. One more is
 /// answered 429 with `Retry-After` and closed.
 pub const CONNECTIONS_PER_IP_DEFAULT: usize = 0;
+/// Connections of one address above [`Limits::connections_per_ip`] that are let in far enough to be told 429; further
+/// ones are closed unanswered.
+pub const CONNECTIONS_PER_IP_OVERFLOW: usize = 8;
+/// Connections that may stand in the queue of newcomers for nothing, beside as many as those that do not.
+pub const NEWCOMERS_SLACK: usize = 64;
+/// Between two log lines about newcomers that were dropped for others.
+pub const CROWD_LOG_INTERVAL: Duration = Duration::from_secs(10);
 /// Wrong credentials from one address within a minute, 0 for no limit. From then on its upgrades are answered 429 with
 /// `Retry-After`, and its `auth` messages are refused unseen, until the minute is over.
 pub const AUTH_FAILURES_PER_MINUTE_DEFAULT: usize = 30;
+/// That minute: it begins with the first of them.
+pub const AUTH_FAILURES_SPAN: Duration = Duration::from_secs(60);
+/// Addresses whose wrong credentials are remembered. For one more the one is forgotten whose minute began first.
+pub const FAILING_ADDRESSES: usize = 64 * KIB;
 /// Messages of one session within [`Limits::window`], 0 for no limit. Further ones are dropped and refused.
 pub const MESSAGES_PER_WINDOW_DEFAULT: usize = 100;
 /// The span in which a session's messages are counted.
@@ -311,7 +322,21 @@ impl Limits {
         {
             return Err(format!("Limits::{name} = {value:?}; allowed: {min:?} to {TIMEOUT_MAX:?}"));
         }
+        if let Some(least) = self.least_heartbeat_interval().filter(|least| self.heartbeat_interval < *least) {
+            let (interval, frames) = (self.heartbeat_interval, self.control_frames_per_second);
+            return Err(format!(
+                "Limits::heartbeat_interval = {interval:?} with control_frames_per_second = {frames}; allowed: at least \
+                 {least:?}, or the answers to our own pings are too many"
+            ));
+        }
         Ok(())
+    }
+
+    /// The shortest [`Limits::heartbeat_interval`] whose pongs are not more than [`Limits::control_frames_per_second`];
+    /// `None` where these are not limited.
+    pub fn least_heartbeat_interval(&self) -> Option<Duration> {
+        let a_second = u32::try_from(self.control_frames_per_second).unwrap_or(u32::MAX);
+        Duration::from_secs(1).checked_div(a_second)
     }
 }
 
@@ -422,6 +447,17 @@ mod tests {
                 set(&mut limits, value);
                 assert_eq!(limits.check().is_ok(), is_allowed, "{name} = {value}");
             }
+        }
+    }
+
+    #[test]
+    fn a_heartbeat_brings_no_more_pongs_than_a_peer_may_send() {
+        for (frames, millis, is_allowed) in
+            [(10, 100, true), (9, 111, false), (9, 112, true), (1, 999, false), (0, 100, true)]
+        {
+            let heartbeat_interval = Duration::from_millis(millis);
+            let limits = Limits { control_frames_per_second: frames, heartbeat_interval, ..Limits::default() };
+            assert_eq!(limits.check().is_ok(), is_allowed, "{frames} frames, {millis} ms");
         }
     }
 

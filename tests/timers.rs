@@ -500,7 +500,8 @@ fn the_first_byte_of_a_further_request_starts_its_head_timeout() {
 // --- time that brings nothing ---
 
 /// An engine with as many connections as asked, and its time.
-fn crowd(count: usize, config: EngineConfig) -> (Engine, Now, Vec<ConnId>) {
+fn crowd(count: usize, mut config: EngineConfig) -> (Engine, Now, Vec<ConnId>) {
+    (config.limits.connections, config.limits.pre_auth_connections) = (count, count);
     let now = Now { mono_us: 1_000_000, unix_ms: 1_795_000_000_000 };
     let mut engine = Engine::new(config, Box::new(NoAuth), now, 7);
     let peer = SocketAddr::from(([127, 0, 0, 1], 40_000));
@@ -511,7 +512,7 @@ fn crowd(count: usize, config: EngineConfig) -> (Engine, Now, Vec<ConnId>) {
 
 #[test]
 fn while_nothing_is_due_a_hundred_thousand_sessions_cost_no_timer_work() {
-    let (mut engine, mut now, ids) = crowd(100_000, with(|limits| limits.connections = 100_000));
+    let (mut engine, mut now, ids) = crowd(100_000, EngineConfig::default());
     let due = now.mono_us + limits().head_timeout.as_micros() as u64;
     while now.mono_us < due {
         engine.handle_now(now);

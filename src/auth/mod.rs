@@ -14,17 +14,20 @@ mod identity;
 pub use basic::{Methods, Users};
 pub use identity::{Identity, Patterns, Rights};
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::time::Now;
 use crate::wire::http::{Refusal, RequestHead};
 
 /// Names one pending question to an [`Authenticate`]. It is good for one answer; an answer to a session
-/// that has gone, or has been asked something else since, changes nothing.
+/// that has gone, or has been asked something else since, changes nothing but the count of wrong credentials of its
+/// address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Ticket {
     pub(crate) session: u64,
     pub(crate) serial: u32,
+    /// Of the peer that is asked about.
+    pub(crate) ip: IpAddr,
 }
 
 /// Somebody who wants to come in, or to stay.

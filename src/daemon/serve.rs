@@ -52,6 +52,7 @@ pub fn serve(settings: &Settings) -> Result<(), Failure> {
             path: settings.path.clone(),
             subprotocols: settings.subprotocols.clone(),
             origins: settings.origins.clone(),
+            trusted_proxies: settings.trusted_proxies.clone(),
             refuse_by: settings.refuse_by,
         },
     };

@@ -25,8 +25,11 @@
 //!
 //! Not here: sockets, TLS and the clock (`net/`); what a message means (`app/`).
 
+mod addresses;
 mod event;
 mod hub;
+mod network;
+mod newcomers;
 mod rate;
 mod send_queue;
 mod session;
@@ -35,20 +38,24 @@ mod timer;
 
 pub use event::{Event, Fate, Intake, Published, Refused, SubscribeError};
 pub use hub::ConnId;
+pub use network::Network;
 pub use send_queue::SendQueue;
 
 use std::borrow::Cow;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use slab::Slab;
 
 use crate::auth::{Authenticate, Identity, Ticket, Verdict};
 use crate::engine::hub::{Directory, Hub, Memberships};
-use crate::engine::session::Session;
+use crate::engine::session::{Session, Welcome};
 use crate::engine::shared::Shared;
 use crate::error::CloseReason;
-use crate::limits::{CHANNEL_NAME_BYTES, CONNECTIONS_OVERFLOW, CONNECTIONS_RESERVED, Limits, SEND_QUEUE_ENTRY_BYTES};
+use crate::limits::{
+    CHANNEL_NAME_BYTES, CONNECTIONS_OVERFLOW, CONNECTIONS_PER_IP_OVERFLOW, CONNECTIONS_RESERVED, Limits,
+    SEND_QUEUE_ENTRY_BYTES,
+};
 use crate::time::Now;
 use crate::wire::http::{Origins, Response};
 use crate::wire::websocket::{Message, PreparedMessage};
@@ -66,6 +73,8 @@ pub struct EngineConfig {
     pub origins: Origins,
     /// How a peer is told that its credentials do not let it in. Default [`RefuseBy::Http`].
     pub refuse_by: RefuseBy,
+    /// Addresses that no limit by address counts, since many peers stand behind each. Default none.
+    pub trusted_proxies: Vec<Network>,
 }
 
 /// How an upgrade is refused for its credentials. All other refusals are HTTP answers.
@@ -87,6 +96,7 @@ impl Default for EngineConfig {
             subprotocols: vec!["json".into()],
             origins: Origins::Same,
             refuse_by: RefuseBy::Http,
+            trusted_proxies: Vec::new(),
         }
     }
 }
@@ -130,21 +140,31 @@ impl Engine {
         self.shared.now = Now { mono_us, ..now };
     }
 
-    /// A connection was accepted. Above [`Limits::connections`] a few are let in to be told 503; further
-    /// ones are turned away: drop the socket.
+    /// A connection was accepted. Above [`Limits::connections`] a few are let in to be told 503, and above
+    /// [`Limits::connections_per_ip`] a few to be told 429; further ones are turned away: drop the socket. Where
+    /// [`Limits::pre_auth_connections`] are there, the oldest of them is dropped for it.
     pub fn handle_accept(&mut self, peer: SocketAddr, secure: bool) -> Result<ConnId, Refused> {
-        let limit = self.shared.config.limits.connections;
-        if self.sessions.len() >= limit.saturating_add(CONNECTIONS_OVERFLOW) {
-            return Err(Refused);
+        let welcome = self.welcome(peer.ip())?;
+        let index = u32::try_from(self.sessions.vacant_key()).map_err(|_| Refused)?;
+        while self.shared.newcomers.count() >= self.shared.config.limits.pre_auth_connections {
+            let sessions = &self.sessions;
+            let Some(oldest) = self.shared.newcomers.oldest(|id| is_newcomer(sessions, id)) else { break };
+            self.with(oldest, |session, shared| session.vanish(shared, CloseReason::Crowded));
         }
-        let is_overflow = self.sessions.len() >= limit;
-        let entry = self.sessions.vacant_entry();
-        let index = u32::try_from(entry.key()).map_err(|_| Refused)?;
         self.generation = self.generation.wrapping_add(1);
         let id = ConnId::new(index, self.generation);
-        entry.insert(Session::new(&mut self.shared, id, peer, secure, is_overflow));
+        self.sessions.insert(Session::new(&mut self.shared, id, peer, secure, welcome));
+        let sessions = &self.sessions;
+        self.shared.newcomers.enter(id, |id| is_newcomer(sessions, id));
+        self.shared.addresses.enter(peer.ip());
         self.shared.events.push_back(Event::Accepted { id, peer });
         Ok(id)
+    }
+
+    /// How many connections were dropped by [`Limits::pre_auth_connections`] since this was last told; told at most once in
+    /// [`crate::limits::CROWD_LOG_INTERVAL`], for a warning.
+    pub fn poll_crowded(&mut self) -> Option<usize> {
+        self.shared.newcomers.poll_dropped(self.shared.now.mono_us)
     }
 
     /// What the peer sent, in plain text. Whatever cannot be looked at now is kept; [`Engine::intake`] says
@@ -173,7 +193,8 @@ impl Engine {
     /// The socket is closed: the session's slot is free.
     pub fn handle_released(&mut self, id: ConnId) {
         self.with(id, |session, shared| session.vanish(shared, CloseReason::PeerVanished));
-        if self.session(id).is_some() {
+        if let Some(peer) = self.peer(id) {
+            self.shared.addresses.leave(peer.ip());
             self.sessions.remove(id.index());
         }
     }
@@ -347,8 +368,10 @@ impl Engine {
     }
 
     /// The verdict on an attempt for which [`Authenticate::begin`] said [`crate::auth::Decision::Later`].
-    /// Does nothing where the ticket is stale.
+    /// Where the ticket is stale it changes no session; wrong credentials count against the peer's address all the same,
+    /// so one that hangs up in time gains nothing by it.
     pub fn resolve(&mut self, ticket: Ticket, verdict: Verdict) {
+        self.shared.addresses.heed(ticket.ip, &verdict, self.shared.now.mono_us);
         self.with(ConnId::from_bits(ticket.session), |session, shared| session.resolve(shared, ticket, verdict));
     }
 
@@ -433,6 +456,18 @@ impl Engine {
 
     // --- within ---
 
+    /// How a connection from this address is received.
+    fn welcome(&self, ip: IpAddr) -> Result<Welcome, Refused> {
+        let (limit, present) = (self.shared.config.limits.connections, self.sessions.len());
+        match self.shared.addresses.excess(ip) {
+            _ if present >= limit.saturating_add(CONNECTIONS_OVERFLOW) => Err(Refused),
+            excess if excess > CONNECTIONS_PER_IP_OVERFLOW => Err(Refused),
+            _ if present >= limit => Ok(Welcome::ServerIsFull),
+            0 => Ok(Welcome::Served),
+            _ => Ok(Welcome::AddressIsFull),
+        }
+    }
+
     fn session(&self, id: ConnId) -> Option<&Session> {
         self.sessions.get(id.index()).filter(|session| session.id == id)
     }
@@ -484,10 +519,17 @@ impl Engine {
         self.hub.check_invariants(self.sessions.iter().map(|(_, session)| (session.id, &session.memberships)));
         let open = self.sessions.iter().filter(|(_, session)| session.identity().is_some()).count();
         assert_eq!(open, self.shared.open, "the count of open sessions");
+        let newcomers = self.sessions.iter().filter(|(_, session)| session.is_newcomer());
+        self.shared.newcomers.check_invariants(&newcomers.map(|(_, session)| session.id).collect());
+        self.shared.addresses.check_invariants(self.sessions.iter().map(|(_, session)| session.peer.ip()));
         for (_, session) in &self.sessions {
             session.check_invariants();
         }
     }
+}
+
+fn is_newcomer(sessions: &Slab<Session>, id: ConnId) -> bool {
+    sessions.get(id.index()).is_some_and(|session| session.id == id && session.is_newcomer())
 }
 
 /// One message on its way to many sessions.

@@ -6,7 +6,9 @@
 use std::collections::VecDeque;
 
 use crate::auth::{Authenticate, Identity};
+use crate::engine::addresses::Addresses;
 use crate::engine::hub::ConnId;
+use crate::engine::newcomers::Newcomers;
 use crate::engine::send_queue::SendQueue;
 use crate::engine::timer::{TimerTable, TimerWheel};
 use crate::engine::{EngineConfig, Event};
@@ -35,6 +37,8 @@ pub(super) struct Shared {
     pub open: usize,
     /// What the context had to say while a session was served.
     pub replies: Vec<u8>,
+    pub addresses: Addresses,
+    pub newcomers: Newcomers,
     lent: Option<Box<Context>>,
     #[expect(clippy::vec_box, reason = "sessions hold them boxed")]
     queues: Vec<Box<SendQueue>>,
@@ -43,7 +47,14 @@ pub(super) struct Shared {
 
 impl Shared {
     pub fn new(config: EngineConfig, authenticator: Box<dyn Authenticate>, now: Now, seed: u64) -> Shared {
+        let limits = &config.limits;
         Shared {
+            addresses: Addresses::new(
+                &config.trusted_proxies,
+                limits.connections_per_ip,
+                limits.auth_failures_per_minute,
+            ),
+            newcomers: Newcomers::default(),
             config,
             authenticator,
             now,
@@ -109,8 +120,9 @@ impl Shared {
 
     /// Tells the host that a session is over.
     pub fn closed(&mut self, id: ConnId, identity: Option<Identity>, reason: CloseReason) {
-        if identity.is_some() {
-            self.open -= 1;
+        match identity {
+            Some(_) => self.open -= 1,
+            None => self.newcomers.leave(),
         }
         self.departed.push(id);
         self.events.push_back(Event::Closed { id, identity, reason });

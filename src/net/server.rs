@@ -390,6 +390,10 @@ impl<I: Io> Server<I> {
             log::debug!("a connection from {peer} is dropped: too many are open");
             return;
         };
+        if let Some(dropped) = self.engine.poll_crowded() {
+            let limit = self.engine.config().limits.pre_auth_connections;
+            log::warn!("above {limit} connections that have not said who they are, the oldest were dropped: {dropped}");
+        }
         let registered = self.io.register(&mut socket, token(id));
         let connection = match self.secure(id, socket, is_secure) {
             Ok(connection) if registered.is_ok() => connection,

@@ -8,8 +8,8 @@ use barewire::engine::Fate;
 use barewire::limits::{TICK_MILLIS, WHEEL_SLOTS};
 use barewire::{ConnId, EngineConfig, Limits};
 
-use super::{World, unpaced};
 use super::frames::{self, Frame};
+use super::{World, unpaced};
 
 /// The limits of [`small`].
 pub const MESSAGE_BYTES: usize = 600;

@@ -1,5 +1,6 @@
 //! What must hold between the settings, whatever source each came from: a pair is whole, something listens, and
-//! nothing that the whole world knows or can overhear guards an address that the world can reach.
+//! nothing that the whole world knows or can overhear guards an address that the world can reach, and no peer breaks a
+//! limit by doing what it is asked.
 //!
 //! Not here: whether one value fits its own key (`keys.rs`).
 
@@ -13,7 +14,8 @@ pub fn check(settings: &Settings) -> Result<(), ConfigError> {
     something_listens(settings)?;
     certificate_is_not_public(settings)?;
     user_is_not_public(settings)?;
-    credentials_are_not_overheard(settings)
+    credentials_are_not_overheard(settings)?;
+    pongs_are_not_too_many(settings)
 }
 
 fn pair_is_whole(settings: &Settings) -> Result<(), ConfigError> {
@@ -56,6 +58,18 @@ fn credentials_are_not_overheard(settings: &Settings) -> Result<(), ConfigError>
         only_loopback("server.plain_listen", &settings.plain_listen, reason)?;
     }
     Ok(())
+}
+
+fn pongs_are_not_too_many(settings: &Settings) -> Result<(), ConfigError> {
+    let limits = &settings.limits;
+    match limits.least_heartbeat_interval() {
+        Some(least) if limits.heartbeat_interval < least => Err(ConfigError::new(format!(
+            "heartbeat.interval = {:?} with limits.control_frames_per_second = {}: the answers to its pings would be too \
+             many; allowed: at least {least:?}",
+            limits.heartbeat_interval, limits.control_frames_per_second
+        ))),
+        Some(_) | None => Ok(()),
+    }
 }
 
 fn only_loopback(key: &str, addresses: &[SocketAddr], reason: &str) -> Result<(), ConfigError> {

@@ -102,6 +102,16 @@ pub const KEYS: &[Key] = &[
         },
     },
     Key {
+        name: "server.trusted_proxies",
+        default: "",
+        doc: "Addresses that the limits by address leave out, since many peers stand behind each",
+        kind: Kind::Custom {
+            allowed: "addresses or networks, such as 10.0.0.0/8 or fd00::/8",
+            set: |s, v| v.list(str::parse).map(|list| s.trusted_proxies = list),
+            show: |s| join(&s.trusted_proxies),
+        },
+    },
+    Key {
         name: "tls.cert",
         default: "",
         doc: "PEM file of the certificate chain, the server's own first; empty: the development pair",

@@ -24,6 +24,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use barewire::RefuseBy;
+use barewire::engine::Network;
 use barewire::limits::{Limits, SEND_BUFFER_BYTES_DEFAULT};
 use barewire::wire::http::Origins;
 
@@ -52,6 +53,8 @@ pub struct Settings {
     pub path: String,
     /// Subprotocols that may be selected. Default `json`.
     pub subprotocols: Vec<String>,
+    /// Addresses that no limit by address counts. Default none.
+    pub trusted_proxies: Vec<Network>,
     /// Certificate chain, PEM; see [`Settings::certificate_files`]. Default none.
     pub tls_cert: Option<PathBuf>,
     /// Private key, PEM. Default none.
@@ -166,6 +169,7 @@ impl Default for Settings {
             plain_listen: Vec::new(),
             path: "/ws".into(),
             subprotocols: vec!["json".into()],
+            trusted_proxies: Vec::new(),
             tls_cert: None,
             tls_key: None,
             methods: Method::ALL.into(),

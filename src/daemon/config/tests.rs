@@ -67,6 +67,7 @@ const CASES: &[(&str, &[&str], &[&str])] = &[
     ("server.plain_listen", &["", "127.0.0.1:0", "[::1]:80,127.0.0.1:80"], LISTEN_WRONG),
     ("server.path", &["", "/", "/ws", "/a/b~%20"], &["ws", " ", "/a b", "/a?b", "/a#b", "/\u{e9}", "/\n", "*"]),
     ("server.subprotocols", &["", "json", "json, v2.json"], &[",", "a b", "a/b", "json,", "\u{e9}"]),
+    ("server.trusted_proxies", &["", "10.0.0.0/8, fd00::/8", "192.0.2.1,::1"], PROXIES_WRONG),
     ("tls.cert", &["c.pem", "/etc/a b/\u{e9}.pem"], &[]),
     ("tls.key", &["k.pem"], &[]),
     ("auth.methods", &["basic", "message", "message,basic", "none"], &["", "bearer", "none,basic", "Basic", "basic,"]),
@@ -100,8 +101,21 @@ const CASES: &[(&str, &[&str], &[&str])] = &[
     ("limits.channels_per_session", &["1", "1000000"], &["0", "1000001"]),
     ("net.send_buffer_bytes", &["0", "1", "1GiB"], &["1073741825", "-1"]),
 ];
+const PROXIES_WRONG: &[&str] = &["10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/8,", "proxy", "::ffff:10.0.0.0/104"];
 const LISTEN_WRONG: &[&str] =
     &["8443", ":8443", "localhost:8443", "127.0.0.1", "127.0.0.1:65536", "::1:80:x", "127.0.0.1:1,"];
+
+#[test]
+fn a_heartbeat_whose_pongs_are_too_many_is_refused_with_the_shortest_that_is_not() {
+    let pair =
+        |frames, interval| set(&[("limits.control_frames_per_second", frames), ("heartbeat.interval", interval)]);
+    assert!(pair("4", "250ms").is_ok() && pair("0", "100ms").is_ok());
+    assert_eq!(
+        pair("4", "249ms").unwrap_err(),
+        "heartbeat.interval = 249ms with limits.control_frames_per_second = 4: the answers to its pings would be too \
+         many; allowed: at least 250ms"
+    );
+}
 
 #[test]
 fn every_key_takes_its_range_and_nothing_past_it() {

@@ -14,6 +14,17 @@ use crate::error::CloseReason;
 use crate::limits::RETRY_AFTER_SECONDS;
 use crate::wire::http::{self, Delivery, HeadScanner, Refusal, RequestHead, Response, Route, Upgrade, Version};
 
+/// How a connection is received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Welcome {
+    /// As one of those that there may be.
+    Served,
+    /// Above the limit of connections: whatever is asked is answered 503.
+    ServerIsFull,
+    /// Above the limit of its address: whatever is asked is answered 429.
+    AddressIsFull,
+}
+
 /// A head is awaited, or arriving.
 #[derive(Debug)]
 pub struct Head {
@@ -21,16 +32,15 @@ pub struct Head {
     scanner: HeadScanner,
     /// It begins as HEAD does: even a refusal's body is not sent (RFC 9110, section 9.3.2).
     head_only: bool,
-    /// Above the limit of connections: whatever is asked is answered 503.
-    is_overflow: bool,
+    welcome: Welcome,
     /// Requests answered before this one.
     answered: bool,
 }
 
 impl Head {
     /// The first head of a connection.
-    pub fn first(is_overflow: bool) -> Head {
-        Head { received: Vec::new(), scanner: HeadScanner::default(), head_only: false, is_overflow, answered: false }
+    pub fn first(welcome: Welcome) -> Head {
+        Head { received: Vec::new(), scanner: HeadScanner::default(), head_only: false, welcome, answered: false }
     }
 
     /// Whether the peer owes nothing: it may end the stream here in good order.
@@ -103,12 +113,13 @@ impl Session {
             Ok(Some(length)) => {
                 let received = std::mem::take(&mut head.received);
                 let bytes = if before == 0 { input } else { &received };
-                let is_overflow = head.is_overflow;
+                let welcome = head.welcome;
                 let parsed = RequestHead::parse(bytes.get(..length).unwrap_or(bytes), limits);
-                match parsed {
-                    Ok(_) if is_overflow => self.refuse(shared, unavailable()),
-                    Ok(request) => self.take_request(shared, request),
-                    Err(refusal) => self.refuse(shared, refusal),
+                match (parsed, welcome) {
+                    (Ok(request), Welcome::Served) => self.take_request(shared, request),
+                    (Ok(_), Welcome::ServerIsFull) => self.refuse(shared, unavailable()),
+                    (Ok(_), Welcome::AddressIsFull) => self.refuse(shared, too_many(RETRY_AFTER_SECONDS.into())),
+                    (Err(refusal), _) => self.refuse(shared, refusal),
                 }
                 // Behind an upgrade the host speaks first: it is told of the session before its frames are looked at.
                 (length - before, !matches!(self.phase, Phase::Open(_)))
@@ -137,6 +148,10 @@ impl Session {
             Ok(origin) => origin,
             Err(refusal) => return self.refuse(shared, refusal),
         };
+        if let Some(left) = shared.addresses.blocked_for(self.peer.ip(), shared.now.mono_us) {
+            let whole = left.as_secs() + u64::from(left.subsec_nanos() > 0);
+            return self.refuse(shared, too_many(whole));
+        }
         self.timers.stop(Timer::Head);
         self.set_timer(shared, Timer::Authentication, shared.config.limits.auth_timeout);
         let is_token = |offer: &&str| !shared.config.subprotocols.iter().any(|name| name == offer);
@@ -146,7 +161,10 @@ impl Session {
         let attempt = self.attempt(shared, proof);
         let ticket = self.next_ticket();
         match shared.authenticator.begin(&attempt, ticket) {
-            Decision::Now(verdict) => self.enter(shared, verdict),
+            Decision::Now(verdict) => {
+                shared.addresses.heed(ticket.ip, &verdict, shared.now.mono_us);
+                self.enter(shared, verdict);
+            }
             Decision::Later => {}
         }
     }
@@ -159,7 +177,7 @@ impl Session {
     /// The ticket for the next question to the authenticator; all earlier ones are stale from now on.
     pub(super) fn next_ticket(&mut self) -> Ticket {
         self.serial = self.serial.wrapping_add(1);
-        Ticket { session: self.id.to_bits(), serial: self.serial }
+        Ticket { session: self.id.to_bits(), serial: self.serial, ip: self.peer.ip() }
     }
 
     /// A verdict has come, from the authenticator or later from anywhere. A stale one changes nothing.
@@ -241,7 +259,7 @@ impl Session {
     }
 
     pub(super) fn next_head(&mut self, shared: &mut Shared) {
-        self.phase = Phase::Head(Head { answered: true, ..Head::first(false) });
+        self.phase = Phase::Head(Head { answered: true, ..Head::first(Welcome::Served) });
         self.set_timer(shared, Timer::Head, shared.config.limits.keep_alive_timeout);
     }
 
@@ -271,6 +289,11 @@ impl Session {
             Phase::Open(_) | Phase::Closing(..) | Phase::Ending | Phase::Gone => {}
         }
     }
+}
+
+/// 429 with `Retry-After`: too many connections of one address, or wrong credentials from it.
+fn too_many(seconds: u64) -> Refusal {
+    Refusal::new(429, "Too Many Requests").with_header("Retry-After", seconds.to_string())
 }
 
 /// 503 with `Retry-After`: too many connections, or a host that gives no answer.

@@ -32,9 +32,15 @@ impl Session {
     /// Asks the authenticator about a token: the first, or one that renews.
     pub fn judge_token(&mut self, shared: &mut Shared, token: &str) {
         let Phase::Open(open) = &mut self.phase else { return };
+        let is_known = open.identity().is_some();
+        if !is_known && shared.addresses.blocked_for(self.peer.ip(), shared.now.mono_us).is_some() {
+            return self.deny(shared);
+        }
         open.who = match std::mem::replace(&mut open.who, Who::Unknown) {
             // What was read in one piece with the `auth` waits for its verdict too.
-            Who::Known(identity) => Who::Renewing(Box::new(Renewal { identity, held: shared.take_back_messages(self.id) })),
+            Who::Known(identity) => {
+                Who::Renewing(Box::new(Renewal { identity, held: shared.take_back_messages(self.id) }))
+            }
             Who::Renewing(renewal) => Who::Renewing(renewal),
             Who::Unknown | Who::Verifying => Who::Verifying,
         };
@@ -44,7 +50,10 @@ impl Session {
         let ticket = self.next_ticket();
         let attempt = self.attempt(shared, Proof::Message { token });
         match shared.authenticator.begin(&attempt, ticket) {
-            Decision::Now(verdict) => self.resolve_in_band(shared, verdict),
+            Decision::Now(verdict) => {
+                shared.addresses.heed(ticket.ip, &verdict, shared.now.mono_us);
+                self.resolve_in_band(shared, verdict);
+            }
             Decision::Later => {}
         }
     }
@@ -70,15 +79,20 @@ impl Session {
             // A wrong token; or, in a renewal, another one's.
             (_, who) => {
                 open.who = who;
-                self.say(shared, &ServerMessage::Error { message: "Authentication failed", code: None, id: None });
-                self.close(shared, CloseReason::AuthenticationFailed);
+                self.deny(shared);
             }
         }
+    }
+
+    fn deny(&mut self, shared: &mut Shared) {
+        self.say(shared, &ServerMessage::Error { message: "Authentication failed", code: None, id: None });
+        self.close(shared, CloseReason::AuthenticationFailed);
     }
 
     /// From here on it is an open session that the host knows.
     pub(super) fn open(&mut self, shared: &mut Shared, identity: Identity) {
         shared.open += 1;
+        shared.newcomers.leave();
         shared.events.push_back(Event::Open { id: self.id });
         self.know(shared, identity);
     }

@@ -46,7 +46,7 @@ use crate::limits::{
 use crate::wire::websocket::encode_close;
 
 pub(super) use closing::Closing;
-pub(super) use head::{Await, Head};
+pub(super) use head::{Await, Head, Welcome};
 pub(super) use open::Open;
 
 /// See the module.
@@ -94,13 +94,13 @@ pub(super) struct Session {
 const _: () = assert!(size_of::<Session>() <= SESSION_BYTES);
 
 impl Session {
-    pub fn new(shared: &mut Shared, id: ConnId, peer: SocketAddr, secure: bool, is_overflow: bool) -> Session {
+    pub fn new(shared: &mut Shared, id: ConnId, peer: SocketAddr, secure: bool, welcome: Welcome) -> Session {
         let mut session = Session {
             id,
             peer,
             secure,
             connected_us: shared.now.mono_us,
-            phase: Phase::Head(Head::first(is_overflow)),
+            phase: Phase::Head(Head::first(welcome)),
             leftover: Vec::new(),
             queue: None,
             memberships: Memberships::default(),
@@ -488,6 +488,15 @@ impl Session {
     pub fn identity(&self) -> Option<&Identity> {
         let Phase::Open(open) = &self.phase else { return None };
         open.identity()
+    }
+
+    /// Whether it has not yet said who it is, and has not ended: the host was told neither Open nor Closed.
+    pub fn is_newcomer(&self) -> bool {
+        match &self.phase {
+            Phase::Head(_) | Phase::Body { .. } | Phase::Await(_) => true,
+            Phase::Open(open) => open.identity().is_none(),
+            Phase::Closing(..) | Phase::Ending | Phase::Gone => false,
+        }
     }
 
     pub fn round_trip(&self) -> Option<Duration> {
