@@ -8,7 +8,7 @@
 mod common;
 
 use barewire::auth::{Methods, NoAuth, Users};
-use barewire::engine::Intake;
+use barewire::engine::{Fate, Intake};
 use barewire::limits::RateAlgorithm;
 use barewire::{ConnId, EngineConfig, Event, Limits, Message, PreparedMessage, limits};
 use base64::Engine as _;
@@ -46,6 +46,14 @@ const TABLE: &[Bound] = &[
     Bound { name: "depth of a payload", limit: limits::JSON_DEPTH, attempt: depth, at: "pong", past: "too_deep" },
     Bound { name: "connections", limit: CONNECTIONS, attempt: connections, at: "200", past: "503" },
     Bound { name: "connections told so", limit: CONNECTIONS + limits::CONNECTIONS_OVERFLOW, attempt: connections, at: "503", past: "turned away" },
+    Bound { name: "connections of an address", limit: CONNECTIONS, attempt: connections_of_an_address, at: "200", past: "429" },
+    Bound { name: "connections of an address told so", limit: CONNECTIONS + limits::CONNECTIONS_PER_IP_OVERFLOW, attempt: connections_of_an_address, at: "429", past: "turned away" },
+    Bound { name: "connections before authentication", limit: limits::PRE_AUTH_CONNECTIONS_DEFAULT, attempt: newcomers, at: "the oldest stays", past: "the oldest is dropped" },
+    Bound { name: "wrong credentials of an address", limit: limits::AUTH_FAILURES_PER_MINUTE_DEFAULT, attempt: wrong_credentials, at: "403", past: "429" },
+    Bound { name: "messages of a window", limit: limits::MESSAGES_PER_WINDOW_DEFAULT, attempt: messages, at: "pong", past: "rate_limited" },
+    Bound { name: "refusals of a window, but one", limit: limits::REFUSALS_PER_WINDOW as usize - 1, attempt: refusals, at: "rate_limited", past: "1008" },
+    Bound { name: "pings at once", limit: limits::CONTROL_FRAMES_PER_SECOND_DEFAULT * limits::CONTROL_FRAMES_BURST, attempt: pings, at: "pong", past: "1008" },
+    Bound { name: "bytes behind our Close", limit: limits::MESSAGE_BYTES_DEFAULT + limits::LINGER_BYTES, attempt: behind_our_close, at: "read", past: "dropped" },
     Bound { name: "what a broadcast may queue", limit: limits::SEND_QUEUE_BYTES_DEFAULT, attempt: broadcast, at: "queued", past: "1013" },
     Bound { name: "own replies before reading pauses", limit: limits::SEND_QUEUE_PAUSE_BYTES, attempt: own_replies, at: "read", past: "paused" },
     Bound { name: "frames of a turn", limit: limits::FRAMES_PER_TURN, attempt: frames_of_a_turn, at: "all", past: "all but 1" },
@@ -291,6 +299,67 @@ fn connections(count: usize) -> String {
     let id = world.connect();
     world.input(id, b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n");
     word(&mut world, id)
+}
+
+/// What the last of so many connections of one address is told.
+fn connections_of_an_address(count: usize) -> String {
+    let limits = Limits { connections_per_ip: CONNECTIONS, ..Limits::default() };
+    let mut world = World::daemon(EngineConfig { limits, ..EngineConfig::default() });
+    for _ in 1..count {
+        world.connect();
+    }
+    if world.engine.sessions() == CONNECTIONS + limits::CONNECTIONS_PER_IP_OVERFLOW {
+        assert!(world.engine.handle_accept(([127, 0, 0, 1], 40_000).into(), true).is_err());
+        return "turned away".into();
+    }
+    let id = world.connect();
+    world.input(id, b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    word(&mut world, id)
+}
+
+/// What becomes of the first of so many that say nothing.
+fn newcomers(count: usize) -> String {
+    let mut world = World::daemon(EngineConfig::default());
+    let mut connect = || world.engine.handle_accept(([127, 0, 0, 1], 40_000).into(), true).unwrap();
+    let ids: Vec<ConnId> = (0..count).map(|_| connect()).collect();
+    assert!(ids[1..].iter().all(|id| world.engine.fate(*id) == Fate::Keep));
+    if world.engine.fate(ids[0]) == Fate::Keep { "the oldest stays".into() } else { "the oldest is dropped".into() }
+}
+
+/// What the last of so many upgrades with a wrong password is told.
+fn wrong_credentials(count: usize) -> String {
+    let mut world = World::daemon(EngineConfig::default());
+    let mut last = String::new();
+    for _ in 0..count {
+        let id = world.connect();
+        world.input(id, upgrade("Authorization: Basic dXNlcjp3cm9uZw==\r\n").as_bytes());
+        last = word(&mut world, id);
+    }
+    last
+}
+
+// --- pace ---
+
+fn messages(count: usize) -> String {
+    told(&frames::text(r#"{"type":"ping"}"#).repeat(count))
+}
+
+fn refusals(count: usize) -> String {
+    messages(limits::MESSAGES_PER_WINDOW_DEFAULT + count)
+}
+
+fn pings(count: usize) -> String {
+    told(&frames::frame(PING, b"").repeat(count))
+}
+
+fn behind_our_close(bytes: usize) -> String {
+    let mut world = World::daemon(EngineConfig::default());
+    let id = world.open();
+    world.engine.close(id, 1000, "");
+    world.turn();
+    let frame = frames::frame(BINARY, &[0; 65_000]);
+    world.input(id, &frame.repeat(bytes / frame.len() + 1)[..bytes]);
+    if world.is_gone(id) { "dropped".into() } else { "read".into() }
 }
 
 // --- queues ---

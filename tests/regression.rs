@@ -2,13 +2,14 @@
 //!
 //! Not here: the behaviours themselves (the files beside this one).
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;
 
-use barewire::EngineConfig;
 use barewire::limits::MESSAGE_BYTES_DEFAULT;
-use common::{World, frames};
+use barewire::{EngineConfig, Limits, Message};
+use common::pending::Pending;
+use common::{World, frames, upgrade};
 
 /// A user said something of 1 MiB and, in the same breath, something small. Both were queued for everyone
 /// before anything was written, and as the queue's limit is 1 MiB too, everyone was cut with 1013: the fast
@@ -48,4 +49,25 @@ fn large_messages_of_several_users_in_one_turn_cut_nobody_who_reads() {
     for id in ids {
         assert_eq!(world.messages(id).len(), 3, "{id}");
     }
+}
+
+/// A renewal was accepted while the queue was over its limit: `auth_success` cut the session in the middle of it, and its
+/// end was told as that of nobody, so that it was counted as open for ever.
+#[test]
+fn a_renewal_that_meets_a_full_queue_ends_a_session_that_was_known() {
+    let pending = Pending::default();
+    let limits = Limits { send_queue_bytes: 1024, ..Limits::default() };
+    let mut world = World::guarded(EngineConfig { limits, ..EngineConfig::default() }, pending.clone());
+    let id = world.connect();
+    world.input(id, upgrade("").as_bytes());
+    pending.accept(&mut world, "anna");
+    world.peer(id).room = 0;
+    world.engine.send(id, Message::Binary(vec![0; 5000].into()));
+    world.turn();
+    world.input(id, &frames::text(r#"{"type":"auth","token":"new"}"#));
+    pending.accept(&mut world, "anna");
+    assert_eq!(world.ending(id), Some("SlowConsumer"));
+    assert!(world.ends(id)[0].contains("anna"));
+    assert_eq!(world.engine.open_sessions(), 0);
+    world.check_stories();
 }

@@ -25,6 +25,7 @@ impl World {
             let story = self.story(id);
             let ranks: Vec<usize> = story
                 .iter()
+                .map(|kind| if ["RateLimited", "Renewed"].contains(kind) { &"Message" } else { kind })
                 .map(|kind| ["Accepted", "Request", "Open", "Message", "Closed"].iter().position(|known| known == kind))
                 .map(|rank| rank.expect("a known event"))
                 .collect();

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::cast_possible_truncation)]
 #![allow(clippy::indexing_slicing)]
 
+pub mod bounds;
 pub mod chance;
 pub mod ending;
 pub mod frames;
@@ -95,7 +96,12 @@ impl World {
 
     /// A new connection, over TLS as far as the engine knows.
     pub fn connect(&mut self) -> ConnId {
-        let peer = SocketAddr::from(([127, 0, 0, 1], 40_000));
+        self.connect_from("127.0.0.1")
+    }
+
+    /// The same from this address.
+    pub fn connect_from(&mut self, ip: &str) -> ConnId {
+        let peer = SocketAddr::new(ip.parse().expect("an address"), 40_000);
         let id = self.engine.handle_accept(peer, true).expect("the engine takes a connection");
         self.peers.insert(id, Peer { room: usize::MAX, ..Peer::default() });
         self.turn();

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use barewire::app::Router;
 use barewire::engine::{Fate, Intake};
-use barewire::limits::{EXPIRIES_PER_TURN, TICK_MILLIS, WHEEL_SLOTS};
+use barewire::limits::{CONTROL_FRAMES_BURST, EXPIRIES_PER_TURN, RateAlgorithm, TICK_MILLIS, WHEEL_SLOTS};
 use barewire::{CloseReason, Engine, EngineConfig, Limits, Now};
 
 use super::chance::Chance;
@@ -20,6 +20,8 @@ use super::model::Model;
 use super::random_peer::RandomPeer;
 
 const PEERS: usize = 9;
+/// Where they come from: two of these are one.
+const ADDRESSES: [&str; 5] = ["127.0.0.1", "127.0.0.2", "2001:db8::1", "2001:db8::2:0:0:1", "2001:db8:0:1::1"];
 
 /// See the file.
 pub struct Simulator {
@@ -41,15 +43,27 @@ impl Simulator {
             connections: PEERS - 1,
             channels_per_session: 3,
             send_queue_bytes: *chance.pick(&[3000, 20_000, 500_000]),
+            messages_per_window: *chance.pick(&[0, 0, 5, 30]),
+            window: Duration::from_micros(*chance.pick(&[1_000_001, 3_000_000])),
+            rate_algorithm: *chance.pick(&[RateAlgorithm::Window, RateAlgorithm::Bucket]),
+            control_frames_per_second: *chance.pick(&[0, 0, 1, 10]),
+            connections_per_ip: *chance.pick(&[0, 0, 2]),
+            auth_failures_per_minute: *chance.pick(&[0, 1, 2]),
+            pre_auth_connections: *chance.pick(&[3, 100, 100]),
             ..Limits::default()
         };
         let now = Now { mono_us: chance.next() % 1_000_000_000, unix_ms: 1_795_000_000_000 };
         Simulator {
-            engine: Engine::new(EngineConfig { limits, ..EngineConfig::default() }, Box::new(methods()), now, seed),
+            engine: Engine::new(
+                EngineConfig { limits: limits.clone(), ..EngineConfig::default() },
+                Box::new(methods()),
+                now,
+                seed,
+            ),
             now,
             chance,
             peers: Vec::new(),
-            model: Model { channels_per_session: 3, ..Model::default() },
+            model: Model { limits, ..Model::default() },
             accepted: 0,
             hash: 0,
         }
@@ -106,8 +120,8 @@ impl Simulator {
     }
 
     fn connect(&mut self) {
-        let address = SocketAddr::from(([127, 0, 0, 1], 40_000));
-        let Ok(id) = self.engine.handle_accept(address, true) else { return };
+        let ip = self.chance.pick(&ADDRESSES).parse().expect("an address");
+        let Ok(id) = self.engine.handle_accept(SocketAddr::new(ip, 40_000), true) else { return };
         self.accepted += 1;
         let is_eager = !self.chance.once_in(3);
         self.peers.push(RandomPeer::new(id, self.accepted, is_eager, &mut self.chance));
@@ -219,6 +233,7 @@ impl Simulator {
     fn answer(&mut self) {
         loop {
             while let Some(event) = self.engine.poll_event() {
+                self.model.now_us = self.now.mono_us;
                 let has_gone = self.engine.identity(event.id()).is_none();
                 self.model.observe(&event, has_gone);
                 Router.handle(&mut self.engine, event);
@@ -235,7 +250,9 @@ impl Simulator {
             let fate = self.engine.fate(id);
             let Some(peer) = self.peers.iter_mut().find(|peer| peer.id == id) else { continue };
             if fate == Fate::Drop {
-                peer.is_gone = true;
+                if !std::mem::replace(&mut peer.is_gone, true) {
+                    self.model.release(id);
+                }
                 self.engine.handle_released(id);
                 continue;
             }
@@ -269,6 +286,9 @@ impl Simulator {
         assert_eq!(self.engine.channels(), self.model.channels(), "channels");
         for peer in &self.peers {
             let session = &self.model.sessions[&peer.id];
+            let burst = self.model.limits.control_frames_per_second * CONTROL_FRAMES_BURST;
+            let is_cut = session.ended == Some("too_many_control_frames");
+            assert!(!is_cut || peer.control_frames > burst, "{} did not say that many pings", peer.number);
             if peer.is_gone {
                 assert!(session.is_closed, "{} is gone and the host does not know", peer.number);
             }
@@ -313,10 +333,19 @@ impl Simulator {
             let session = &self.model.sessions[&peer.id];
             assert_eq!(peer.answers, session.requests, "the answers to {}", peer.number);
             if session.is_open {
+                self.check_control_frames(peer);
                 assert_eq!(peer.heard, session.due.len(), "{} misses {:?}", peer.number, &session.due[peer.heard..]);
                 assert!(peer.inbox.is_empty(), "{} has half a frame", peer.number);
             }
         }
+    }
+
+    /// One whose every word has been read, and who is still there, was not too fast.
+    fn check_control_frames(&self, peer: &RandomPeer) {
+        let rate = self.model.limits.control_frames_per_second;
+        let since_us = self.now.mono_us - self.engine.connected_at(peer.id).expect("an open session");
+        let allowed = rate * CONTROL_FRAMES_BURST + rate * since_us.div_ceil(1_000_000) as usize;
+        assert!(rate == 0 || peer.control_frames <= allowed, "{} said {} pings", peer.number, peer.control_frames);
     }
 
     /// All leave, in one way or another, and nothing is left.
@@ -347,6 +376,8 @@ impl Simulator {
         }
         assert_eq!(self.engine.sessions(), 0, "{:?}", self.peers);
         assert_eq!((self.engine.open_sessions(), self.engine.channels()), (0, 0));
+        self.engine.check_invariants();
+        assert!(self.model.addresses.is_empty());
         self.pass(Duration::from_millis(TICK_MILLIS * (WHEEL_SLOTS as u64 + 1)));
         assert_eq!(self.engine.poll_timeout(), None);
         assert_eq!(self.model.sessions.len(), self.accepted);
