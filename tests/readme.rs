@@ -131,6 +131,10 @@ fn the_fixed_limits_are_the_constants() {
             kib(limits::READ_BYTES_PER_TURN_BULK)
         ),
         format!("{} connections", limits::ACCEPTS_PER_TURN),
+        limits::REFUSALS_PER_WINDOW.to_string(),
+        format!("`limits.message_bytes` and {}", kib(limits::LINGER_BYTES)),
+        format!("{} of an address ({})", limits::CONNECTIONS_PER_IP_OVERFLOW, limits::CONNECTIONS_OVERFLOW),
+        limits::FAILING_ADDRESSES.to_string(),
         kib(limits::SEND_QUEUE_PAUSE_BYTES),
     ];
     let told: Vec<&str> = rows("## Limits").iter().map(|row| row[1]).collect();
