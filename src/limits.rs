@@ -201,6 +201,12 @@ pub const CONTEXT_KEEP_BYTES: usize = 64 * KIB;
 pub const LOG_TEXT_CHARS: usize = 200;
 /// Characters of a user id that a log line shows.
 pub const LOG_USER_CHARS: usize = 64;
+/// The message of one log line, in bytes, escapes included. What is longer ends in `…`.
+pub const LOG_LINE_BYTES: usize = 4 * KIB;
+/// Log lines that may wait to be written. One more is lost, and counted.
+pub const LOG_LINES_WAITING: usize = 1024;
+/// For writing what waits of the log when the program ends. Then it is lost.
+pub const LOG_EXIT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Resolution of the timer wheel, in milliseconds. A deadline fires at most this much late, never early.
 pub const TICK_MILLIS: u64 = 32;

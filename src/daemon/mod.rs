@@ -13,7 +13,10 @@ mod signals;
 use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::mpsc;
+use std::thread;
 
+use barewire::limits::LOG_EXIT_TIMEOUT;
 use cli::Command;
 
 /// Runs the program.
@@ -36,15 +39,27 @@ pub fn main() -> ExitCode {
             return ExitCode::from(config::EXIT_CODE);
         }
     };
-    let result = match invocation.command {
-        Command::Serve => serve::serve(&settings),
+    let result = {
+        let _written_at_the_end = FlushLog;
+        match invocation.command {
+            Command::Serve => serve::serve(&settings),
+        }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            complain(format_args!("barewire: {}", failure.sentence));
+            complain_in_time(format!("barewire: {}", failure.sentence));
             ExitCode::from(failure.exit_code)
         }
+    }
+}
+
+/// However the program ends, what waits of the log is written first, if that is soon.
+struct FlushLog;
+
+impl Drop for FlushLog {
+    fn drop(&mut self) {
+        log::logger().flush();
     }
 }
 
@@ -56,4 +71,16 @@ fn say(line: impl Display) {
 /// One line on standard error, likewise.
 fn complain(line: impl Display) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
+/// The same behind a log, which may be stuck: that must not hold up the exit.
+fn complain_in_time(line: String) {
+    let (told, is_told) = mpsc::channel();
+    let tell = move || {
+        complain(line);
+        let _ = told.send(());
+    };
+    if thread::Builder::new().spawn(tell).is_ok() {
+        let _ = is_told.recv_timeout(LOG_EXIT_TIMEOUT);
+    }
 }

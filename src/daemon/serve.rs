@@ -1,6 +1,6 @@
 //! `barewire serve`: from settings to a running server.
 //!
-//! Not here: the settings (`daemon/config`), the log (`daemon/logger.rs`), the loop (the library).
+//! Not here: the settings (`daemon/config`), the log (`daemon/logger/`), the loop (the library).
 
 use std::fs;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -37,7 +37,8 @@ impl Failure {
 pub fn serve(settings: &Settings) -> Result<(), Failure> {
     let tls = if settings.listen.is_empty() { None } else { Some(certificate(settings)?) };
     let authenticator = authenticator(settings)?;
-    logger::start(settings.log_level).map_err(|error| Failure::runtime(format!("cannot start the log: {error}")))?;
+    logger::start(settings.log_level, settings.log_format)
+        .map_err(|error| Failure::runtime(format!("cannot start the log: {error}")))?;
     let open_files = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(u64::MAX);
     let room = usize::try_from(open_files).unwrap_or(usize::MAX).saturating_sub(FILES_RESERVED).max(1);
     let limits = Limits { connections: settings.limits.connections.min(room), ..settings.limits.clone() };

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::value::{self, Value};
-use super::{Method, Settings};
+use super::{LogFormat, Method, Settings};
 use barewire::limits::{
     COUNT_MAX, HEAD_BYTES_MAX, HEAD_BYTES_MIN, HEADERS_MAX, HEARTBEAT_INTERVAL_MIN, MAX_MEMORY_MAX, MAX_MEMORY_MIN,
     MESSAGE_BYTES_MAX, RateAlgorithm, SEND_QUEUE_BYTES_MIN, TIMEOUT_MAX, TIMEOUT_MIN,
@@ -186,6 +186,16 @@ pub const KEYS: &[Key] = &[
             allowed: "off, error, warn, info, debug or trace",
             set: |s, v| log_level(v.text()?).map(|level| s.log_level = level),
             show: |s| s.log_level.as_str().to_ascii_lowercase(),
+        },
+    },
+    Key {
+        name: "log.format",
+        default: "text",
+        doc: "A line of the log as text, or as a JSON object",
+        kind: Kind::Custom {
+            allowed: "text or json",
+            set: |s, v| log_format(v.text()?).map(|format| s.log_format = format),
+            show: |s| s.log_format.to_string(),
         },
     },
     Key {
@@ -466,6 +476,10 @@ fn show_rate_algorithm(algorithm: RateAlgorithm) -> &'static str {
         RateAlgorithm::Window => "window",
         RateAlgorithm::Bucket => "bucket",
     }
+}
+
+fn log_format(text: &str) -> Result<LogFormat, String> {
+    LogFormat::ALL.into_iter().find(|format| format.to_string() == text).ok_or_else(|| "not a format".into())
 }
 
 fn log_level(text: &str) -> Result<log::LevelFilter, String> {

@@ -67,6 +67,8 @@ pub struct Settings {
     pub allow_plain: bool,
     /// The least severe level that is logged. Default info.
     pub log_level: log::LevelFilter,
+    /// How a line of the log looks. Default text.
+    pub log_format: LogFormat,
     /// The limits, timeouts and the heartbeat's interval.
     pub limits: Limits,
     /// `SO_SNDBUF` of accepted sockets, in bytes; 0 leaves the system's. Default [`SEND_BUFFER_BYTES_DEFAULT`].
@@ -82,6 +84,15 @@ pub enum Method {
     Basic,
     /// An `auth` message as the first of the session.
     Message,
+}
+
+/// How a line of the log looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Time, level, target, message.
+    Text,
+    /// A JSON object with the fields `time`, `level`, `target` and `message`.
+    Json,
 }
 
 /// A user name and its password.
@@ -171,6 +182,7 @@ impl Default for Settings {
             wrong_password_status: 403,
             allow_plain: false,
             log_level: log::LevelFilter::Info,
+            log_format: LogFormat::Text,
             limits: Limits::default(),
             send_buffer_bytes: SEND_BUFFER_BYTES_DEFAULT,
             users: vec![User { name: name.into(), password: password.into() }],
@@ -181,6 +193,20 @@ impl Default for Settings {
 impl Method {
     /// Every method, in the order in which they are printed.
     pub const ALL: [Method; 2] = [Method::Basic, Method::Message];
+}
+
+impl LogFormat {
+    /// Both.
+    pub const ALL: [LogFormat; 2] = [LogFormat::Text, LogFormat::Json];
+}
+
+impl fmt::Display for LogFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            LogFormat::Text => "text",
+            LogFormat::Json => "json",
+        })
+    }
 }
 
 impl fmt::Display for Method {

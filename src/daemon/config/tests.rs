@@ -77,6 +77,7 @@ const CASES: &[(&str, &[&str], &[&str])] = &[
     ("auth.allow_plain", &["true", "false"], &["", "1", "yes", "TRUE"]),
     ("heartbeat.interval", &["100ms", "24h"], &["99ms", "86400001ms", "30", "off"]),
     ("log.level", &["off", "error", "warn", "info", "debug", "trace", "INFO"], &["", "loud", "infos"]),
+    ("log.format", &["text", "json"], &["", "JSON", "xml"]),
     ("limits.message_bytes", &["1", "1GiB"], &["0", "1073741825", "12 apples", "-1"]),
     ("limits.send_queue_bytes", &["1KiB", "1GiB"], &["1023", "1073741825"]),
     ("limits.connections", &["1", "1000000"], &["0", "1000001", "1KiB"]),
