@@ -105,6 +105,8 @@ pub const CLOSE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
 /// From our end of an idle connection to the peer's, when the server stops: no close handshake is due there. Then
 /// the socket is dropped.
 pub const SHUTDOWN_LINGER: Duration = Duration::from_millis(200);
+/// Longest span over which the ends of sessions may be spread when the server stops; without it they come all at once.
+pub const DRAIN_SPREAD_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Queued bytes without any progress. Then the socket is dropped.
 pub const WRITE_STALL_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 /// Between two heartbeats of a session; a session silent for a whole interval is cut.

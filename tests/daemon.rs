@@ -23,7 +23,7 @@ use std::net::TcpListener;
 use std::process::{Command, Stdio};
 
 use program::{BARE, Daemon, LOOPBACK, TemporaryFile, refusal, run};
-use server::{connect, connect_tls, eventually, hear, hear_close, read_past, read_to_end, websocket};
+use server::{connect, connect_tls, eventually, hear, hear_close, read_past, read_to_end, say, websocket};
 
 const HEALTH: &[u8] = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
@@ -173,6 +173,38 @@ fn a_signal_closes_open_sessions_with_1001_and_exits_with_0() {
         assert!(output.contains("closing all sessions"), "{output}");
         assert_eq!(output.matches("Client disconnected: user").count(), 2, "{output}");
     }
+}
+
+#[test]
+fn with_a_spread_sessions_are_told_of_a_restart() {
+    let mut daemon = Daemon::start(&["--set", "drain.spread=100ms"]);
+    let mut client = websocket(connect(daemon.plain_addr()));
+    hear(&mut client);
+    daemon.signal("TERM");
+    assert_eq!(hear_close(&mut client), (1012, "Server restarting".into()));
+    while client.read().is_ok() {}
+    drop(client);
+    assert_eq!(daemon.end().0, Some(0));
+}
+
+#[test]
+fn signals_of_a_closed_terminal_or_pipe_end_nothing() {
+    let mut daemon = Daemon::start(&[]);
+    let mut client = websocket(connect(daemon.plain_addr()));
+    hear(&mut client);
+    daemon.signal("PIPE");
+    for _ in 0..2 {
+        daemon.signal("HUP");
+        assert!(daemon.wait_for("SIGHUP").contains("WARN"));
+        daemon.said.clear();
+    }
+    say(&mut client, r#"{"type":"ping"}"#);
+    assert!(hear(&mut client).contains("pong"));
+    daemon.signal("TERM");
+    assert_eq!(hear_close(&mut client).0, 1001);
+    while client.read().is_ok() {}
+    drop(client);
+    assert_eq!(daemon.end().0, Some(0));
 }
 
 #[test]

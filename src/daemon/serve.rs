@@ -47,6 +47,7 @@ pub fn serve(settings: &Settings) -> Result<(), Failure> {
         plain_listen: settings.plain_listen.clone(),
         tls,
         send_buffer_bytes: settings.send_buffer_bytes,
+        drain_spread: settings.drain_spread,
         seed: u64::from_ne_bytes(random()?),
         engine: EngineConfig {
             limits,

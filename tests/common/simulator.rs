@@ -322,7 +322,7 @@ impl Simulator {
     /// All leave, in one way or another, and nothing is left.
     fn finish(&mut self) {
         match self.chance.below(3) {
-            0 => self.engine.shut_down(),
+            0 => self.engine.shut_down(Duration::ZERO),
             1 => self.engine.drop_all(),
             _ => {
                 for peer in &mut self.peers {

@@ -11,8 +11,8 @@ use std::time::Duration;
 use super::value::{self, Value};
 use super::{LogFormat, Method, Settings};
 use barewire::limits::{
-    COUNT_MAX, HEAD_BYTES_MAX, HEAD_BYTES_MIN, HEADERS_MAX, HEARTBEAT_INTERVAL_MIN, MAX_MEMORY_MAX, MAX_MEMORY_MIN,
-    MESSAGE_BYTES_MAX, RateAlgorithm, SEND_QUEUE_BYTES_MIN, TIMEOUT_MAX, TIMEOUT_MIN,
+    COUNT_MAX, DRAIN_SPREAD_MAX, HEAD_BYTES_MAX, HEAD_BYTES_MIN, HEADERS_MAX, HEARTBEAT_INTERVAL_MIN, MAX_MEMORY_MAX,
+    MAX_MEMORY_MIN, MESSAGE_BYTES_MAX, RateAlgorithm, SEND_QUEUE_BYTES_MIN, TIMEOUT_MAX, TIMEOUT_MIN,
 };
 use barewire::wire::http::{Origins, is_token};
 
@@ -321,6 +321,12 @@ pub const KEYS: &[Key] = &[
         default: "128",
         doc: "Channels of one session; past it an error, the session stays",
         kind: Kind::Count(COUNT, field!(limits.channels_per_session)),
+    },
+    Key {
+        name: "drain.spread",
+        default: "0s",
+        doc: "Over which sessions are closed with 1012 when the server stops; 0s: all at once, with 1001",
+        kind: Kind::Duration(Duration::ZERO..=DRAIN_SPREAD_MAX, field!(drain_spread)),
     },
     Key {
         name: "net.send_buffer_bytes",

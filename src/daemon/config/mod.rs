@@ -22,6 +22,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use barewire::limits::{Limits, SEND_BUFFER_BYTES_DEFAULT};
 use barewire::wire::http::Origins;
@@ -71,6 +72,8 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// The limits, timeouts and the heartbeat's interval.
     pub limits: Limits,
+    /// The span over which sessions are closed when the server stops. Default 0: all at once.
+    pub drain_spread: Duration,
     /// `SO_SNDBUF` of accepted sockets, in bytes; 0 leaves the system's. Default [`SEND_BUFFER_BYTES_DEFAULT`].
     pub send_buffer_bytes: usize,
     /// Who may come in, names unique. Default one: `user` with the password `pass`.
@@ -184,6 +187,7 @@ impl Default for Settings {
             log_level: log::LevelFilter::Info,
             log_format: LogFormat::Text,
             limits: Limits::default(),
+            drain_spread: Duration::ZERO,
             send_buffer_bytes: SEND_BUFFER_BYTES_DEFAULT,
             users: vec![User { name: name.into(), password: password.into() }],
         }

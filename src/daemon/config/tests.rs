@@ -98,6 +98,7 @@ const CASES: &[(&str, &[&str], &[&str])] = &[
     ("limits.fragments", &["1", "1000000"], &["0", "1000001"]),
     ("limits.message_timeout", &["10ms", "24h"], &["9ms", "86400001ms"]),
     ("limits.channels_per_session", &["1", "1000000"], &["0", "1000001"]),
+    ("drain.spread", &["0s", "1ms", "24h"], &["86400001ms", "", "0", "-1s"]),
     ("net.send_buffer_bytes", &["0", "1", "1GiB"], &["1073741825", "-1"]),
 ];
 const LISTEN_WRONG: &[&str] =
