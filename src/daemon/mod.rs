@@ -32,8 +32,8 @@ pub fn main() -> ExitCode {
         }
     };
     let read = |path: &std::path::Path| std::fs::read_to_string(path);
-    let settings = match config::load(&invocation.flags, std::env::vars_os(), read) {
-        Ok(settings) => settings,
+    let configuration = match config::load(&invocation.flags, std::env::vars_os(), read) {
+        Ok(configuration) => configuration,
         Err(error) => {
             complain(format_args!("barewire: {error}"));
             return ExitCode::from(config::EXIT_CODE);
@@ -42,7 +42,7 @@ pub fn main() -> ExitCode {
     let result = {
         let _written_at_the_end = FlushLog;
         match invocation.command {
-            Command::Serve => serve::serve(&settings),
+            Command::Serve => serve::serve(&configuration.settings),
         }
     };
     match result {

@@ -1,11 +1,12 @@
 //! The one table of configuration keys: name, default, meaning, what is allowed, where it goes in [`Settings`] and
 //! how it is printed back. Parsing, errors, `--help` and the README's table are all fed from it.
 //!
-//! Not here: the syntax of values (`value.rs`), what must hold between two keys (`checks.rs`).
+//! Not here: the syntax of values (`value.rs`), what must hold between two keys (`checks.rs`), which key was
+//! meant (`nearest.rs`).
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::value::{self, Value};
@@ -35,6 +36,7 @@ enum Kind {
     Count(RangeInclusive<usize>, Field<usize>),
     Duration(RangeInclusive<Duration>, Field<Duration>),
     Boolean(Field<bool>),
+    File(Field<Option<PathBuf>>),
     Custom {
         allowed: &'static str,
         set: fn(&mut Settings, &Value) -> Result<(), String>,
@@ -104,21 +106,13 @@ pub const KEYS: &[Key] = &[
         name: "tls.cert",
         default: "",
         doc: "PEM file of the certificate chain, the server's own first; empty: the development pair",
-        kind: Kind::Custom {
-            allowed: "the path of a PEM file",
-            set: |s, v| v.text().map(|text| s.tls_cert = file(text)),
-            show: |s| show_file(s.tls_cert.as_ref()),
-        },
+        kind: Kind::File(field!(tls_cert)),
     },
     Key {
         name: "tls.key",
         default: "",
         doc: "PEM file of the private key to tls.cert; empty: the development pair",
-        kind: Kind::Custom {
-            allowed: "the path of a PEM file",
-            set: |s, v| v.text().map(|text| s.tls_key = file(text)),
-            show: |s| show_file(s.tls_key.as_ref()),
-        },
+        kind: Kind::File(field!(tls_key)),
     },
     Key {
         name: "auth.methods",
@@ -342,17 +336,6 @@ impl Key {
         KEYS.iter().find(|key| key.name == name)
     }
 
-    /// The key whose name is the fewest edits away from `name`, which may also be a section or a key alone.
-    pub fn nearest(name: &str) -> Option<&'static Key> {
-        let edits = |key: &&Key| match key.name.split_once('.') {
-            Some((section, short)) if !name.contains('.') => {
-                edits_between(name, section).min(edits_between(name, short))
-            }
-            Some(_) | None => edits_between(name, key.name),
-        };
-        KEYS.iter().min_by_key(edits)
-    }
-
     /// The part of the name before the dot: a table of the file.
     pub fn section(&self) -> &'static str {
         self.name.split_once('.').map_or(self.name, |(section, _)| section)
@@ -376,6 +359,7 @@ impl Key {
                 format!("{min} to {max}, such as 10s")
             }
             Kind::Boolean(_) => "true or false".into(),
+            Kind::File(_) => "the path of a file, or nothing".into(),
             Kind::Custom { allowed, .. } => (*allowed).into(),
         }
     }
@@ -387,9 +371,22 @@ impl Key {
             Kind::Count(range, field) => *(field.write)(settings) = within(range, value.count()?)?,
             Kind::Duration(range, field) => *(field.write)(settings) = within(range, value.duration()?)?,
             Kind::Boolean(field) => *(field.write)(settings) = value.boolean()?,
+            Kind::File(field) => *(field.write)(settings) = file(value.text()?),
             Kind::Custom { set, .. } => set(settings, value)?,
         }
         Ok(())
+    }
+
+    /// Where the key names a file by a path that is not absolute, takes that from `folder` on.
+    pub fn resolve(&self, settings: &mut Settings, folder: &Path) {
+        match &self.kind {
+            Kind::File(field) => {
+                if let Some(path) = (field.write)(settings) {
+                    *path = folder.join(&path);
+                }
+            }
+            Kind::Size(..) | Kind::Count(..) | Kind::Duration(..) | Kind::Boolean(_) | Kind::Custom { .. } => {}
+        }
     }
 
     /// The value in `settings`, as text that [`Key::set`] reads back as the same.
@@ -399,6 +396,7 @@ impl Key {
             Kind::Count(_, field) => (field.read)(settings).to_string(),
             Kind::Duration(_, field) => value::write_duration(*(field.read)(settings), ""),
             Kind::Boolean(field) => (field.read)(settings).to_string(),
+            Kind::File(field) => show_file((field.read)(settings).as_ref()),
             Kind::Custom { show, .. } => show(settings),
         }
     }
@@ -491,22 +489,4 @@ fn log_format(text: &str) -> Result<LogFormat, String> {
 fn log_level(text: &str) -> Result<log::LevelFilter, String> {
     let level = log::LevelFilter::iter().find(|level| level.as_str().eq_ignore_ascii_case(text));
     level.ok_or_else(|| "not a level".into())
-}
-
-/// Levenshtein's distance, byte by byte.
-fn edits_between(a: &str, b: &str) -> usize {
-    // The distances from what has been seen of `a` to every prefix of `b`.
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (seen, from) in a.bytes().enumerate() {
-        let (mut diagonal, mut left) = (seen, seen + 1);
-        let mut cells = row.iter_mut();
-        if let Some(first) = cells.next() {
-            *first = left;
-        }
-        for (cell, to) in cells.zip(b.bytes()) {
-            left = (diagonal + usize::from(from != to)).min(*cell + 1).min(left + 1);
-            diagonal = std::mem::replace(cell, left);
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }

@@ -9,6 +9,7 @@
 
 mod checks;
 mod keys;
+mod nearest;
 mod sources;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ mod value;
 pub use keys::KEYS;
 pub use sources::{Flag, Flags};
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
@@ -40,6 +42,18 @@ pub const EXIT_CODE: u8 = 2;
 
 /// Name and password of the default user. For loopback addresses only, however it came to be there.
 const DEFAULT_USER: (&str, &str) = ("user", "pass");
+
+/// What [`load`] made of all layers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Configuration {
+    /// What counts.
+    pub settings: Settings,
+    /// The file that was read, if there was one.
+    pub file: Option<PathBuf>,
+    /// Who set each key, the strongest of them: a flag, a variable, the preset, the path of the file. A key that is not
+    /// in it has its default.
+    pub origins: BTreeMap<&'static str, String>,
+}
 
 /// What the daemon runs with: every key's effective value, in range and free of contradictions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,10 +142,11 @@ pub fn load(
     flags: &Flags,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
     read: impl FnOnce(&Path) -> io::Result<String>,
-) -> Result<Settings, ConfigError> {
+) -> Result<Configuration, ConfigError> {
     let environment = sources::environment(environment)?;
     let mut layers = sources::preset(flags.preset.as_deref())?;
-    if let Some(path) = flags.config.as_ref().or(environment.file.as_ref()) {
+    let file = flags.config.clone().or(environment.file);
+    if let Some(path) = &file {
         layers.extend(sources::file(path, read)?);
     }
     layers.extend(environment.assignments);
@@ -149,7 +164,8 @@ pub fn load(
         settings.users = sources::users(&flags.users)?;
     }
     checks::check(&settings)?;
-    Ok(settings)
+    let origins = layers.iter().map(sources::Assignment::origin).map(|(key, source)| (key, source.into())).collect();
+    Ok(Configuration { settings, file, origins })
 }
 
 impl Settings {
