@@ -207,6 +207,10 @@ pub const LOG_USER_CHARS: usize = 64;
 pub const LOG_LINE_BYTES: usize = 4 * KIB;
 /// Log lines that may wait to be written. One more is lost, and counted.
 pub const LOG_LINES_WAITING: usize = 1024;
+/// For `barewire health` to connect, ask and be answered. Then the daemon is not well.
+pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
+/// The status line that `barewire health` reads, in bytes. A longer one is no answer.
+pub const HEALTH_LINE_BYTES: usize = 256;
 /// For writing what waits of the log when the program ends. Then it is lost.
 pub const LOG_EXIT_TIMEOUT: Duration = Duration::from_secs(1);
 

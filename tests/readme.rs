@@ -140,6 +140,8 @@ fn the_fixed_limits_are_the_constants() {
     let log =
         format!("at most {} lines of {} wait to be written", limits::LOG_LINES_WAITING, kib(limits::LOG_LINE_BYTES));
     assert!(README.contains(&log), "{log}");
+    let health = format!("gives up after {} seconds", limits::HEALTH_TIMEOUT.as_secs());
+    assert!(README.contains(&health), "{health}");
 }
 
 #[test]

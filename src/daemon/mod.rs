@@ -4,20 +4,28 @@
 //!
 //! Not here: anything that a host without this program would need (the library).
 
+mod check;
 mod cli;
 mod config;
+mod failure;
+mod health;
 mod logger;
+mod prepare;
+mod print_config;
 mod serve;
 mod signals;
 
 use std::fmt::Display;
 use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::mpsc;
 use std::thread;
 
 use barewire::limits::LOG_EXIT_TIMEOUT;
-use cli::Command;
+use cli::{Command, Invocation};
+use failure::Failure;
 
 /// Runs the program.
 pub fn main() -> ExitCode {
@@ -31,27 +39,36 @@ pub fn main() -> ExitCode {
             return ExitCode::from(outcome.exit_code());
         }
     };
-    let read = |path: &std::path::Path| std::fs::read_to_string(path);
-    let configuration = match config::load(&invocation.flags, std::env::vars_os(), read) {
-        Ok(configuration) => configuration,
-        Err(error) => {
-            complain(format_args!("barewire: {error}"));
-            return ExitCode::from(config::EXIT_CODE);
-        }
-    };
-    let result = {
-        let _written_at_the_end = FlushLog;
-        match invocation.command {
-            Command::Serve => serve::serve(&configuration.settings),
-        }
-    };
-    match result {
+    match run(&invocation) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             complain_in_time(format!("barewire: {}", failure.sentence));
             ExitCode::from(failure.exit_code)
         }
     }
+}
+
+/// Loads the configuration, and does with it what was asked for.
+fn run(invocation: &Invocation) -> Result<(), Failure> {
+    let _written_at_the_end = FlushLog;
+    let read = |path: &Path| std::fs::read_to_string(path);
+    let configuration = config::load(&invocation.flags, std::env::vars_os(), read)?;
+    match invocation.command {
+        Command::Serve => serve::serve(&configuration.settings),
+        Command::Check => check::check(&configuration),
+        Command::PrintConfig => print_config::print_config(&configuration),
+        Command::Health => health::health(&configuration.settings),
+    }
+}
+
+/// The address at which this machine reaches a listener: an unspecified one is on the loopback too.
+fn reachable(listener: SocketAddr) -> SocketAddr {
+    let ip = match listener.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listener.port())
 }
 
 /// However the program ends, what waits of the log is written first, if that is soon.

@@ -29,8 +29,8 @@ pub fn watch(handle: Handle) -> io::Result<()> {
             if signal == SIGHUP {
                 log::warn!("signal {signal} (SIGHUP) is ignored: a new configuration needs a restart");
             } else {
-                handle.shut_down();
                 log::info!("signal {signal}: closing all sessions; a second one exits at once");
+                handle.shut_down();
             }
         }
     };

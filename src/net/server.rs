@@ -81,8 +81,8 @@ impl ServerConfig {
         secure.iter().map(|&addr| (addr, true)).chain(plain)
     }
 
-    /// Whether all of it can be; asked before anything is opened.
-    fn check(&self) -> Result<(), Error> {
+    /// Whether all of it can be; [`Server::bind`] asks it before it opens anything.
+    pub fn check(&self) -> Result<(), Error> {
         self.engine.limits.check().map_err(Error::Config)?;
         let listeners = self.addrs().count();
         if listeners > LISTENERS_MAX {

@@ -389,6 +389,14 @@ impl Key {
         }
     }
 
+    /// Whether [`Key::show`] gives a number or a boolean of TOML; everything else is a string there.
+    pub fn is_bare(&self) -> bool {
+        match &self.kind {
+            Kind::Count(..) | Kind::Boolean(_) => true,
+            Kind::Size(..) | Kind::Duration(..) | Kind::File(_) | Kind::Custom { .. } => false,
+        }
+    }
+
     /// The value in `settings`, as text that [`Key::set`] reads back as the same.
     pub fn show(&self, settings: &Settings) -> String {
         match &self.kind {

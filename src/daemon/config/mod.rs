@@ -14,9 +14,11 @@ mod sources;
 #[cfg(test)]
 mod tests;
 mod value;
+mod written;
 
 pub use keys::KEYS;
 pub use sources::{Flag, Flags};
+pub use written::written;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

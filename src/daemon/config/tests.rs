@@ -3,6 +3,7 @@
 //! Not here: the syntax of values (tested in `value.rs`), the command line (tested in `daemon/cli.rs`).
 
 mod exposure;
+mod written;
 
 use std::time::Duration;
 
