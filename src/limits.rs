@@ -205,8 +205,9 @@ pub const LOG_TEXT_CHARS: usize = 200;
 pub const LOG_USER_CHARS: usize = 64;
 /// The message of one log line, in bytes, escapes included. What is longer ends in `…`.
 pub const LOG_LINE_BYTES: usize = 4 * KIB;
-/// Log lines that may wait to be written. One more is lost, and counted.
-pub const LOG_LINES_WAITING: usize = 1024;
+/// Log lines that may wait to be written: the ends of thousands of sessions come in one turn. One more is lost, and
+/// counted.
+pub const LOG_LINES_WAITING: usize = 8 * KIB;
 /// For `barewire health` to connect, ask and be answered. Then the daemon is not well.
 pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
 /// The status line that `barewire health` reads, in bytes. A longer one is no answer.

@@ -28,7 +28,9 @@ use server::{connect, connect_tls, eventually, hear, hear_of, read_past, say, we
 
 const HEALTH: &[u8] = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
 /// More lines than a pipe and the queue behind it hold together.
-const STORM: usize = 6000;
+const STORM: usize = 12_000;
+/// More lines than a pipe alone holds.
+const PIPEFUL: usize = 1500;
 
 // --- what it tells ---
 
@@ -132,7 +134,14 @@ fn no_peer_can_forge_a_line() {
     const FORGED: &str = "\n2026-01-01T00:00:00.000Z ERROR [barewire] forged\r\u{1b}[31m\u{85}\u{2028}";
     for format in ["text", "json"] {
         let user = "user";
-        let mut daemon = Daemon::start(&["--log-level", "trace", "--set", &format!("log.format={format}")]);
+        let mut daemon = Daemon::start(&[
+            "--log-level",
+            "trace",
+            "--set",
+            &format!("log.format={format}"),
+            "--set",
+            "limits.auth_failures_per_minute=0",
+        ]);
         let addr = daemon.plain_addr();
         // In the path, in a header, in a user name at the upgrade.
         let name = STANDARD.encode(format!("{FORGED}:pass"));
@@ -187,8 +196,16 @@ fn no_password_is_ever_printed_not_even_at_trace() {
 fn print_no_password(format: &str) {
     let passwords = ["right-canary-9f3c", "wrong-canary-77aa"];
     let user = format!("anna:{}", passwords[0]);
-    let mut daemon =
-        Daemon::start(&["--user", &user, "--log-level", "trace", "--set", &format!("log.format={format}")]);
+    let mut daemon = Daemon::start(&[
+        "--user",
+        &user,
+        "--log-level",
+        "trace",
+        "--set",
+        &format!("log.format={format}"),
+        "--set",
+        "limits.auth_failures_per_minute=0",
+    ]);
     let tokens = passwords.map(|password| STANDARD.encode(format!("anna:{password}")));
     for addr in [daemon.plain_addr(), daemon.tls_addr()] {
         for token in &tokens {
@@ -315,7 +332,7 @@ fn a_stuck_log_does_not_hold_up_the_exit() {
     let (_nobody, stderr) = stuck_log();
     let mut daemon = with_stderr(stderr, &[]);
     let mut client = session(daemon.plain_addr());
-    chatter(&mut client, 0, STORM);
+    chatter(&mut client, 0, PIPEFUL);
     drop(client);
     daemon.signal("TERM");
     assert_eq!(daemon.end().0, Some(0));
@@ -327,7 +344,7 @@ fn a_second_signal_ends_it_even_where_its_log_is_stuck() {
     // Without it, this one would wait for an hour.
     let mut daemon = with_stderr(stderr, &["--set", "limits.close_timeout=1h"]);
     let mut client = session(daemon.plain_addr());
-    chatter(&mut client, 0, STORM);
+    chatter(&mut client, 0, PIPEFUL);
     daemon.signal("TERM");
     read_past(&mut client, b"shutting down");
     daemon.signal("TERM");
