@@ -32,6 +32,7 @@ pub fn prepare(settings: &Settings) -> Result<Prepared, Failure> {
             path: settings.path.clone(),
             subprotocols: settings.subprotocols.clone(),
             origins: settings.origins.clone(),
+            refuse_by: settings.refuse_by,
         },
     };
     config.check()?;

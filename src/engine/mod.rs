@@ -63,6 +63,19 @@ pub struct EngineConfig {
     pub subprotocols: Vec<String>,
     /// Which origins may upgrade. Default [`Origins::Same`].
     pub origins: Origins,
+    /// How a peer is told that its credentials do not let it in. Default [`RefuseBy::Http`].
+    pub refuse_by: RefuseBy,
+}
+
+/// How an upgrade is refused for its credentials. All other refusals are HTTP answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RefuseBy {
+    /// By the status of the answer, 401 or 403.
+    #[default]
+    Http,
+    /// The upgrade is completed, and the session closed with 4401 or 4403 and the reason: a page in a browser can see
+    /// these, and not a status.
+    Close,
 }
 
 impl Default for EngineConfig {
@@ -72,6 +85,7 @@ impl Default for EngineConfig {
             path: "/ws".into(),
             subprotocols: vec!["json".into()],
             origins: Origins::Same,
+            refuse_by: RefuseBy::Http,
         }
     }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::value::{self, Value};
 use super::{LogFormat, Method, Settings};
+use barewire::RefuseBy;
 use barewire::limits::{
     COUNT_MAX, DRAIN_SPREAD_MAX, HEAD_BYTES_MAX, HEAD_BYTES_MIN, HEADERS_MAX, HEARTBEAT_INTERVAL_MIN, MAX_MEMORY_MAX,
     MAX_MEMORY_MIN, MESSAGE_BYTES_MAX, RateAlgorithm, SEND_QUEUE_BYTES_MIN, TIMEOUT_MAX, TIMEOUT_MIN,
@@ -148,6 +149,16 @@ pub const KEYS: &[Key] = &[
             allowed: "same, any, or a list such as https://example.com",
             set: |s, v| origins(v).map(|origins| s.origins = origins),
             show: |s| s.origins.to_string(),
+        },
+    },
+    Key {
+        name: "auth.refuse",
+        default: "http",
+        doc: "How wrong or missing credentials are told; close: the upgrade succeeds, then 4401 or 4403, which a page can see",
+        kind: Kind::Custom {
+            allowed: "http or close",
+            set: |s, v| refuse_by(v.text()?).map(|way| s.refuse_by = way),
+            show: |s| show_refuse_by(s.refuse_by).into(),
         },
     },
     Key {
@@ -474,6 +485,18 @@ fn wrong_password_status(value: &Value) -> Result<u16, String> {
         401 => Ok(401),
         403 => Ok(403),
         _ => Err("another status".into()),
+    }
+}
+
+fn refuse_by(text: &str) -> Result<RefuseBy, String> {
+    let named = [RefuseBy::Http, RefuseBy::Close].into_iter().find(|way| show_refuse_by(*way) == text);
+    named.ok_or_else(|| "not a way to refuse".into())
+}
+
+fn show_refuse_by(way: RefuseBy) -> &'static str {
+    match way {
+        RefuseBy::Http => "http",
+        RefuseBy::Close => "close",
     }
 }
 

@@ -28,6 +28,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use barewire::RefuseBy;
 use barewire::limits::{Limits, SEND_BUFFER_BYTES_DEFAULT};
 use barewire::wire::http::Origins;
 
@@ -78,6 +79,8 @@ pub struct Settings {
     pub realm: String,
     /// Which origins may upgrade. Default `same`.
     pub origins: Origins,
+    /// How missing or wrong credentials are told. Default by HTTP.
+    pub refuse_by: RefuseBy,
     /// Status for a wrong password, 403 or 401. Default 403.
     pub wrong_password_status: u16,
     /// Whether credentials may travel over plain listeners beyond loopback. Default false.
@@ -200,6 +203,7 @@ impl Default for Settings {
             methods: Method::ALL.into(),
             realm: "barewire".into(),
             origins: Origins::Same,
+            refuse_by: RefuseBy::Http,
             wrong_password_status: 403,
             allow_plain: false,
             log_level: log::LevelFilter::Info,

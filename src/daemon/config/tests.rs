@@ -77,6 +77,7 @@ const CASES: &[(&str, &[&str], &[&str])] = &[
     ("auth.timeout", &["10ms", "24h"], &["9ms", "86400001ms", "25h", "10"]),
     ("auth.realm", &[" ", "~", "a realm", "\u{27}"], &["", "\"", "\\", "\u{e9}", "\t", "\u{7f}"]),
     ("auth.origins", &["same", "any", "https://a.example, https://b.example:8443"], &["", "a,,b", "a b", "\u{e9}"]),
+    ("auth.refuse", &["http", "close"], &["", "HTTP", "4401"]),
     ("auth.wrong_password_status", &["401", "403"], &["400", "402", "404", "", "forbidden"]),
     ("auth.allow_plain", &["true", "false"], &["", "1", "yes", "TRUE"]),
     ("heartbeat.interval", &["100ms", "24h"], &["99ms", "86400001ms", "30", "off"]),
