@@ -3,6 +3,9 @@
 //!
 //! Not here: what the keys mean and which layer is stronger (`daemon/config`); who prints and exits (`daemon/mod.rs`).
 
+#[cfg(test)]
+mod tests;
+
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -25,6 +28,12 @@ pub struct Invocation {
 pub enum Command {
     /// Run the server.
     Serve,
+    /// Say whether it would run.
+    Check,
+    /// Print what it would run with.
+    PrintConfig,
+    /// Ask a running one whether it is well.
+    Health,
 }
 
 /// There is nothing to do but to show this text, which ends with a line break, and exit.
@@ -74,6 +83,15 @@ enum TypedCommand {
     /// Run the server (what happens without a subcommand)
     #[command(after_help = SHORT_HELP_END, after_long_help = keys_help())]
     Serve(TypedFlags),
+    /// Check the configuration and the files it names; open nothing
+    #[command(after_help = SHORT_HELP_END, after_long_help = keys_help())]
+    Check(TypedFlags),
+    /// Print the effective configuration as a file for --config, passwords left out
+    #[command(after_help = SHORT_HELP_END, after_long_help = keys_help())]
+    PrintConfig(TypedFlags),
+    /// Ask the daemon that runs with this configuration for /health; exit code 0 if it is well, else 1
+    #[command(after_help = SHORT_HELP_END, after_long_help = keys_help())]
+    Health(TypedFlags),
 }
 
 const SHORT_HELP_END: &str = "--help (not -h) lists every key of the configuration.";
@@ -119,6 +137,9 @@ impl CommandLine {
         let (command, flags) = match self.command {
             None => (Command::Serve, self.flags),
             Some(TypedCommand::Serve(flags)) => (Command::Serve, self.flags.then(flags)),
+            Some(TypedCommand::Check(flags)) => (Command::Check, self.flags.then(flags)),
+            Some(TypedCommand::PrintConfig(flags)) => (Command::PrintConfig, self.flags.then(flags)),
+            Some(TypedCommand::Health(flags)) => (Command::Health, self.flags.then(flags)),
         };
         Invocation { command, flags: flags.into_flags() }
     }
@@ -173,7 +194,7 @@ fn keys_help() -> String {
         "Keys, by --set SECTION.KEY=VALUE, as {VARIABLE_PREFIX}SECTION_KEY in the environment, or in the file\n\
          (--config, or {FILE_VARIABLE} in the environment). Flags are stronger than the environment, that than\n\
          the file, the file than the preset, the preset than the defaults. Lists are comma-separated, arrays in\n\
-         the file.\n"
+         the file. A path in the file that is not absolute begins in the file's own folder.\n"
     );
     let mut section = "";
     for key in KEYS {
@@ -193,162 +214,4 @@ fn keys_help() -> String {
 fn in_one_line(error: &str) -> String {
     let line = error.lines().next().unwrap_or_default();
     format!("barewire: {}; see barewire --help\n", line.strip_prefix("error: ").unwrap_or(line))
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    use super::*;
-
-    fn typed(arguments: &[&str]) -> Result<Invocation, Outcome> {
-        parse(["barewire"].iter().chain(arguments))
-    }
-
-    fn flag(flag: &'static str, key: &str, value: &str) -> Flag {
-        Flag { flag, key: key.into(), value: value.into() }
-    }
-
-    fn answer(arguments: &[&str]) -> String {
-        match typed(arguments) {
-            Err(Outcome::Answer(text)) => text,
-            other => panic!("{arguments:?}: {other:?}"),
-        }
-    }
-
-    fn misuse(arguments: &[&str]) -> String {
-        let outcome = typed(arguments).expect_err("misuse");
-        assert_eq!(outcome.exit_code(), 2);
-        match outcome {
-            Outcome::Misuse(text) => {
-                assert_eq!(text.lines().count(), 1, "{text}");
-                text
-            }
-            Outcome::Answer(text) => panic!("{arguments:?}: {text}"),
-        }
-    }
-
-    #[test]
-    fn the_command_line_itself_is_sound() {
-        CommandLine::command().debug_assert();
-    }
-
-    #[test]
-    fn serve_is_the_default_subcommand() {
-        let nothing = typed(&[]).unwrap();
-        assert_eq!(nothing, Invocation { command: Command::Serve, flags: Flags::default() });
-        assert_eq!(typed(&["serve"]), Ok(nothing));
-    }
-
-    #[test]
-    fn every_flag_goes_to_its_place() {
-        let flags = typed(&[
-            "--config=a.toml",
-            "--preset=hardened",
-            "--set=limits.headers=7",
-            "--set= log.level =a=b",
-            "--log-level=debug",
-            "--listen=[::1]:1",
-            "--listen=127.0.0.1:2",
-            "--plain-listen=127.0.0.1:3",
-            "--tls-cert=c.pem",
-            "--tls-key=k.pem",
-            "--path=",
-            "--user=bob:pw",
-            "--user=-eve:p:w",
-        ])
-        .unwrap()
-        .flags;
-        assert_eq!(flags.config, Some("a.toml".into()));
-        assert_eq!(flags.preset, Some("hardened".into()));
-        assert_eq!(flags.users, [Secret::from("bob:pw"), Secret::from("-eve:p:w")]);
-        let expected = [
-            flag("--set", "limits.headers", "7"),
-            flag("--set", "log.level", "a=b"),
-            flag("--log-level", "log.level", "debug"),
-            flag("--listen", "server.listen", "[::1]:1,127.0.0.1:2"),
-            flag("--plain-listen", "server.plain_listen", "127.0.0.1:3"),
-            flag("--tls-cert", "tls.cert", "c.pem"),
-            flag("--tls-key", "tls.key", "k.pem"),
-            flag("--path", "server.path", ""),
-        ];
-        assert_eq!(flags.keys, expected);
-        for given in flags.keys {
-            assert!(KEYS.iter().any(|key| key.name == given.key), "{} sets no key", given.flag);
-        }
-    }
-
-    #[test]
-    fn flags_stand_before_and_behind_the_subcommand() {
-        let flags = ["--config=f", "--listen=[::1]:1", "--user=a:b", "--set=limits.headers=7", "--path=/x"];
-        let more = ["--listen=[::1]:2", "--user=c:d", "--set=limits.headers=8", "--path=/y"];
-        // Twice at one place is a mistake, so the later --path has to be left out of the plain form.
-        let plain = typed(&[&["--config=f", "--path=/y"], &flags[1..4], &more[..3]].concat());
-        assert!(plain.is_ok());
-        assert_eq!(typed(&[&flags[..], &["serve"], &more].concat()), plain);
-        assert_eq!(typed(&[&["serve", "--config=f", "--path=/y"], &flags[1..4], &more[..3]].concat()), plain);
-        assert_eq!(typed(&[&["--config=f", "--path=/y"], &flags[1..4], &more[..3], &["serve"]].concat()), plain);
-    }
-
-    #[test]
-    fn the_readme_lists_every_flag() {
-        let table = include_str!("../../README.md").split_once("| flag | what |\n|---|---|\n").unwrap().1;
-        let rows = table.lines().take_while(|line| line.starts_with('|'));
-        let told: Vec<&str> = rows.map(|row| row.split('`').nth(1).unwrap()).collect();
-        let mut command = CommandLine::command();
-        command.build();
-        let flags = command.get_arguments().map(|flag| {
-            let value = flag.get_value_names().map(|names| format!(" {}", names[0])).unwrap_or_default();
-            let takes_value = flag.get_action().takes_values();
-            format!("--{}{}", flag.get_long().unwrap(), if takes_value { value } else { String::new() })
-        });
-        assert_eq!(told, flags.collect::<Vec<_>>());
-    }
-
-    #[test]
-    fn help_lists_every_key_with_default_meaning_and_range() {
-        for arguments in [&["--help"][..], &["serve", "--help"]] {
-            let text = answer(arguments);
-            for key in KEYS {
-                assert!(text.contains(&format!("  {} [default: {}", key.name, key.default)), "{}", key.name);
-                assert!(text.contains(key.doc) && text.contains(&key.allowed()), "{}", key.name);
-            }
-            for needed in ["Configuration:", "Listeners:", "Users:", "BAREWIRE_CONFIG", "Flags are stronger"] {
-                assert!(text.contains(needed), "{arguments:?} without {needed}");
-            }
-        }
-        let short = answer(&["-h"]);
-        assert!(short.contains("--plain-listen") && short.contains("--help") && !short.contains("limits.headers"));
-    }
-
-    #[test]
-    fn version_is_that_of_the_package() {
-        assert_eq!(answer(&["--version"]), concat!("barewire ", env!("CARGO_PKG_VERSION"), "\n"));
-        assert_eq!(typed(&["-V"]).unwrap_err().exit_code(), 0);
-    }
-
-    #[test]
-    fn misuse_names_the_offender_and_exits_with_2() {
-        for (arguments, offender) in [
-            (&["--nope"][..], "'--nope'"),
-            (&["dance"], "'dance'"),
-            (&["help"], "'help'"),
-            (&["--listen"], "'--listen <ADDRESS>'"),
-            (&["--set", "limits.headers"], "'limits.headers'"),
-            (&["--config=a", "--config=b"], "'--config <FILE>'"),
-        ] {
-            let text = misuse(arguments);
-            assert!(text.contains(offender) && text.ends_with('\n'), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_password_is_never_printed() {
-        let invocation = typed(&["--user", "bob:hush"]).unwrap();
-        assert!(!format!("{invocation:?}").contains("hush"));
-        for arguments in [&["--usr", "bob:hush"][..], &["--user=bob:hush", "--nope"], &["--usr=bob:hush"]] {
-            let text = misuse(arguments);
-            assert!(!text.contains("hush"), "{text}");
-        }
-    }
 }

@@ -385,11 +385,14 @@ impl Engine {
         });
     }
 
-    /// Ends every session: open ones with 1001, requests under way get their answer, idle connections are
-    /// closed. O(sessions). Whoever accepts goes on accepting: where there is a server, its own `shut_down` is meant.
-    pub fn shut_down(&mut self) {
+    /// Ends every session: requests under way get their answer, idle connections are closed, open sessions are closed
+    /// with 1001. Where `spread` is not zero these are closed with 1012 instead, each at a random moment within it (and
+    /// at most [`crate::limits::TICK_MILLIS`] after it), so that they do not all come back at once; until then a session
+    /// goes on as before. O(sessions). Whoever accepts goes on accepting: where there is a server, its own `shut_down`
+    /// is meant.
+    pub fn shut_down(&mut self, spread: Duration) {
         for (_, session) in &mut self.sessions {
-            session.shut_down(&mut self.shared);
+            session.shut_down(&mut self.shared, spread);
         }
         self.settle();
     }

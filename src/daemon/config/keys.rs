@@ -1,19 +1,20 @@
 //! The one table of configuration keys: name, default, meaning, what is allowed, where it goes in [`Settings`] and
 //! how it is printed back. Parsing, errors, `--help` and the README's table are all fed from it.
 //!
-//! Not here: the syntax of values (`value.rs`), what must hold between two keys (`checks.rs`).
+//! Not here: the syntax of values (`value.rs`), what must hold between two keys (`checks.rs`), which key was
+//! meant (`nearest.rs`).
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::value::{self, Value};
-use super::{Method, Settings};
+use super::{LogFormat, Method, Settings};
 use barewire::RefuseBy;
 use barewire::limits::{
-    COUNT_MAX, HEAD_BYTES_MAX, HEAD_BYTES_MIN, HEADERS_MAX, HEARTBEAT_INTERVAL_MIN, MAX_MEMORY_MAX, MAX_MEMORY_MIN,
-    MESSAGE_BYTES_MAX, RateAlgorithm, SEND_QUEUE_BYTES_MIN, TIMEOUT_MAX, TIMEOUT_MIN,
+    COUNT_MAX, DRAIN_SPREAD_MAX, HEAD_BYTES_MAX, HEAD_BYTES_MIN, HEADERS_MAX, HEARTBEAT_INTERVAL_MIN, MAX_MEMORY_MAX,
+    MAX_MEMORY_MIN, MESSAGE_BYTES_MAX, RateAlgorithm, SEND_QUEUE_BYTES_MIN, TIMEOUT_MAX, TIMEOUT_MIN,
 };
 use barewire::wire::http::{Origins, is_token};
 
@@ -36,6 +37,7 @@ enum Kind {
     Count(RangeInclusive<usize>, Field<usize>),
     Duration(RangeInclusive<Duration>, Field<Duration>),
     Boolean(Field<bool>),
+    File(Field<Option<PathBuf>>),
     Custom {
         allowed: &'static str,
         set: fn(&mut Settings, &Value) -> Result<(), String>,
@@ -115,21 +117,13 @@ pub const KEYS: &[Key] = &[
         name: "tls.cert",
         default: "",
         doc: "PEM file of the certificate chain, the server's own first; empty: the development pair",
-        kind: Kind::Custom {
-            allowed: "the path of a PEM file",
-            set: |s, v| v.text().map(|text| s.tls_cert = file(text)),
-            show: |s| show_file(s.tls_cert.as_ref()),
-        },
+        kind: Kind::File(field!(tls_cert)),
     },
     Key {
         name: "tls.key",
         default: "",
         doc: "PEM file of the private key to tls.cert; empty: the development pair",
-        kind: Kind::Custom {
-            allowed: "the path of a PEM file",
-            set: |s, v| v.text().map(|text| s.tls_key = file(text)),
-            show: |s| show_file(s.tls_key.as_ref()),
-        },
+        kind: Kind::File(field!(tls_key)),
     },
     Key {
         name: "auth.methods",
@@ -207,6 +201,16 @@ pub const KEYS: &[Key] = &[
             allowed: "off, error, warn, info, debug or trace",
             set: |s, v| log_level(v.text()?).map(|level| s.log_level = level),
             show: |s| s.log_level.as_str().to_ascii_lowercase(),
+        },
+    },
+    Key {
+        name: "log.format",
+        default: "text",
+        doc: "A line of the log as text, or as a JSON object",
+        kind: Kind::Custom {
+            allowed: "text or json",
+            set: |s, v| log_format(v.text()?).map(|format| s.log_format = format),
+            show: |s| s.log_format.to_string(),
         },
     },
     Key {
@@ -334,6 +338,12 @@ pub const KEYS: &[Key] = &[
         kind: Kind::Count(COUNT, field!(limits.channels_per_session)),
     },
     Key {
+        name: "drain.spread",
+        default: "0s",
+        doc: "Over which sessions are closed with 1012 when the server stops; 0s: all at once, with 1001",
+        kind: Kind::Duration(Duration::ZERO..=DRAIN_SPREAD_MAX, field!(drain_spread)),
+    },
+    Key {
         name: "net.send_buffer_bytes",
         default: "64KiB",
         doc: "SO_SNDBUF of an accepted socket, in bytes; 0: the system's",
@@ -345,17 +355,6 @@ impl Key {
     /// The key of this name.
     pub fn named(name: &str) -> Option<&'static Key> {
         KEYS.iter().find(|key| key.name == name)
-    }
-
-    /// The key whose name is the fewest edits away from `name`, which may also be a section or a key alone.
-    pub fn nearest(name: &str) -> Option<&'static Key> {
-        let edits = |key: &&Key| match key.name.split_once('.') {
-            Some((section, short)) if !name.contains('.') => {
-                edits_between(name, section).min(edits_between(name, short))
-            }
-            Some(_) | None => edits_between(name, key.name),
-        };
-        KEYS.iter().min_by_key(edits)
     }
 
     /// The part of the name before the dot: a table of the file.
@@ -381,6 +380,7 @@ impl Key {
                 format!("{min} to {max}, such as 10s")
             }
             Kind::Boolean(_) => "true or false".into(),
+            Kind::File(_) => "the path of a file, or nothing".into(),
             Kind::Custom { allowed, .. } => (*allowed).into(),
         }
     }
@@ -392,9 +392,30 @@ impl Key {
             Kind::Count(range, field) => *(field.write)(settings) = within(range, value.count()?)?,
             Kind::Duration(range, field) => *(field.write)(settings) = within(range, value.duration()?)?,
             Kind::Boolean(field) => *(field.write)(settings) = value.boolean()?,
+            Kind::File(field) => *(field.write)(settings) = file(value.text()?),
             Kind::Custom { set, .. } => set(settings, value)?,
         }
         Ok(())
+    }
+
+    /// Where the key names a file by a path that is not absolute, takes that from `folder` on.
+    pub fn resolve(&self, settings: &mut Settings, folder: &Path) {
+        match &self.kind {
+            Kind::File(field) => {
+                if let Some(path) = (field.write)(settings) {
+                    *path = folder.join(&path);
+                }
+            }
+            Kind::Size(..) | Kind::Count(..) | Kind::Duration(..) | Kind::Boolean(_) | Kind::Custom { .. } => {}
+        }
+    }
+
+    /// Whether [`Key::show`] gives a number or a boolean of TOML; everything else is a string there.
+    pub fn is_bare(&self) -> bool {
+        match &self.kind {
+            Kind::Count(..) | Kind::Boolean(_) => true,
+            Kind::Size(..) | Kind::Duration(..) | Kind::File(_) | Kind::Custom { .. } => false,
+        }
     }
 
     /// The value in `settings`, as text that [`Key::set`] reads back as the same.
@@ -404,6 +425,7 @@ impl Key {
             Kind::Count(_, field) => (field.read)(settings).to_string(),
             Kind::Duration(_, field) => value::write_duration(*(field.read)(settings), ""),
             Kind::Boolean(field) => (field.read)(settings).to_string(),
+            Kind::File(field) => show_file((field.read)(settings).as_ref()),
             Kind::Custom { show, .. } => show(settings),
         }
     }
@@ -501,25 +523,11 @@ fn show_rate_algorithm(algorithm: RateAlgorithm) -> &'static str {
     }
 }
 
+fn log_format(text: &str) -> Result<LogFormat, String> {
+    LogFormat::ALL.into_iter().find(|format| format.to_string() == text).ok_or_else(|| "not a format".into())
+}
+
 fn log_level(text: &str) -> Result<log::LevelFilter, String> {
     let level = log::LevelFilter::iter().find(|level| level.as_str().eq_ignore_ascii_case(text));
     level.ok_or_else(|| "not a level".into())
-}
-
-/// Levenshtein's distance, byte by byte.
-fn edits_between(a: &str, b: &str) -> usize {
-    // The distances from what has been seen of `a` to every prefix of `b`.
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (seen, from) in a.bytes().enumerate() {
-        let (mut diagonal, mut left) = (seen, seen + 1);
-        let mut cells = row.iter_mut();
-        if let Some(first) = cells.next() {
-            *first = left;
-        }
-        for (cell, to) in cells.zip(b.bytes()) {
-            left = (diagonal + usize::from(from != to)).min(*cell + 1).min(left + 1);
-            diagonal = std::mem::replace(cell, left);
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }
