@@ -6,10 +6,14 @@
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
+use barewire::auth::HashAlgorithm;
 use clap::{Args, Parser, Subcommand};
 
-use super::config::{EXIT_CODE, FILE_VARIABLE, Flag, Flags, KEYS, Secret, VARIABLE_PREFIX};
+use super::config::{self, EXIT_CODE, FILE_VARIABLE, Flag, Flags, KEYS, Secret, VARIABLE_PREFIX};
+use super::gen_token::{GenToken, TOKEN_LIFE_MAX, TOKEN_LIFE_MIN};
+use super::hash_password::HashPassword;
 
 /// What to do, and the flags to do it with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,10 +25,14 @@ pub struct Invocation {
 }
 
 /// The subcommands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// Run the server.
     Serve,
+    /// Make a token.
+    GenToken(GenToken),
+    /// Hash a password.
+    HashPassword(HashPassword),
 }
 
 /// There is nothing to do but to show this text, which ends with a line break, and exit.
@@ -74,6 +82,47 @@ enum TypedCommand {
     /// Run the server (what happens without a subcommand)
     #[command(after_help = SHORT_HELP_END, after_long_help = keys_help())]
     Serve(TypedFlags),
+    /// Make a token (JWT) for the user id SUB, and print it
+    #[command(after_help = SHORT_HELP_END, after_long_help = keys_help())]
+    GenToken {
+        #[command(flatten)]
+        asked: TypedToken,
+        #[command(flatten)]
+        flags: Box<TypedFlags>,
+    },
+    /// Hash the password on standard input (one line), for a users file
+    HashPassword(TypedPassword),
+}
+
+#[derive(Debug, Args)]
+struct TypedToken {
+    /// The user id
+    #[arg(value_name = "SUB")]
+    subject: String,
+    /// How long it is good, such as 10m or 12h
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = token_life, help_heading = "Token")]
+    expires: Duration,
+    /// Subscribe to this channel at once; repeatable
+    #[arg(long, value_name = "NAME", help_heading = "Token")]
+    channel: Vec<String>,
+    /// Allow to publish to this channel (* stands for any characters); repeatable; without it to all
+    #[arg(long, value_name = "PATTERN", help_heading = "Token")]
+    publish: Vec<String>,
+    /// Allow to subscribe to this channel, likewise
+    #[arg(long, value_name = "PATTERN", help_heading = "Token")]
+    subscribe: Vec<String>,
+    /// PEM file of the private key, for RS256, ES256 and EdDSA (HS256 signs with auth.jwt_secret_file)
+    #[arg(long, value_name = "FILE", help_heading = "Token")]
+    key: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct TypedPassword {
+    /// Print NAME:hash, a line for the users file, instead of the hash alone
+    name: Option<String>,
+    /// How to hash: argon2id or bcrypt
+    #[arg(long, default_value = "argon2id", value_parser = hash_algorithm)]
+    algorithm: HashAlgorithm,
 }
 
 const SHORT_HELP_END: &str = "--help (not -h) lists every key of the configuration.";
@@ -112,6 +161,9 @@ struct TypedFlags {
     /// Let this user in, for development: other users of the machine can read the password; repeatable
     #[arg(long, value_name = "NAME:PASSWORD", help_heading = "Users")]
     user: Vec<Secret>,
+    /// File of the users, a line name:hash for each, as `barewire hash-password` prints it
+    #[arg(long, value_name = "FILE", help_heading = "Users")]
+    users_file: Option<String>,
 }
 
 impl CommandLine {
@@ -119,8 +171,27 @@ impl CommandLine {
         let (command, flags) = match self.command {
             None => (Command::Serve, self.flags),
             Some(TypedCommand::Serve(flags)) => (Command::Serve, self.flags.then(flags)),
+            Some(TypedCommand::GenToken { asked, flags }) => {
+                (Command::GenToken(asked.into_command()), self.flags.then(*flags))
+            }
+            Some(TypedCommand::HashPassword(TypedPassword { name, algorithm })) => {
+                (Command::HashPassword(HashPassword { name, algorithm }), self.flags)
+            }
         };
         Invocation { command, flags: flags.into_flags() }
+    }
+}
+
+impl TypedToken {
+    fn into_command(self) -> GenToken {
+        GenToken {
+            subject: self.subject,
+            expires: self.expires,
+            channels: self.channel,
+            publish: self.publish,
+            subscribe: self.subscribe,
+            key: self.key,
+        }
     }
 }
 
@@ -142,6 +213,7 @@ impl TypedFlags {
             tls_key: later.tls_key.or(self.tls_key),
             path: later.path.or(self.path),
             user: joined(self.user, later.user),
+            users_file: later.users_file.or(self.users_file),
         }
     }
 
@@ -155,6 +227,7 @@ impl TypedFlags {
             ("--tls-cert", "tls.cert", self.tls_cert),
             ("--tls-key", "tls.key", self.tls_key),
             ("--path", "server.path", self.path),
+            ("--users-file", "auth.users_file", self.users_file),
         ];
         let set = self.set.into_iter().map(|(key, value)| Flag { flag: "--set", key, value });
         let own = own.into_iter().filter_map(|(flag, key, value)| Some(Flag { flag, key: key.into(), value: value? }));
@@ -165,6 +238,20 @@ impl TypedFlags {
 fn key_and_value(text: &str) -> Result<(String, String), &'static str> {
     let (key, value) = text.split_once('=').ok_or("no = between key and value")?;
     Ok((key.trim().into(), value.into()))
+}
+
+fn token_life(text: &str) -> Result<Duration, String> {
+    let allowed = || format!("allowed: {TOKEN_LIFE_MIN:?} to {} h, such as 12h", TOKEN_LIFE_MAX.as_secs() / 3600);
+    let life = config::duration(text).map_err(|reason| format!("{reason}; {}", allowed()))?;
+    if (TOKEN_LIFE_MIN..=TOKEN_LIFE_MAX).contains(&life) { Ok(life) } else { Err(allowed()) }
+}
+
+fn hash_algorithm(text: &str) -> Result<HashAlgorithm, &'static str> {
+    match text {
+        "argon2id" => Ok(HashAlgorithm::Argon2id),
+        "bcrypt" => Ok(HashAlgorithm::Bcrypt),
+        _ => Err("allowed: argon2id or bcrypt"),
+    }
 }
 
 /// The long help's last part: precedence, and every key from the one table.
@@ -254,6 +341,7 @@ mod tests {
             "--tls-cert=c.pem",
             "--tls-key=k.pem",
             "--path=",
+            "--users-file=u",
             "--user=bob:pw",
             "--user=-eve:p:w",
         ])
@@ -271,6 +359,7 @@ mod tests {
             flag("--tls-cert", "tls.cert", "c.pem"),
             flag("--tls-key", "tls.key", "k.pem"),
             flag("--path", "server.path", ""),
+            flag("--users-file", "auth.users_file", "u"),
         ];
         assert_eq!(flags.keys, expected);
         for given in flags.keys {
@@ -288,6 +377,63 @@ mod tests {
         assert_eq!(typed(&[&flags[..], &["serve"], &more].concat()), plain);
         assert_eq!(typed(&[&["serve", "--config=f", "--path=/y"], &flags[1..4], &more[..3]].concat()), plain);
         assert_eq!(typed(&[&["--config=f", "--path=/y"], &flags[1..4], &more[..3], &["serve"]].concat()), plain);
+    }
+
+    #[test]
+    fn gen_token_takes_what_a_token_says_and_the_flags_of_the_server() {
+        let nothing = GenToken {
+            subject: "bob".into(),
+            expires: Duration::from_secs(3600),
+            channels: Vec::new(),
+            publish: Vec::new(),
+            subscribe: Vec::new(),
+            key: None,
+        };
+        assert_eq!(typed(&["gen-token", "bob"]).unwrap().command, Command::GenToken(nothing.clone()));
+        let arguments = [
+            "--config=f",
+            "gen-token",
+            "bob",
+            "--expires=10m",
+            "--channel=a",
+            "--channel=b",
+            "--publish=a.*",
+            "--subscribe=*",
+            "--key=k.pem",
+            "--set=auth.jwt_algorithm=ES256",
+        ];
+        let invocation = typed(&arguments).unwrap();
+        let everything = GenToken {
+            expires: Duration::from_secs(600),
+            channels: vec!["a".into(), "b".into()],
+            publish: vec!["a.*".into()],
+            subscribe: vec!["*".into()],
+            key: Some("k.pem".into()),
+            ..nothing
+        };
+        assert_eq!(invocation.command, Command::GenToken(everything));
+        assert_eq!(invocation.flags.config, Some("f".into()));
+        assert_eq!(invocation.flags.keys, [flag("--set", "auth.jwt_algorithm", "ES256")]);
+        for life in ["1s", "8784h"] {
+            assert!(typed(&["gen-token", "bob", "--expires", life]).is_ok(), "{life}");
+        }
+        for life in ["999ms", "8785h", "10", ""] {
+            let text = misuse(&["gen-token", "bob", "--expires", life]);
+            assert!(text.contains("allowed: 1s to 8784 h"), "{text}");
+        }
+    }
+
+    #[test]
+    fn hash_password_takes_a_name_and_an_algorithm() {
+        for (arguments, name, algorithm) in [
+            (&["hash-password"][..], None, HashAlgorithm::Argon2id),
+            (&["hash-password", "bob"], Some("bob"), HashAlgorithm::Argon2id),
+            (&["hash-password", "--algorithm=bcrypt"], None, HashAlgorithm::Bcrypt),
+        ] {
+            let expected = HashPassword { name: name.map(Into::into), algorithm };
+            assert_eq!(typed(arguments).unwrap().command, Command::HashPassword(expected));
+        }
+        assert!(misuse(&["hash-password", "--algorithm=md5"]).contains("allowed: argon2id or bcrypt"));
     }
 
     #[test]

@@ -6,6 +6,9 @@
 
 mod cli;
 mod config;
+mod credentials;
+mod gen_token;
+mod hash_password;
 mod logger;
 mod serve;
 mod signals;
@@ -28,6 +31,10 @@ pub fn main() -> ExitCode {
             return ExitCode::from(outcome.exit_code());
         }
     };
+    if let Command::HashPassword(asked) = &invocation.command {
+        // It needs no configuration, and so no good one.
+        return finish(hash_password::hash_password(asked));
+    }
     let read = |path: &std::path::Path| std::fs::read_to_string(path);
     let settings = match config::load(&invocation.flags, std::env::vars_os(), read) {
         Ok(settings) => settings,
@@ -36,9 +43,14 @@ pub fn main() -> ExitCode {
             return ExitCode::from(config::EXIT_CODE);
         }
     };
-    let result = match invocation.command {
+    finish(match &invocation.command {
         Command::Serve => serve::serve(&settings),
-    };
+        Command::GenToken(asked) => gen_token::gen_token(&settings, asked),
+        Command::HashPassword(asked) => hash_password::hash_password(asked),
+    })
+}
+
+fn finish(result: Result<(), serve::Failure>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -7,11 +7,11 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
 use barewire::app::Router;
-use barewire::auth::{Authenticate, Methods, NoAuth, Users};
 use barewire::limits::FILES_RESERVED;
 use barewire::{EngineConfig, Error, Limits, Server, ServerConfig, TlsConfig};
 
 use super::config::{DEVELOPMENT_CERT_PEM, DEVELOPMENT_KEY_PEM, EXIT_CODE, KEYS, Method, Settings};
+use super::credentials::{self, Resolver};
 use super::{logger, say, signals};
 
 /// Why the program ends, and with which code.
@@ -23,12 +23,12 @@ pub struct Failure {
 
 impl Failure {
     /// What was asked for cannot be: exit code 2.
-    fn usage(sentence: String) -> Failure {
+    pub fn usage(sentence: String) -> Failure {
         Failure { sentence, exit_code: EXIT_CODE }
     }
 
     /// The system would not, or something broke: exit code 1.
-    fn runtime(sentence: String) -> Failure {
+    pub fn runtime(sentence: String) -> Failure {
         Failure { sentence, exit_code: 1 }
     }
 }
@@ -36,7 +36,8 @@ impl Failure {
 /// Runs until a signal ends it.
 pub fn serve(settings: &Settings) -> Result<(), Failure> {
     let tls = if settings.listen.is_empty() { None } else { Some(certificate(settings)?) };
-    let authenticator = authenticator(settings)?;
+    let resolver = Resolver::default();
+    let authenticator = credentials::load(settings)?.into_authenticator(settings, &resolver)?;
     logger::start(settings.log_level).map_err(|error| Failure::runtime(format!("cannot start the log: {error}")))?;
     let open_files = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(u64::MAX);
     let room = usize::try_from(open_files).unwrap_or(usize::MAX).saturating_sub(FILES_RESERVED).max(1);
@@ -58,6 +59,7 @@ pub fn serve(settings: &Settings) -> Result<(), Failure> {
         Error::Tls(_) | Error::Config(_) => Failure::usage(error.to_string()),
         _ => Failure::runtime(error.to_string()),
     })?;
+    resolver.connect(server.handle());
     signals::watch(server.handle()).map_err(|error| Failure::runtime(format!("cannot watch for signals: {error}")))?;
     announce(settings, &mut server, open_files);
     server.run(|engine, event| Router.handle(engine, event)).map_err(|error| Failure::runtime(error.to_string()))
@@ -104,7 +106,9 @@ fn announce(settings: &Settings, server: &mut Server, open_files: u64) {
         log::warn!("the development certificate is in use: its key is public; set tls.cert and tls.key");
     }
     if !settings.methods.is_empty() && settings.uses_default_user() {
-        log::warn!("the default user `user` with the password `pass` is in use: set --user name:password");
+        log::warn!(
+            "the default user `user` with the password `pass` is in use: set --user name:password, or --users-file"
+        );
     }
 }
 
@@ -120,24 +124,8 @@ fn certificate(settings: &Settings) -> Result<TlsConfig, Failure> {
         .map_err(|error| Failure::usage(format!("tls.cert = {}, tls.key = {}: {error}", cert.display(), key.display())))
 }
 
-fn authenticator(settings: &Settings) -> Result<Box<dyn Authenticate>, Failure> {
-    if settings.methods.is_empty() {
-        return Ok(Box::new(NoAuth));
-    }
-    let mut users = Users::new(random()?);
-    for user in &settings.users {
-        users.add(&user.name, user.password.expose());
-    }
-    Ok(Box::new(Methods {
-        basic: settings.methods.contains(&Method::Basic),
-        message: settings.methods.contains(&Method::Message),
-        users,
-        realm: settings.realm.clone(),
-        wrong_password_status: settings.wrong_password_status,
-    }))
-}
-
-fn random<const N: usize>() -> Result<[u8; N], Failure> {
+/// Random bytes of the system.
+pub fn random<const N: usize>() -> Result<[u8; N], Failure> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|error| Failure::runtime(format!("no random numbers: {error}")))?;
     Ok(bytes)
