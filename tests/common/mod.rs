@@ -12,6 +12,7 @@ pub mod ending;
 pub mod frames;
 pub mod history;
 pub mod http;
+pub mod jwt;
 pub mod malformed;
 pub mod model;
 pub mod pending;
