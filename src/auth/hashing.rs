@@ -78,7 +78,8 @@ struct Waiting {
 impl Hashing {
     /// Starts so many threads, from 1 to [`HASH_WORKERS_MAX`]; a number beyond is brought there. `deliver` is called on
     /// them, for each attempt that was left open once, and should end in `Engine::resolve` (`Handle::resolve` does).
-    /// While it waits, so does its thread.
+    /// While it waits, so does its thread. A handle exists only after the server has its authenticator: `deliver` may find
+    /// it in a `OnceLock` that is filled then, since nobody is asked before.
     pub fn start(workers: usize, deliver: impl Fn(Ticket, Verdict) + Send + Sync + 'static) -> io::Result<Hashing> {
         let workers = workers.clamp(1, HASH_WORKERS_MAX);
         let (jobs, queue) = sync_channel(workers * HASHES_WAITING_PER_WORKER);

@@ -1,5 +1,5 @@
 //! Who is it, and what may they: the [`Authenticate`] seam, the [`Identity`] it yields, and, with the feature `auth`,
-//! [`Methods`], the daemon's own authenticator, which tries the enabled ways.
+//! `Methods`, the daemon's own authenticator, which tries the enabled ways.
 //!
 //! The engine calls [`Authenticate::begin`] once for each upgrade request that passed every other check,
 //! and once for each in-band `auth` message. It may answer at once, or later from anywhere by

@@ -116,10 +116,34 @@ impl Resolver {
         let _ = self.0.set(handle);
     }
 
-    /// Waits while too many commands wait: the verdict is one of those that the loop works off.
     fn resolve(&self, ticket: Ticket, verdict: &Verdict) {
-        while let Some(Err(HandleError::Full)) = self.0.get().map(|handle| handle.resolve(ticket, verdict.clone())) {
-            thread::sleep(FULL_RETRY);
+        if let Some(handle) = self.0.get() {
+            until_taken(|| handle.resolve(ticket, verdict.clone()));
+        }
+    }
+}
+
+/// Waits while too many commands wait: they are those that the loop is working off. A server that has gone needs none.
+fn until_taken(mut command: impl FnMut() -> Result<(), HandleError>) {
+    while command() == Err(HandleError::Full) {
+        thread::sleep(FULL_RETRY);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verdict_is_offered_until_it_is_taken_or_the_server_has_gone() {
+        for (answers, calls) in [
+            (&[Ok(())][..], 1),
+            (&[Err(HandleError::Full), Err(HandleError::Full), Ok(())], 3),
+            (&[Err(HandleError::Full), Err(HandleError::Gone)], 2),
+        ] {
+            let mut left = answers.iter().copied();
+            until_taken(|| left.next().unwrap());
+            assert_eq!((left.next(), answers.len()), (None, calls));
         }
     }
 }
