@@ -105,6 +105,8 @@ pub const CLOSE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
 /// From our end of an idle connection to the peer's, when the server stops: no close handshake is due there. Then
 /// the socket is dropped.
 pub const SHUTDOWN_LINGER: Duration = Duration::from_millis(200);
+/// Longest span over which the ends of sessions may be spread when the server stops; without it they come all at once.
+pub const DRAIN_SPREAD_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Queued bytes without any progress. Then the socket is dropped.
 pub const WRITE_STALL_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 /// Between two heartbeats of a session; a session silent for a whole interval is cut.
@@ -239,6 +241,17 @@ pub const CONTEXT_KEEP_BYTES: usize = 64 * KIB;
 pub const LOG_TEXT_CHARS: usize = 200;
 /// Characters of a user id that a log line shows.
 pub const LOG_USER_CHARS: usize = 64;
+/// The message of one log line, in bytes, escapes included. What is longer ends in `…`.
+pub const LOG_LINE_BYTES: usize = 4 * KIB;
+/// Log lines that may wait to be written: the ends of thousands of sessions come in one turn. One more is lost, and
+/// counted.
+pub const LOG_LINES_WAITING: usize = 8 * KIB;
+/// For `barewire health` to connect, ask and be answered. Then the daemon is not well.
+pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
+/// The status line that `barewire health` reads, in bytes. A longer one is no answer.
+pub const HEALTH_LINE_BYTES: usize = 256;
+/// For writing what waits of the log when the program ends. Then it is lost.
+pub const LOG_EXIT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Resolution of the timer wheel, in milliseconds. A deadline fires at most this much late, never early.
 pub const TICK_MILLIS: u64 = 32;

@@ -140,6 +140,11 @@ fn the_fixed_limits_are_the_constants() {
     assert_eq!(told, expected);
     let hardened = format!("messages up to {}", kib(limits::MESSAGE_BYTES_HARDENED));
     assert!(README.contains(&hardened), "{hardened}");
+    let log =
+        format!("at most {} lines of {} wait to be written", limits::LOG_LINES_WAITING, kib(limits::LOG_LINE_BYTES));
+    assert!(README.contains(&log), "{log}");
+    let health = format!("gives up after {} seconds", limits::HEALTH_TIMEOUT.as_secs());
+    assert!(README.contains(&health), "{health}");
 }
 
 #[test]

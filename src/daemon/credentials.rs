@@ -3,8 +3,6 @@
 //!
 //! Not here: what they mean (the library's `auth`), which settings go together (`daemon/config/checks.rs`).
 
-use std::fs;
-use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
@@ -15,7 +13,8 @@ use barewire::auth::{
 use barewire::{Handle, HandleError};
 
 use super::config::{Method, Settings};
-use super::serve::{Failure, random};
+use super::failure::Failure;
+use super::prepare::{random, read};
 
 /// Between two tries to hand over a verdict while too many commands wait for the loop.
 const FULL_RETRY: Duration = Duration::from_millis(2);
@@ -70,11 +69,6 @@ pub fn tokens(settings: &Settings) -> Result<Option<Tokens>, Failure> {
         tokens = tokens.with_issuer(issuer.as_str());
     }
     Ok(Some(tokens))
-}
-
-/// What a file holds. An error is one line that names key and file.
-pub fn read(name: &str, path: &Path) -> Result<Vec<u8>, Failure> {
-    fs::read(path).map_err(|error| Failure::usage(format!("{name} = {}: {error}", path.display())))
 }
 
 impl Credentials {

@@ -19,7 +19,8 @@ use rustls_pki_types::pem::PemObject;
 use serde_json::{Map, Value};
 
 use super::config::Settings;
-use super::serve::Failure;
+use super::failure::Failure;
+use super::prepare::read;
 use super::{credentials, say};
 
 /// How long a token may be good, at least: `exp` has whole seconds.
@@ -106,7 +107,7 @@ fn claims(settings: &Settings, asked: &GenToken, now: u64) -> Map<String, Value>
 fn sign(settings: &Settings, asked: &GenToken, message: &[u8]) -> Result<Vec<u8>, Failure> {
     match (settings.jwt_algorithm, &asked.key, &settings.jwt_secret_file) {
         (TokenAlgorithm::Hs256, None, Some(path)) => {
-            let file = credentials::read("auth.jwt_secret_file", path)?;
+            let file = read("auth.jwt_secret_file", path)?;
             let secret = token_secret(&file)
                 .map_err(|reason| Failure::usage(format!("auth.jwt_secret_file = {}: {reason}", path.display())))?;
             Ok(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), message).as_ref().to_vec())
@@ -116,14 +117,14 @@ fn sign(settings: &Settings, asked: &GenToken, message: &[u8]) -> Result<Vec<u8>
             path.display()
         ))),
         (TokenAlgorithm::Hs256, None, None) => {
-            Err(Failure::usage("gen-token signs HS256 with auth.jwt_secret_file, and there is none".into()))
+            Err(Failure::usage("gen-token signs HS256 with auth.jwt_secret_file, and there is none"))
         }
         (algorithm, None, _) => {
             Err(Failure::usage(format!("gen-token signs {algorithm} with --key, and there is none")))
         }
         (algorithm, Some(path), _) => {
             let wrong = |reason: String| Failure::usage(format!("--key = {}: {reason}", path.display()));
-            let key = PrivateKeyDer::from_pem_slice(&credentials::read("--key", path)?)
+            let key = PrivateKeyDer::from_pem_slice(&read("--key", path)?)
                 .map_err(|_| wrong("no private key; allowed: a PEM file with BEGIN PRIVATE KEY".into()))?;
             sign_with(algorithm, key.secret_der(), message).map_err(|reason| wrong(format!("{algorithm}: {reason}")))
         }

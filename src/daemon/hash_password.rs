@@ -7,7 +7,8 @@ use std::io::{self, BufRead, IsTerminal};
 use barewire::auth::{HashAlgorithm, PasswordHash, Users};
 use barewire::limits::PASSWORD_BYTES;
 
-use super::serve::{Failure, random};
+use super::failure::Failure;
+use super::prepare::random;
 use super::{complain, say};
 
 /// What was asked for.

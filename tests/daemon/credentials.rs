@@ -2,8 +2,14 @@
 //!
 //! Not here: which password or token is good (`../authentication.rs`).
 
-use super::common::http::basic;
-use super::*;
+use std::io::{Read, Write};
+use std::net::SocketAddr;
+use std::process::{Output, Stdio};
+
+use super::OTHER_KEY;
+use super::common::{self, frames, http::basic};
+use super::program::{Daemon, LOOPBACK, TemporaryFile, barewire, refusal, run};
+use super::server::{connect, read_past};
 
 const SECRET: &str = "canary-secret-of-32-bytes-for-hs\n";
 

@@ -5,6 +5,7 @@
 
 use super::Method;
 use super::value::Value;
+use barewire::RefuseBy;
 use barewire::auth::TokenAlgorithm;
 use barewire::wire::http::Origins;
 
@@ -46,4 +47,16 @@ pub fn wrong_password_status(value: &Value) -> Result<u16, String> {
 pub fn token_algorithm(text: &str) -> Result<TokenAlgorithm, String> {
     let named = TokenAlgorithm::ALL.into_iter().find(|algorithm| algorithm.name() == text);
     named.ok_or_else(|| "not an algorithm".into())
+}
+
+pub fn refuse_by(text: &str) -> Result<RefuseBy, String> {
+    let named = [RefuseBy::Http, RefuseBy::Close].into_iter().find(|way| show_refuse_by(*way) == text);
+    named.ok_or_else(|| "not a way to refuse".into())
+}
+
+pub fn show_refuse_by(way: RefuseBy) -> &'static str {
+    match way {
+        RefuseBy::Http => "http",
+        RefuseBy::Close => "close",
+    }
 }

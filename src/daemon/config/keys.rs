@@ -1,19 +1,22 @@
 //! The one table of configuration keys: name, default, meaning, what is allowed, where it goes in [`Settings`] and
 //! how it is printed back. Parsing, errors, `--help` and the README's table are all fed from it.
 //!
-//! Not here: the syntax of values (`value.rs`), what must hold between two keys (`checks.rs`).
+//! Not here: the syntax of values (`value.rs`), what must hold between two keys (`checks.rs`), which key was
+//! meant (`nearest.rs`).
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::LogFormat;
 use super::Settings;
-use super::auth_keys::{methods, origins, realm, token_algorithm, wrong_password_status};
+use super::auth_keys::{methods, origins, realm, refuse_by, show_refuse_by, token_algorithm, wrong_password_status};
 use super::value::{self, Value};
 use barewire::limits::{
-    COUNT_MAX, HASH_WORKERS_MAX, HEAD_BYTES_MAX, HEAD_BYTES_MIN, HEADERS_MAX, HEARTBEAT_INTERVAL_MIN, MAX_MEMORY_MAX,
-    MAX_MEMORY_MIN, MESSAGE_BYTES_MAX, RateAlgorithm, SEND_QUEUE_BYTES_MIN, TIMEOUT_MAX, TIMEOUT_MIN, TOKEN_LEEWAY_MAX,
+    COUNT_MAX, DRAIN_SPREAD_MAX, HASH_WORKERS_MAX, HEAD_BYTES_MAX, HEAD_BYTES_MIN, HEADERS_MAX, HEARTBEAT_INTERVAL_MIN,
+    MAX_MEMORY_MAX, MAX_MEMORY_MIN, MESSAGE_BYTES_MAX, RateAlgorithm, SEND_QUEUE_BYTES_MIN, TIMEOUT_MAX, TIMEOUT_MIN,
+    TOKEN_LEEWAY_MAX,
 };
 use barewire::wire::http::is_token;
 
@@ -36,6 +39,7 @@ enum Kind {
     Count(RangeInclusive<usize>, Field<usize>),
     Duration(RangeInclusive<Duration>, Field<Duration>),
     Boolean(Field<bool>),
+    File(Field<Option<PathBuf>>),
     Custom {
         allowed: &'static str,
         set: fn(&mut Settings, &Value) -> Result<(), String>,
@@ -105,21 +109,13 @@ pub const KEYS: &[Key] = &[
         name: "tls.cert",
         default: "",
         doc: "PEM file of the certificate chain, the server's own first; empty: the development pair",
-        kind: Kind::Custom {
-            allowed: "the path of a PEM file",
-            set: |s, v| v.text().map(|text| s.tls_cert = given(text)),
-            show: |s| show_file(s.tls_cert.as_ref()),
-        },
+        kind: Kind::File(field!(tls_cert)),
     },
     Key {
         name: "tls.key",
         default: "",
         doc: "PEM file of the private key to tls.cert; empty: the development pair",
-        kind: Kind::Custom {
-            allowed: "the path of a PEM file",
-            set: |s, v| v.text().map(|text| s.tls_key = given(text)),
-            show: |s| show_file(s.tls_key.as_ref()),
-        },
+        kind: Kind::File(field!(tls_key)),
     },
     Key {
         name: "auth.methods",
@@ -158,6 +154,16 @@ pub const KEYS: &[Key] = &[
         },
     },
     Key {
+        name: "auth.refuse",
+        default: "http",
+        doc: "How wrong or missing credentials are told; close: the upgrade succeeds, then 4401 or 4403, which a page can see",
+        kind: Kind::Custom {
+            allowed: "http or close",
+            set: |s, v| refuse_by(v.text()?).map(|way| s.refuse_by = way),
+            show: |s| show_refuse_by(s.refuse_by).into(),
+        },
+    },
+    Key {
         name: "auth.wrong_password_status",
         default: "403",
         doc: "Status of the answer to a wrong Basic credential",
@@ -177,11 +183,7 @@ pub const KEYS: &[Key] = &[
         name: "auth.users_file",
         default: "",
         doc: "File of the users, a line name:hash for each, as barewire hash-password prints it",
-        kind: Kind::Custom {
-            allowed: "the path of a file of name:hash lines",
-            set: |s, v| v.text().map(|text| s.users_file = given(text)),
-            show: |s| show_file(s.users_file.as_ref()),
-        },
+        kind: Kind::File(field!(users_file)),
     },
     Key {
         name: "auth.hash_workers",
@@ -203,21 +205,13 @@ pub const KEYS: &[Key] = &[
         name: "auth.jwt_secret_file",
         default: "",
         doc: "File of the secret for HS256, its bytes as they are but for one newline at the end",
-        kind: Kind::Custom {
-            allowed: "the path of a file of 32 bytes or more",
-            set: |s, v| v.text().map(|text| s.jwt_secret_file = given(text)),
-            show: |s| show_file(s.jwt_secret_file.as_ref()),
-        },
+        kind: Kind::File(field!(jwt_secret_file)),
     },
     Key {
         name: "auth.jwt_public_key_file",
         default: "",
         doc: "PEM file of the public key for the other algorithms",
-        kind: Kind::Custom {
-            allowed: "the path of a PEM file",
-            set: |s, v| v.text().map(|text| s.jwt_public_key_file = given(text)),
-            show: |s| show_file(s.jwt_public_key_file.as_ref()),
-        },
+        kind: Kind::File(field!(jwt_public_key_file)),
     },
     Key {
         name: "auth.jwt_audience",
@@ -259,6 +253,16 @@ pub const KEYS: &[Key] = &[
             allowed: "off, error, warn, info, debug or trace",
             set: |s, v| log_level(v.text()?).map(|level| s.log_level = level),
             show: |s| s.log_level.as_str().to_ascii_lowercase(),
+        },
+    },
+    Key {
+        name: "log.format",
+        default: "text",
+        doc: "A line of the log as text, or as a JSON object",
+        kind: Kind::Custom {
+            allowed: "text or json",
+            set: |s, v| log_format(v.text()?).map(|format| s.log_format = format),
+            show: |s| s.log_format.to_string(),
         },
     },
     Key {
@@ -386,6 +390,12 @@ pub const KEYS: &[Key] = &[
         kind: Kind::Count(COUNT, field!(limits.channels_per_session)),
     },
     Key {
+        name: "drain.spread",
+        default: "0s",
+        doc: "Over which sessions are closed with 1012 when the server stops; 0s: all at once, with 1001",
+        kind: Kind::Duration(Duration::ZERO..=DRAIN_SPREAD_MAX, field!(drain_spread)),
+    },
+    Key {
         name: "net.send_buffer_bytes",
         default: "64KiB",
         doc: "SO_SNDBUF of an accepted socket, in bytes; 0: the system's",
@@ -397,17 +407,6 @@ impl Key {
     /// The key of this name.
     pub fn named(name: &str) -> Option<&'static Key> {
         KEYS.iter().find(|key| key.name == name)
-    }
-
-    /// The key whose name is the fewest edits away from `name`, which may also be a section or a key alone.
-    pub fn nearest(name: &str) -> Option<&'static Key> {
-        let edits = |key: &&Key| match key.name.split_once('.') {
-            Some((section, short)) if !name.contains('.') => {
-                edits_between(name, section).min(edits_between(name, short))
-            }
-            Some(_) | None => edits_between(name, key.name),
-        };
-        KEYS.iter().min_by_key(edits)
     }
 
     /// The part of the name before the dot: a table of the file.
@@ -433,6 +432,7 @@ impl Key {
                 format!("{min} to {max}, such as 10s")
             }
             Kind::Boolean(_) => "true or false".into(),
+            Kind::File(_) => "the path of a file, or nothing".into(),
             Kind::Custom { allowed, .. } => (*allowed).into(),
         }
     }
@@ -444,9 +444,30 @@ impl Key {
             Kind::Count(range, field) => *(field.write)(settings) = within(range, value.count()?)?,
             Kind::Duration(range, field) => *(field.write)(settings) = within(range, value.duration()?)?,
             Kind::Boolean(field) => *(field.write)(settings) = value.boolean()?,
+            Kind::File(field) => *(field.write)(settings) = given(value.text()?),
             Kind::Custom { set, .. } => set(settings, value)?,
         }
         Ok(())
+    }
+
+    /// Where the key names a file by a path that is not absolute, takes that from `folder` on.
+    pub fn resolve(&self, settings: &mut Settings, folder: &Path) {
+        match &self.kind {
+            Kind::File(field) => {
+                if let Some(path) = (field.write)(settings) {
+                    *path = folder.join(&path);
+                }
+            }
+            Kind::Size(..) | Kind::Count(..) | Kind::Duration(..) | Kind::Boolean(_) | Kind::Custom { .. } => {}
+        }
+    }
+
+    /// Whether [`Key::show`] gives a number or a boolean of TOML; everything else is a string there.
+    pub fn is_bare(&self) -> bool {
+        match &self.kind {
+            Kind::Count(..) | Kind::Boolean(_) => true,
+            Kind::Size(..) | Kind::Duration(..) | Kind::File(_) | Kind::Custom { .. } => false,
+        }
     }
 
     /// The value in `settings`, as text that [`Key::set`] reads back as the same.
@@ -456,6 +477,7 @@ impl Key {
             Kind::Count(_, field) => (field.read)(settings).to_string(),
             Kind::Duration(_, field) => value::write_duration(*(field.read)(settings), ""),
             Kind::Boolean(field) => (field.read)(settings).to_string(),
+            Kind::File(field) => show_file((field.read)(settings).as_ref()),
             Kind::Custom { show, .. } => show(settings),
         }
     }
@@ -485,7 +507,7 @@ fn token(text: &str) -> Result<String, String> {
     if is_token(text.as_bytes()) { Ok(text.into()) } else { Err(format!("{text:?} is not a token")) }
 }
 
-/// An empty path is none, an empty text likewise.
+/// An empty text is none, as a path too.
 fn given<T: for<'a> From<&'a str>>(text: &str) -> Option<T> {
     if text.is_empty() { None } else { Some(text.into()) }
 }
@@ -507,25 +529,11 @@ fn show_rate_algorithm(algorithm: RateAlgorithm) -> &'static str {
     }
 }
 
+fn log_format(text: &str) -> Result<LogFormat, String> {
+    LogFormat::ALL.into_iter().find(|format| format.to_string() == text).ok_or_else(|| "not a format".into())
+}
+
 fn log_level(text: &str) -> Result<log::LevelFilter, String> {
     let level = log::LevelFilter::iter().find(|level| level.as_str().eq_ignore_ascii_case(text));
     level.ok_or_else(|| "not a level".into())
-}
-
-/// Levenshtein's distance, byte by byte.
-fn edits_between(a: &str, b: &str) -> usize {
-    // The distances from what has been seen of `a` to every prefix of `b`.
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (seen, from) in a.bytes().enumerate() {
-        let (mut diagonal, mut left) = (seen, seen + 1);
-        let mut cells = row.iter_mut();
-        if let Some(first) = cells.next() {
-            *first = left;
-        }
-        for (cell, to) in cells.zip(b.bytes()) {
-            left = (diagonal + usize::from(from != to)).min(*cell + 1).min(left + 1);
-            diagonal = std::mem::replace(cell, left);
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }

@@ -10,14 +10,18 @@
 mod auth_keys;
 mod checks;
 mod keys;
+mod nearest;
 mod sources;
 #[cfg(test)]
 mod tests;
 mod value;
+mod written;
 
 pub use keys::KEYS;
 pub use sources::{Flag, Flags};
+pub use written::written;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
@@ -25,6 +29,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use barewire::RefuseBy;
 use barewire::auth::TokenAlgorithm;
 use barewire::limits::{HASH_WORKERS_DEFAULT, Limits, SEND_BUFFER_BYTES_DEFAULT, TOKEN_LEEWAY_DEFAULT};
 use barewire::wire::http::Origins;
@@ -42,6 +47,18 @@ pub const EXIT_CODE: u8 = 2;
 
 /// Name and password of the default user. For loopback addresses only, however it came to be there.
 const DEFAULT_USER: (&str, &str) = ("user", "pass");
+
+/// What [`load`] made of all layers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Configuration {
+    /// What counts.
+    pub settings: Settings,
+    /// The file that was read, if there was one.
+    pub file: Option<PathBuf>,
+    /// Who set each key, the strongest of them: a flag, a variable, the preset, the path of the file. A key that is not
+    /// in it has its default.
+    pub origins: BTreeMap<&'static str, String>,
+}
 
 /// What the daemon runs with: every key's effective value, in range and free of contradictions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +81,8 @@ pub struct Settings {
     pub realm: String,
     /// Which origins may upgrade. Default `same`.
     pub origins: Origins,
+    /// How missing or wrong credentials are told. Default by HTTP.
+    pub refuse_by: RefuseBy,
     /// Status for a wrong password, 403 or 401. Default 403.
     pub wrong_password_status: u16,
     /// Whether credentials may travel over plain listeners beyond loopback. Default false.
@@ -86,8 +105,12 @@ pub struct Settings {
     pub jwt_leeway: Duration,
     /// The least severe level that is logged. Default info.
     pub log_level: log::LevelFilter,
+    /// How a line of the log looks. Default text.
+    pub log_format: LogFormat,
     /// The limits, timeouts and the heartbeat's interval.
     pub limits: Limits,
+    /// The span over which sessions are closed when the server stops. Default 0: all at once.
+    pub drain_spread: Duration,
     /// `SO_SNDBUF` of accepted sockets, in bytes; 0 leaves the system's. Default [`SEND_BUFFER_BYTES_DEFAULT`].
     pub send_buffer_bytes: usize,
     /// Who may come in beside those of the file, names unique. Default one: `user` with the password `pass`; none where
@@ -104,6 +127,15 @@ pub enum Method {
     Bearer,
     /// An `auth` message as the first of the session.
     Message,
+}
+
+/// How a line of the log looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Time, level, target, message.
+    Text,
+    /// A JSON object with the fields `time`, `level`, `target` and `message`.
+    Json,
 }
 
 /// A user name and its password.
@@ -136,10 +168,11 @@ pub fn load(
     flags: &Flags,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
     read: impl FnOnce(&Path) -> io::Result<String>,
-) -> Result<Settings, ConfigError> {
+) -> Result<Configuration, ConfigError> {
     let environment = sources::environment(environment)?;
     let mut layers = sources::preset(flags.preset.as_deref())?;
-    if let Some(path) = flags.config.as_ref().or(environment.file.as_ref()) {
+    let file = flags.config.clone().or(environment.file);
+    if let Some(path) = &file {
         layers.extend(sources::file(path, read)?);
     }
     layers.extend(environment.assignments);
@@ -160,7 +193,8 @@ pub fn load(
         settings.users = sources::users(&flags.users)?;
     }
     checks::check(&settings)?;
-    Ok(settings)
+    let origins = layers.iter().map(sources::Assignment::origin).map(|(key, source)| (key, source.into())).collect();
+    Ok(Configuration { settings, file, origins })
 }
 
 impl Settings {
@@ -200,6 +234,7 @@ impl Default for Settings {
             methods: Method::ALL.into(),
             realm: "barewire".into(),
             origins: Origins::Same,
+            refuse_by: RefuseBy::Http,
             wrong_password_status: 403,
             allow_plain: false,
             users_file: None,
@@ -211,7 +246,9 @@ impl Default for Settings {
             jwt_issuer: None,
             jwt_leeway: TOKEN_LEEWAY_DEFAULT,
             log_level: log::LevelFilter::Info,
+            log_format: LogFormat::Text,
             limits: Limits::default(),
+            drain_spread: Duration::ZERO,
             send_buffer_bytes: SEND_BUFFER_BYTES_DEFAULT,
             users: vec![User { name: name.into(), password: password.into() }],
         }
@@ -221,6 +258,20 @@ impl Default for Settings {
 impl Method {
     /// Every method, in the order in which they are printed.
     pub const ALL: [Method; 3] = [Method::Basic, Method::Bearer, Method::Message];
+}
+
+impl LogFormat {
+    /// Both.
+    pub const ALL: [LogFormat; 2] = [LogFormat::Text, LogFormat::Json];
+}
+
+impl fmt::Display for LogFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            LogFormat::Text => "text",
+            LogFormat::Json => "json",
+        })
+    }
 }
 
 impl fmt::Display for Method {
