@@ -412,6 +412,12 @@ const _: () = {
     assert!(CONTEXT_READ_BYTES <= CONTEXT_KEEP_BYTES);
     // What the context writes between two reads of its pipe: pongs for one turn's frames, and one Close.
     assert!(CONTEXT_WRITE_BYTES > (FRAMES_PER_TURN + 1) * (CONTROL_PAYLOAD_BYTES + 4));
+    // A credential of the largest size fits where it is sent, also as base64.
+    assert!(TOKEN_BYTES < HEAD_BYTES_DEFAULT && TOKEN_BYTES < MESSAGE_BYTES_UNAUTHENTICATED);
+    assert!(2 * (USER_ID_BYTES + PASSWORD_BYTES) < HEAD_BYTES_DEFAULT);
+    assert!(BCRYPT_PASSWORD_BYTES <= PASSWORD_BYTES && BCRYPT_COST_DEFAULT <= BCRYPT_COST_MAX);
+    assert!(TOKEN_LEEWAY_DEFAULT.as_millis() <= TOKEN_LEEWAY_MAX.as_millis());
+    assert!(HASH_WORKERS_DEFAULT <= HASH_WORKERS_MAX && HASHES_WAITING_PER_WORKER <= HASH_ATTEMPTS_WAITING);
     assert!(WHEEL_SLOTS.is_power_of_two() && WHEEL_SLOTS.is_multiple_of(64));
 };
 

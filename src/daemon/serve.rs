@@ -50,13 +50,8 @@ fn announce(settings: &Settings, server: &mut Server, open_files: u64) {
             (true, false) => ("wss", ""),
             (false, _) => ("ws", ""),
         };
-        let user = match settings.users.first() {
-            _ if !settings.methods.contains(&Method::Basic) => String::new(),
-            Some(user) if user.is_default() => format!(" --auth {}:{}", user.name, user.password.expose()),
-            Some(user) => format!(" --auth {}:PASSWORD", user.name),
-            None => String::new(),
-        };
-        say(format_args!("Try it: npx wscat{insecure}{user} -c {scheme}://{addr}{}", settings.path));
+        let login = login_to_try(settings);
+        say(format_args!("Try it: npx wscat{insecure}{login} -c {scheme}://{addr}{}", settings.path));
     }
     if connections < settings.limits.connections {
         log::warn!(
@@ -71,5 +66,21 @@ fn announce(settings: &Settings, server: &mut Server, open_files: u64) {
         log::warn!(
             "the default user `user` with the password `pass` is in use: set --user name:password, or --users-file"
         );
+    }
+}
+
+/// How `wscat` says who one is. Only the password that everyone knows is shown.
+fn login_to_try(settings: &Settings) -> String {
+    let takes = |method| settings.methods.contains(&method);
+    match settings.users.first() {
+        Some(user) if takes(Method::Basic) && user.is_default() => {
+            format!(" --auth {}:{}", user.name, user.password.expose())
+        }
+        Some(user) if takes(Method::Basic) => format!(" --auth {}:PASSWORD", user.name),
+        None if takes(Method::Basic) => " --auth NAME:PASSWORD".into(),
+        Some(_) | None if takes(Method::Bearer) && settings.token_key_file().is_some() => {
+            " -H 'Authorization: Bearer TOKEN'".into()
+        }
+        Some(_) | None => String::new(),
     }
 }
