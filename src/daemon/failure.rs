@@ -38,7 +38,7 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
         match error {
             Error::Tls(_) | Error::Config(_) => Failure::usage(error.to_string()),
-            // The enum may grow; what the system would not do is what is left.
+            // What is left is what the system would not do.
             _ => Failure::runtime(error.to_string()),
         }
     }

@@ -15,7 +15,7 @@ use barewire::wire::message::escape_for_log;
 /// See the module. Paths that are not absolute begin in `folder`, and are written out.
 pub fn written(configuration: &Configuration, folder: &Path) -> String {
     let mut settings = configuration.settings.clone();
-    let mut text = String::from("# The effective configuration, for --config.\n");
+    let mut text = String::from("# The effective configuration, for --config. In brackets: who set a key.\n");
     for user in &settings.users {
         let name = escape_for_log(&user.name, USER_ID_BYTES);
         // Writing to a String cannot fail, here and below.
@@ -31,8 +31,8 @@ pub fn written(configuration: &Configuration, folder: &Path) -> String {
     for section in sections {
         let _ = writeln!(text, "\n[{section}]");
         for key in KEYS.iter().filter(|key| key.section() == section) {
-            let origin = configuration.origins.get(key.name).map_or("", String::as_str);
-            let origin = if origin.is_empty() { String::new() } else { format!(" [{}]", in_one_line(origin)) };
+            let origin = configuration.origins.get(key.name);
+            let origin = origin.map(|origin| format!(" [{}]", in_one_line(origin))).unwrap_or_default();
             let shown = key.show(&settings);
             let value = if key.is_bare() { shown } else { quoted(&shown) };
             let _ = writeln!(text, "# {}{origin}\n{} = {value}", key.doc, short(key));
