@@ -139,6 +139,44 @@ pub const CHANNELS_PER_SESSION_DEFAULT: usize = 128;
 pub const CHANNEL_NAME_BYTES: usize = 255;
 /// A user id, in bytes of UTF-8. A longer user name is a wrong credential.
 pub const USER_ID_BYTES: usize = 255;
+/// A token (JWT), in bytes. A longer one is a wrong credential.
+pub const TOKEN_BYTES: usize = 4 * KIB;
+/// What a token's times may differ from this clock: it is good from `nbf` less this to `exp` and this.
+pub const TOKEN_LEEWAY_DEFAULT: Duration = Duration::from_secs(30);
+/// Longest leeway that may be given.
+pub const TOKEN_LEEWAY_MAX: Duration = Duration::from_secs(300);
+/// Least secret for HS256, in bytes (RFC 7518, section 3.2). A shorter one is an error at start.
+pub const TOKEN_SECRET_BYTES_MIN: usize = 32;
+/// Least modulus of an RSA key, in bits (RFC 7518, section 3.3). A smaller one is an error at start.
+pub const RSA_BITS_MIN: usize = 2048;
+/// Largest modulus of an RSA key, in bits. A larger one is an error at start.
+pub const RSA_BITS_MAX: usize = 8192;
+/// A password, in bytes. A longer one is a wrong credential.
+pub const PASSWORD_BYTES: usize = KIB;
+/// What bcrypt takes of a password, in bytes. A longer one is a wrong credential where the hash is of that kind.
+pub const BCRYPT_PASSWORD_BYTES: usize = 72;
+/// Largest cost of a bcrypt hash: seconds of work. A larger one is an error at start.
+pub const BCRYPT_COST_MAX: u32 = 15;
+/// Cost of the bcrypt hashes that are made here.
+pub const BCRYPT_COST_DEFAULT: u32 = 12;
+/// Memory of an argon2id hash, in KiB (its `m`): what a hashing thread may take. More is an error at start.
+pub const ARGON2_MEMORY_KIB_MAX: u32 = 256 * 1024;
+/// Memory times passes of an argon2id hash, in KiB (`m` times `t`): seconds of work. More is an error at start.
+pub const ARGON2_WORK_KIB_MAX: u64 = 1024 * 1024;
+/// Lanes of an argon2id hash (its `p`). More is an error at start.
+pub const ARGON2_LANES_MAX: u32 = 16;
+/// Threads that hash passwords.
+pub const HASH_WORKERS_DEFAULT: usize = 1;
+/// Largest number of threads that may be given.
+pub const HASH_WORKERS_MAX: usize = 64;
+/// Passwords that wait for each hashing thread. One more is answered 503 with `Retry-After`.
+pub const HASHES_WAITING_PER_WORKER: usize = 64;
+/// Attempts that wait for a hash, those with the same credential among them. One more is answered 503 with `Retry-After`.
+pub const HASH_ATTEMPTS_WAITING: usize = 16 * KIB;
+/// How long a credential that was found right is not hashed again.
+pub const CREDENTIAL_REMEMBERED: Duration = Duration::from_secs(3600);
+/// Credentials that are remembered at once. With one more the oldest is forgotten.
+pub const CREDENTIALS_REMEMBERED: usize = 16 * KIB;
 /// Nesting of arrays and objects inside a message's `payload` or `id`. Deeper is `Invalid format`.
 pub const JSON_DEPTH: usize = 64;
 /// Characters of an unknown message `type` that a log line shows. What is longer ends in `…`.
@@ -399,6 +437,12 @@ const _: () = {
     assert!(CONTEXT_READ_BYTES <= CONTEXT_KEEP_BYTES);
     // What the context writes between two reads of its pipe: pongs for one turn's frames, and one Close.
     assert!(CONTEXT_WRITE_BYTES > (FRAMES_PER_TURN + 1) * (CONTROL_PAYLOAD_BYTES + 4));
+    // A credential of the largest size fits where it is sent, also as base64.
+    assert!(TOKEN_BYTES < HEAD_BYTES_DEFAULT && TOKEN_BYTES < MESSAGE_BYTES_UNAUTHENTICATED);
+    assert!(2 * (USER_ID_BYTES + PASSWORD_BYTES) < HEAD_BYTES_DEFAULT);
+    assert!(BCRYPT_PASSWORD_BYTES <= PASSWORD_BYTES && BCRYPT_COST_DEFAULT <= BCRYPT_COST_MAX);
+    assert!(TOKEN_LEEWAY_DEFAULT.as_millis() <= TOKEN_LEEWAY_MAX.as_millis());
+    assert!(HASH_WORKERS_DEFAULT <= HASH_WORKERS_MAX && HASHES_WAITING_PER_WORKER <= HASH_ATTEMPTS_WAITING);
     assert!(WHEEL_SLOTS.is_power_of_two() && WHEEL_SLOTS.is_multiple_of(64));
 };
 

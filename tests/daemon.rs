@@ -1,13 +1,15 @@
 //! The program itself: what it prints, what it refuses to start with, how it ends, and what it never says.
 //!
-//! Not here: the syntax of its configuration (`src/daemon/config/tests.rs`), the server inside (`server.rs`), its log
-//! (`logging.rs`).
+//! Not here: its users file, keys and tokens (`daemon/credentials.rs`), the syntax of its configuration
+//! (`src/daemon/config/tests.rs`), the server inside (`server.rs`), its log (`logging.rs`).
 
 #![cfg(feature = "daemon")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::cast_possible_truncation)]
 
 mod common;
+#[path = "daemon/credentials.rs"]
+mod credentials;
 #[path = "common/memory.rs"]
 mod memory;
 #[path = "common/program.rs"]

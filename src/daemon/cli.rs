@@ -9,10 +9,14 @@ mod tests;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
+use barewire::auth::HashAlgorithm;
 use clap::{Args, Parser, Subcommand};
 
-use super::config::{EXIT_CODE, FILE_VARIABLE, Flag, Flags, KEYS, Secret, VARIABLE_PREFIX};
+use super::config::{self, EXIT_CODE, FILE_VARIABLE, Flag, Flags, KEYS, Secret, VARIABLE_PREFIX};
+use super::gen_token::{GenToken, TOKEN_LIFE_MAX, TOKEN_LIFE_MIN};
+use super::hash_password::HashPassword;
 
 /// What to do, and the flags to do it with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +28,7 @@ pub struct Invocation {
 }
 
 /// The subcommands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// Run the server.
     Serve,
@@ -34,6 +38,10 @@ pub enum Command {
     PrintConfig,
     /// Ask a running one whether it is well.
     Health,
+    /// Make a token.
+    GenToken(GenToken),
+    /// Hash a password.
+    HashPassword(HashPassword),
 }
 
 /// There is nothing to do but to show this text, which ends with a line break, and exit.
@@ -92,6 +100,47 @@ enum TypedCommand {
     /// Ask the daemon that runs with this configuration for /health; exit code 0 if it is well, else 1
     #[command(after_help = SHORT_HELP_END, after_long_help = keys_help())]
     Health(TypedFlags),
+    /// Make a token (JWT) for the user id SUB, and print it
+    #[command(after_help = SHORT_HELP_END, after_long_help = keys_help())]
+    GenToken {
+        #[command(flatten)]
+        asked: TypedToken,
+        #[command(flatten)]
+        flags: Box<TypedFlags>,
+    },
+    /// Hash the password on standard input (one line), for a users file
+    HashPassword(TypedPassword),
+}
+
+#[derive(Debug, Args)]
+struct TypedToken {
+    /// The user id
+    #[arg(value_name = "SUB")]
+    subject: String,
+    /// How long it is good, such as 10m or 12h
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = token_life, help_heading = "Token")]
+    expires: Duration,
+    /// Subscribe to this channel at once; repeatable
+    #[arg(long, value_name = "NAME", help_heading = "Token")]
+    channel: Vec<String>,
+    /// Allow to publish to this channel (* stands for any characters); repeatable; without it to all
+    #[arg(long, value_name = "PATTERN", help_heading = "Token")]
+    publish: Vec<String>,
+    /// Allow to subscribe to this channel, likewise
+    #[arg(long, value_name = "PATTERN", help_heading = "Token")]
+    subscribe: Vec<String>,
+    /// PEM file of the private key, for RS256, ES256 and EdDSA (HS256 signs with auth.jwt_secret_file)
+    #[arg(long, value_name = "FILE", help_heading = "Token")]
+    key: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct TypedPassword {
+    /// Print NAME:hash, a line for the users file, instead of the hash alone
+    name: Option<String>,
+    /// How to hash: argon2id or bcrypt
+    #[arg(long, default_value = "argon2id", value_parser = hash_algorithm)]
+    algorithm: HashAlgorithm,
 }
 
 const SHORT_HELP_END: &str = "--help (not -h) lists every key of the configuration.";
@@ -130,6 +179,9 @@ struct TypedFlags {
     /// Let this user in, for development: other users of the machine can read the password; repeatable
     #[arg(long, value_name = "NAME:PASSWORD", help_heading = "Users")]
     user: Vec<Secret>,
+    /// File of the users, a line name:hash for each, as `barewire hash-password` prints it
+    #[arg(long, value_name = "FILE", help_heading = "Users")]
+    users_file: Option<String>,
 }
 
 impl CommandLine {
@@ -140,8 +192,27 @@ impl CommandLine {
             Some(TypedCommand::Check(flags)) => (Command::Check, self.flags.then(flags)),
             Some(TypedCommand::PrintConfig(flags)) => (Command::PrintConfig, self.flags.then(flags)),
             Some(TypedCommand::Health(flags)) => (Command::Health, self.flags.then(flags)),
+            Some(TypedCommand::GenToken { asked, flags }) => {
+                (Command::GenToken(asked.into_command()), self.flags.then(*flags))
+            }
+            Some(TypedCommand::HashPassword(TypedPassword { name, algorithm })) => {
+                (Command::HashPassword(HashPassword { name, algorithm }), self.flags)
+            }
         };
         Invocation { command, flags: flags.into_flags() }
+    }
+}
+
+impl TypedToken {
+    fn into_command(self) -> GenToken {
+        GenToken {
+            subject: self.subject,
+            expires: self.expires,
+            channels: self.channel,
+            publish: self.publish,
+            subscribe: self.subscribe,
+            key: self.key,
+        }
     }
 }
 
@@ -163,6 +234,7 @@ impl TypedFlags {
             tls_key: later.tls_key.or(self.tls_key),
             path: later.path.or(self.path),
             user: joined(self.user, later.user),
+            users_file: later.users_file.or(self.users_file),
         }
     }
 
@@ -176,6 +248,7 @@ impl TypedFlags {
             ("--tls-cert", "tls.cert", self.tls_cert),
             ("--tls-key", "tls.key", self.tls_key),
             ("--path", "server.path", self.path),
+            ("--users-file", "auth.users_file", self.users_file),
         ];
         let set = self.set.into_iter().map(|(key, value)| Flag { flag: "--set", key, value });
         let own = own.into_iter().filter_map(|(flag, key, value)| Some(Flag { flag, key: key.into(), value: value? }));
@@ -186,6 +259,20 @@ impl TypedFlags {
 fn key_and_value(text: &str) -> Result<(String, String), &'static str> {
     let (key, value) = text.split_once('=').ok_or("no = between key and value")?;
     Ok((key.trim().into(), value.into()))
+}
+
+fn token_life(text: &str) -> Result<Duration, String> {
+    let allowed = || format!("allowed: {TOKEN_LIFE_MIN:?} to {} h, such as 12h", TOKEN_LIFE_MAX.as_secs() / 3600);
+    let life = config::duration(text).map_err(|reason| format!("{reason}; {}", allowed()))?;
+    if (TOKEN_LIFE_MIN..=TOKEN_LIFE_MAX).contains(&life) { Ok(life) } else { Err(allowed()) }
+}
+
+fn hash_algorithm(text: &str) -> Result<HashAlgorithm, &'static str> {
+    match text {
+        "argon2id" => Ok(HashAlgorithm::Argon2id),
+        "bcrypt" => Ok(HashAlgorithm::Bcrypt),
+        _ => Err("allowed: argon2id or bcrypt"),
+    }
 }
 
 /// The long help's last part: precedence, and every key from the one table.

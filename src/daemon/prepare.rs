@@ -6,16 +6,16 @@
 use std::fs;
 use std::path::Path;
 
-use barewire::auth::{Authenticate, Methods, NoAuth, Users};
 use barewire::{EngineConfig, ServerConfig, TlsConfig};
 
-use super::config::{DEVELOPMENT_CERT_PEM, DEVELOPMENT_KEY_PEM, Method, Settings};
+use super::config::{DEVELOPMENT_CERT_PEM, DEVELOPMENT_KEY_PEM, Settings};
+use super::credentials::{self, Credentials};
 use super::failure::Failure;
 
 /// All that a server needs, in good order.
 pub struct Prepared {
     pub config: ServerConfig,
-    pub authenticator: Box<dyn Authenticate>,
+    pub credentials: Credentials,
 }
 
 /// Reads and checks. An error names the key, the file or the value.
@@ -37,7 +37,7 @@ pub fn prepare(settings: &Settings) -> Result<Prepared, Failure> {
         },
     };
     config.check()?;
-    Ok(Prepared { config, authenticator: authenticator(settings)? })
+    Ok(Prepared { config, credentials: credentials::load(settings)? })
 }
 
 fn certificate(settings: &Settings) -> Result<TlsConfig, Failure> {
@@ -45,32 +45,18 @@ fn certificate(settings: &Settings) -> Result<TlsConfig, Failure> {
         let pair = TlsConfig::from_pem(DEVELOPMENT_CERT_PEM.as_bytes(), DEVELOPMENT_KEY_PEM.as_bytes());
         return pair.map_err(|error| Failure::runtime(format!("the development pair: {error}")));
     };
-    let read = |name: &str, path: &Path| {
-        fs::read(path).map_err(|error| Failure::usage(format!("{name} = {}: {error}", path.display())))
-    };
     TlsConfig::from_pem(&read("tls.cert", cert)?, &read("tls.key", key)?)
         .map_err(|error| Failure::usage(format!("tls.cert = {}, tls.key = {}: {error}", cert.display(), key.display())))
 }
 
-fn authenticator(settings: &Settings) -> Result<Box<dyn Authenticate>, Failure> {
-    if settings.methods.is_empty() {
-        return Ok(Box::new(NoAuth));
-    }
-    let mut users = Users::new(random()?);
-    for user in &settings.users {
-        users.add(&user.name, user.password.expose());
-    }
-    Ok(Box::new(Methods {
-        basic: settings.methods.contains(&Method::Basic),
-        message: settings.methods.contains(&Method::Message),
-        users,
-        realm: settings.realm.clone(),
-        wrong_password_status: settings.wrong_password_status,
-    }))
-}
-
-fn random<const N: usize>() -> Result<[u8; N], Failure> {
+/// Random bytes of the system.
+pub fn random<const N: usize>() -> Result<[u8; N], Failure> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|error| Failure::runtime(format!("no random numbers: {error}")))?;
     Ok(bytes)
+}
+
+/// What a file holds. An error is one line that names key and file.
+pub fn read(name: &str, path: &Path) -> Result<Vec<u8>, Failure> {
+    fs::read(path).map_err(|error| Failure::usage(format!("{name} = {}: {error}", path.display())))
 }

@@ -7,19 +7,23 @@ use barewire::app::Router;
 use barewire::limits::FILES_RESERVED;
 
 use super::config::{KEYS, Method, Settings};
+use super::credentials::Resolver;
 use super::failure::Failure;
 use super::prepare::{Prepared, prepare};
 use super::{logger, reachable, say, signals};
 
 /// Runs until a signal ends it.
 pub fn serve(settings: &Settings) -> Result<(), Failure> {
-    let Prepared { mut config, authenticator } = prepare(settings)?;
+    let Prepared { mut config, credentials } = prepare(settings)?;
+    let resolver = Resolver::default();
+    let authenticator = credentials.into_authenticator(settings, &resolver)?;
     logger::start(settings.log_level, settings.log_format)
         .map_err(|error| Failure::runtime(format!("cannot start the log: {error}")))?;
     let open_files = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(u64::MAX);
     let room = usize::try_from(open_files).unwrap_or(usize::MAX).saturating_sub(FILES_RESERVED).max(1);
     config.engine.limits.connections = config.engine.limits.connections.min(room);
     let mut server = Server::bind(config, authenticator)?;
+    resolver.connect(server.handle());
     signals::watch(server.handle()).map_err(|error| Failure::runtime(format!("cannot watch for signals: {error}")))?;
     announce(settings, &mut server, open_files);
     Ok(server.run(|engine, event| Router.handle(engine, event))?)
@@ -46,13 +50,8 @@ fn announce(settings: &Settings, server: &mut Server, open_files: u64) {
             (true, false) => ("wss", ""),
             (false, _) => ("ws", ""),
         };
-        let user = match settings.users.first() {
-            _ if !settings.methods.contains(&Method::Basic) => String::new(),
-            Some(user) if user.is_default() => format!(" --auth {}:{}", user.name, user.password.expose()),
-            Some(user) => format!(" --auth {}:PASSWORD", user.name),
-            None => String::new(),
-        };
-        say(format_args!("Try it: npx wscat{insecure}{user} -c {scheme}://{addr}{}", settings.path));
+        let login = login_to_try(settings);
+        say(format_args!("Try it: npx wscat{insecure}{login} -c {scheme}://{addr}{}", settings.path));
     }
     if connections < settings.limits.connections {
         log::warn!(
@@ -64,6 +63,24 @@ fn announce(settings: &Settings, server: &mut Server, open_files: u64) {
         log::warn!("the development certificate is in use: its key is public; set tls.cert and tls.key");
     }
     if !settings.methods.is_empty() && settings.uses_default_user() {
-        log::warn!("the default user `user` with the password `pass` is in use: set --user name:password");
+        log::warn!(
+            "the default user `user` with the password `pass` is in use: set --user name:password, or --users-file"
+        );
+    }
+}
+
+/// How `wscat` says who one is. Only the password that everyone knows is shown.
+fn login_to_try(settings: &Settings) -> String {
+    let takes = |method| settings.methods.contains(&method);
+    match settings.users.first() {
+        Some(user) if takes(Method::Basic) && user.is_default() => {
+            format!(" --auth {}:{}", user.name, user.password.expose())
+        }
+        Some(user) if takes(Method::Basic) => format!(" --auth {}:PASSWORD", user.name),
+        None if takes(Method::Basic) => " --auth NAME:PASSWORD".into(),
+        Some(_) | None if takes(Method::Bearer) && settings.token_key_file().is_some() => {
+            " -H 'Authorization: Bearer TOKEN'".into()
+        }
+        Some(_) | None => String::new(),
     }
 }

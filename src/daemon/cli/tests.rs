@@ -88,6 +88,7 @@ fn every_flag_goes_to_its_place() {
         "--tls-cert=c.pem",
         "--tls-key=k.pem",
         "--path=",
+        "--users-file=u",
         "--user=bob:pw",
         "--user=-eve:p:w",
     ])
@@ -105,6 +106,7 @@ fn every_flag_goes_to_its_place() {
         flag("--tls-cert", "tls.cert", "c.pem"),
         flag("--tls-key", "tls.key", "k.pem"),
         flag("--path", "server.path", ""),
+        flag("--users-file", "auth.users_file", "u"),
     ];
     assert_eq!(flags.keys, expected);
     for given in flags.keys {
@@ -122,6 +124,63 @@ fn flags_stand_before_and_behind_the_subcommand() {
     assert_eq!(typed(&[&flags[..], &["serve"], &more].concat()), plain);
     assert_eq!(typed(&[&["serve", "--config=f", "--path=/y"], &flags[1..4], &more[..3]].concat()), plain);
     assert_eq!(typed(&[&["--config=f", "--path=/y"], &flags[1..4], &more[..3], &["serve"]].concat()), plain);
+}
+
+#[test]
+fn gen_token_takes_what_a_token_says_and_the_flags_of_the_server() {
+    let nothing = GenToken {
+        subject: "bob".into(),
+        expires: Duration::from_secs(3600),
+        channels: Vec::new(),
+        publish: Vec::new(),
+        subscribe: Vec::new(),
+        key: None,
+    };
+    assert_eq!(typed(&["gen-token", "bob"]).unwrap().command, Command::GenToken(nothing.clone()));
+    let arguments = [
+        "--config=f",
+        "gen-token",
+        "bob",
+        "--expires=10m",
+        "--channel=a",
+        "--channel=b",
+        "--publish=a.*",
+        "--subscribe=*",
+        "--key=k.pem",
+        "--set=auth.jwt_algorithm=ES256",
+    ];
+    let invocation = typed(&arguments).unwrap();
+    let everything = GenToken {
+        expires: Duration::from_secs(600),
+        channels: vec!["a".into(), "b".into()],
+        publish: vec!["a.*".into()],
+        subscribe: vec!["*".into()],
+        key: Some("k.pem".into()),
+        ..nothing
+    };
+    assert_eq!(invocation.command, Command::GenToken(everything));
+    assert_eq!(invocation.flags.config, Some("f".into()));
+    assert_eq!(invocation.flags.keys, [flag("--set", "auth.jwt_algorithm", "ES256")]);
+    for life in ["1s", "8784h"] {
+        assert!(typed(&["gen-token", "bob", "--expires", life]).is_ok(), "{life}");
+    }
+    for life in ["999ms", "8785h", "10", ""] {
+        let text = misuse(&["gen-token", "bob", "--expires", life]);
+        assert!(text.contains("allowed: 1s to 8784 h"), "{text}");
+    }
+}
+
+#[test]
+fn hash_password_takes_a_name_and_an_algorithm() {
+    for (arguments, name, algorithm) in [
+        (&["hash-password"][..], None, HashAlgorithm::Argon2id),
+        (&["hash-password", "bob"], Some("bob"), HashAlgorithm::Argon2id),
+        (&["hash-password", "--algorithm=bcrypt"], None, HashAlgorithm::Bcrypt),
+    ] {
+        let expected = HashPassword { name: name.map(Into::into), algorithm };
+        assert_eq!(typed(arguments).unwrap().command, Command::HashPassword(expected));
+    }
+    assert!(misuse(&["hash-password", "--algorithm=md5"]).contains("allowed: argon2id or bcrypt"));
 }
 
 #[test]
@@ -147,6 +206,7 @@ fn help_lists_every_key_with_default_meaning_and_range() {
         &["check", "--help"],
         &["print-config", "--help"],
         &["health", "--help"],
+        &["gen-token", "--help"],
     ] {
         let text = answer(arguments);
         for key in KEYS {

@@ -9,14 +9,16 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::LogFormat;
+use super::Settings;
+use super::auth_keys::{methods, origins, realm, refuse_by, show_refuse_by, token_algorithm, wrong_password_status};
 use super::value::{self, Value};
-use super::{LogFormat, Method, Settings};
-use barewire::RefuseBy;
 use barewire::limits::{
-    COUNT_MAX, DRAIN_SPREAD_MAX, HEAD_BYTES_MAX, HEAD_BYTES_MIN, HEADERS_MAX, HEARTBEAT_INTERVAL_MIN, MAX_MEMORY_MAX,
-    MAX_MEMORY_MIN, MESSAGE_BYTES_MAX, RateAlgorithm, SEND_QUEUE_BYTES_MIN, TIMEOUT_MAX, TIMEOUT_MIN,
+    COUNT_MAX, DRAIN_SPREAD_MAX, HASH_WORKERS_MAX, HEAD_BYTES_MAX, HEAD_BYTES_MIN, HEADERS_MAX, HEARTBEAT_INTERVAL_MIN,
+    MAX_MEMORY_MAX, MAX_MEMORY_MIN, MESSAGE_BYTES_MAX, RateAlgorithm, SEND_QUEUE_BYTES_MIN, TIMEOUT_MAX, TIMEOUT_MIN,
+    TOKEN_LEEWAY_MAX,
 };
-use barewire::wire::http::{Origins, is_token};
+use barewire::wire::http::is_token;
 
 /// One key: a row of [`KEYS`].
 #[derive(Debug)]
@@ -127,10 +129,10 @@ pub const KEYS: &[Key] = &[
     },
     Key {
         name: "auth.methods",
-        default: "basic,message",
+        default: "basic,bearer,message",
         doc: "Ways in which a peer may say who it is; none: nobody is asked, everyone is `anonymous`",
         kind: Kind::Custom {
-            allowed: "basic, message, or none alone",
+            allowed: "basic, bearer, message, or none alone",
             set: |s, v| methods(v).map(|list| s.methods = list),
             show: |s| if s.methods.is_empty() { "none".into() } else { join(&s.methods) },
         },
@@ -186,6 +188,66 @@ pub const KEYS: &[Key] = &[
         default: "false",
         doc: "Whether credentials may travel over a plain listener that is not loopback",
         kind: Kind::Boolean(field!(allow_plain)),
+    },
+    Key {
+        name: "auth.users_file",
+        default: "",
+        doc: "File of the users, a line name:hash for each, as barewire hash-password prints it",
+        kind: Kind::File(field!(users_file)),
+    },
+    Key {
+        name: "auth.hash_workers",
+        default: "1",
+        doc: "Threads that hash the passwords of the users in the file",
+        kind: Kind::Count(1..=HASH_WORKERS_MAX, field!(hash_workers)),
+    },
+    Key {
+        name: "auth.jwt_algorithm",
+        default: "HS256",
+        doc: "How tokens are signed; a token of another algorithm is refused",
+        kind: Kind::Custom {
+            allowed: "HS256, RS256, ES256 or EdDSA",
+            set: |s, v| token_algorithm(v.text()?).map(|algorithm| s.jwt_algorithm = algorithm),
+            show: |s| s.jwt_algorithm.to_string(),
+        },
+    },
+    Key {
+        name: "auth.jwt_secret_file",
+        default: "",
+        doc: "File of the secret for HS256, its bytes as they are but for one newline at the end",
+        kind: Kind::File(field!(jwt_secret_file)),
+    },
+    Key {
+        name: "auth.jwt_public_key_file",
+        default: "",
+        doc: "PEM file of the public key for the other algorithms",
+        kind: Kind::File(field!(jwt_public_key_file)),
+    },
+    Key {
+        name: "auth.jwt_audience",
+        default: "",
+        doc: "What a token's `aud` must be or hold; empty: tokens must not have one",
+        kind: Kind::Custom {
+            allowed: "any text",
+            set: |s, v| v.text().map(|text| s.jwt_audience = given(text)),
+            show: |s| s.jwt_audience.clone().unwrap_or_default(),
+        },
+    },
+    Key {
+        name: "auth.jwt_issuer",
+        default: "",
+        doc: "What a token's `iss` must be; empty: it does not count",
+        kind: Kind::Custom {
+            allowed: "any text",
+            set: |s, v| v.text().map(|text| s.jwt_issuer = given(text)),
+            show: |s| s.jwt_issuer.clone().unwrap_or_default(),
+        },
+    },
+    Key {
+        name: "auth.jwt_leeway",
+        default: "30s",
+        doc: "What a token's times may differ from this clock: it is good until `exp` and this, then 4401",
+        kind: Kind::Duration(Duration::ZERO..=TOKEN_LEEWAY_MAX, field!(jwt_leeway)),
     },
     Key {
         name: "heartbeat.interval",
@@ -392,7 +454,7 @@ impl Key {
             Kind::Count(range, field) => *(field.write)(settings) = within(range, value.count()?)?,
             Kind::Duration(range, field) => *(field.write)(settings) = within(range, value.duration()?)?,
             Kind::Boolean(field) => *(field.write)(settings) = value.boolean()?,
-            Kind::File(field) => *(field.write)(settings) = file(value.text()?),
+            Kind::File(field) => *(field.write)(settings) = given(value.text()?),
             Kind::Custom { set, .. } => set(settings, value)?,
         }
         Ok(())
@@ -455,59 +517,13 @@ fn token(text: &str) -> Result<String, String> {
     if is_token(text.as_bytes()) { Ok(text.into()) } else { Err(format!("{text:?} is not a token")) }
 }
 
-/// An empty path is none.
-fn file(text: &str) -> Option<PathBuf> {
+/// An empty text is none, as a path too.
+fn given<T: for<'a> From<&'a str>>(text: &str) -> Option<T> {
     if text.is_empty() { None } else { Some(text.into()) }
 }
 
 fn show_file(path: Option<&PathBuf>) -> String {
     path.map(|path| path.display().to_string()).unwrap_or_default()
-}
-
-/// The list without repetition; `none` alone is the empty list, and nothing else is.
-fn methods(value: &Value) -> Result<Vec<Method>, String> {
-    let named = value.list(|name| match name {
-        "none" => Ok(None),
-        "basic" => Ok(Some(Method::Basic)),
-        "message" => Ok(Some(Method::Message)),
-        unknown => Err(format!("{unknown:?} is not a method")),
-    })?;
-    match named.as_slice() {
-        [] => Err("an empty list".into()),
-        [None] => Ok(Vec::new()),
-        several if several.contains(&None) => Err("none beside others".into()),
-        _ => Ok(Method::ALL.into_iter().filter(|method| named.contains(&Some(*method))).collect()),
-    }
-}
-
-fn realm(text: &str) -> Result<String, String> {
-    let fits = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b'"' && byte != b'\\';
-    if !text.is_empty() && text.bytes().all(fits) { Ok(text.into()) } else { Err("not a realm".into()) }
-}
-
-fn origins(value: &Value) -> Result<Origins, String> {
-    let items = value.list(|origin| Ok(origin.to_string()))?;
-    if items.is_empty() { Err("an empty list".into()) } else { Origins::parse(&items.join(",")) }
-}
-
-fn wrong_password_status(value: &Value) -> Result<u16, String> {
-    match value.count()? {
-        401 => Ok(401),
-        403 => Ok(403),
-        _ => Err("another status".into()),
-    }
-}
-
-fn refuse_by(text: &str) -> Result<RefuseBy, String> {
-    let named = [RefuseBy::Http, RefuseBy::Close].into_iter().find(|way| show_refuse_by(*way) == text);
-    named.ok_or_else(|| "not a way to refuse".into())
-}
-
-fn show_refuse_by(way: RefuseBy) -> &'static str {
-    match way {
-        RefuseBy::Http => "http",
-        RefuseBy::Close => "close",
-    }
 }
 
 fn rate_algorithm(text: &str) -> Result<RateAlgorithm, String> {

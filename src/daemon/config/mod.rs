@@ -7,6 +7,7 @@
 //! Not here: the command line's own grammar (`daemon/cli.rs`), what the limits mean (`limits.rs`), reading the
 //! certificate files and opening listeners.
 
+mod auth_keys;
 mod checks;
 mod keys;
 mod nearest;
@@ -29,8 +30,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use barewire::RefuseBy;
+use barewire::auth::TokenAlgorithm;
 use barewire::engine::Network;
-use barewire::limits::{Limits, SEND_BUFFER_BYTES_DEFAULT};
+use barewire::limits::{HASH_WORKERS_DEFAULT, Limits, SEND_BUFFER_BYTES_DEFAULT, TOKEN_LEEWAY_DEFAULT};
 use barewire::wire::http::Origins;
 
 /// Certificate of the embedded development pair, PEM. For loopback addresses only: its key is public.
@@ -88,6 +90,22 @@ pub struct Settings {
     pub wrong_password_status: u16,
     /// Whether credentials may travel over plain listeners beyond loopback. Default false.
     pub allow_plain: bool,
+    /// File of users and the hashes of their passwords. Default none.
+    pub users_file: Option<PathBuf>,
+    /// Threads that hash, 1 to [`barewire::limits::HASH_WORKERS_MAX`]. Default [`HASH_WORKERS_DEFAULT`].
+    pub hash_workers: usize,
+    /// How tokens are signed. Default HS256.
+    pub jwt_algorithm: TokenAlgorithm,
+    /// File of the secret for HS256. Default none.
+    pub jwt_secret_file: Option<PathBuf>,
+    /// PEM file of the public key for the other algorithms. Default none. Without either no token is good.
+    pub jwt_public_key_file: Option<PathBuf>,
+    /// What a token's `aud` must be or hold. Default none: then it must have none.
+    pub jwt_audience: Option<String>,
+    /// What a token's `iss` must be. Default none: then it does not count.
+    pub jwt_issuer: Option<String>,
+    /// What a token's times may differ from this clock. Default [`TOKEN_LEEWAY_DEFAULT`].
+    pub jwt_leeway: Duration,
     /// The least severe level that is logged. Default info.
     pub log_level: log::LevelFilter,
     /// How a line of the log looks. Default text.
@@ -98,7 +116,8 @@ pub struct Settings {
     pub drain_spread: Duration,
     /// `SO_SNDBUF` of accepted sockets, in bytes; 0 leaves the system's. Default [`SEND_BUFFER_BYTES_DEFAULT`].
     pub send_buffer_bytes: usize,
-    /// Who may come in, names unique. Default one: `user` with the password `pass`.
+    /// Who may come in beside those of the file, names unique. Default one: `user` with the password `pass`; none where
+    /// there is a file.
     pub users: Vec<User>,
 }
 
@@ -107,6 +126,8 @@ pub struct Settings {
 pub enum Method {
     /// `Authorization: Basic` with the upgrade request.
     Basic,
+    /// A token with the upgrade request: `Authorization: Bearer`, or a subprotocol. It needs a key.
+    Bearer,
     /// An `auth` message as the first of the session.
     Message,
 }
@@ -168,6 +189,9 @@ pub fn load(
     if !settings.plain_listen.is_empty() && !listen_given {
         settings.listen.clear();
     }
+    if settings.users_file.is_some() {
+        settings.users.clear();
+    }
     if !flags.users.is_empty() {
         settings.users = sources::users(&flags.users)?;
     }
@@ -189,7 +213,14 @@ impl Settings {
 
     /// Whether the default user can come in: worth a warning.
     pub fn uses_default_user(&self) -> bool {
-        !self.methods.is_empty() && self.users.iter().any(User::is_default)
+        let takes_passwords = self.methods.iter().any(|method| matches!(method, Method::Basic | Method::Message));
+        takes_passwords && self.users.iter().any(User::is_default)
+    }
+
+    /// The key that tokens are verified with, and the file that holds it; `None` means that no token is good.
+    pub fn token_key_file(&self) -> Option<(&'static str, &Path)> {
+        let secret = self.jwt_secret_file.as_deref().map(|path| ("auth.jwt_secret_file", path));
+        secret.or(self.jwt_public_key_file.as_deref().map(|path| ("auth.jwt_public_key_file", path)))
     }
 }
 
@@ -210,6 +241,14 @@ impl Default for Settings {
             refuse_by: RefuseBy::Http,
             wrong_password_status: 403,
             allow_plain: false,
+            users_file: None,
+            hash_workers: HASH_WORKERS_DEFAULT,
+            jwt_algorithm: TokenAlgorithm::Hs256,
+            jwt_secret_file: None,
+            jwt_public_key_file: None,
+            jwt_audience: None,
+            jwt_issuer: None,
+            jwt_leeway: TOKEN_LEEWAY_DEFAULT,
             log_level: log::LevelFilter::Info,
             log_format: LogFormat::Text,
             limits: Limits::default(),
@@ -222,7 +261,7 @@ impl Default for Settings {
 
 impl Method {
     /// Every method, in the order in which they are printed.
-    pub const ALL: [Method; 2] = [Method::Basic, Method::Message];
+    pub const ALL: [Method; 3] = [Method::Basic, Method::Bearer, Method::Message];
 }
 
 impl LogFormat {
@@ -243,9 +282,15 @@ impl fmt::Display for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Method::Basic => "basic",
+            Method::Bearer => "bearer",
             Method::Message => "message",
         })
     }
+}
+
+/// A duration as any key takes it: `500ms`, `10s`, `5m`, `1h`.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    value::Value::Text(text.into()).duration()
 }
 
 impl Secret {

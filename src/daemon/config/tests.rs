@@ -1,7 +1,8 @@
 //! What the configuration promises, key by key and layer by layer. The environment and the file are made here.
 //!
-//! Not here: the syntax of values (tested in `value.rs`), the command line (tested in `daemon/cli.rs`).
+//! Not here: users, methods and tokens (`tests/auth.rs`), the syntax of values (tested in `value.rs`), the command line (tested in `daemon/cli.rs`).
 
+mod auth;
 mod exposure;
 mod written;
 
@@ -74,13 +75,29 @@ const CASES: &[(&str, &[&str], &[&str])] = &[
     ("server.trusted_proxies", &["", "10.0.0.0/8, fd00::/8", "192.0.2.1,::1"], PROXIES_WRONG),
     ("tls.cert", &["c.pem", "/etc/a b/\u{e9}.pem"], &[]),
     ("tls.key", &["k.pem"], &[]),
-    ("auth.methods", &["basic", "message", "message,basic", "none"], &["", "bearer", "none,basic", "Basic", "basic,"]),
+    (
+        "auth.methods",
+        &["basic", "message", "message,bearer,basic", "message,basic", "none"],
+        &["", "token", "none,basic", "Basic", "basic,"],
+    ),
     ("auth.timeout", &["10ms", "24h"], &["9ms", "86400001ms", "25h", "10"]),
     ("auth.realm", &[" ", "~", "a realm", "\u{27}"], &["", "\"", "\\", "\u{e9}", "\t", "\u{7f}"]),
     ("auth.origins", &["same", "any", "https://a.example, https://b.example:8443"], &["", "a,,b", "a b", "\u{e9}"]),
     ("auth.refuse", &["http", "close"], &["", "HTTP", "4401"]),
     ("auth.wrong_password_status", &["401", "403"], &["400", "402", "404", "", "forbidden"]),
     ("auth.allow_plain", &["true", "false"], &["", "1", "yes", "TRUE"]),
+    ("auth.users_file", &["users", "/etc/a b/\u{e9}"], &[]),
+    ("auth.hash_workers", &["1", "64"], &["0", "65", "all"]),
+    (
+        "auth.jwt_algorithm",
+        &["RS256", "ES256", "EdDSA", "HS256"],
+        &["", "none", "hs256", "HS512", "HS256,RS256", "PS256"],
+    ),
+    ("auth.jwt_secret_file", &["secret"], &[]),
+    ("auth.jwt_public_key_file", &["key.pem"], &[]),
+    ("auth.jwt_audience", &["a", "https://a.example/\u{e9}"], &[]),
+    ("auth.jwt_issuer", &["i", "a, b"], &[]),
+    ("auth.jwt_leeway", &["0ms", "5m"], &["300001ms", "30", "-1s"]),
     ("heartbeat.interval", &["100ms", "24h"], &["99ms", "86400001ms", "30", "off"]),
     ("log.level", &["off", "error", "warn", "info", "debug", "trace", "INFO"], &["", "loud", "infos"]),
     ("log.format", &["text", "json"], &["", "JSON", "xml"]),
@@ -339,7 +356,7 @@ fn an_error_of_the_file_names_file_key_value_and_what_is_allowed() {
         ),
         (
             "auth.methods = ['basic', 'none']",
-            "auth.methods = [\"basic\", \"none\"]: none beside others; allowed: basic, message, or none alone",
+            "auth.methods = [\"basic\", \"none\"]: none beside others; allowed: basic, bearer, message, or none alone",
         ),
         (
             "[server]\nlisten = [8443]",
@@ -531,46 +548,6 @@ fn certificate_and_key_come_as_a_pair() {
     assert_eq!(set(&[]).unwrap().certificate_files(), None);
     assert_eq!(set(&OWN_PAIR[..1]), Err("tls.cert = \"c.pem\" without tls.key; allowed: both or neither".to_string()));
     assert_eq!(set(&OWN_PAIR[1..]), Err("tls.key = \"k.pem\" without tls.cert; allowed: both or neither".to_string()));
-}
-
-#[test]
-fn a_user_flag_removes_the_default_user() {
-    let settings = Given { flags: users(&["bob:p:w", "\u{e9}ve:\u{fc}"]), ..Given::default() }.load().unwrap();
-    let pairs: Vec<(&str, &str)> = settings.users.iter().map(|user| (&*user.name, user.password.expose())).collect();
-    assert_eq!(pairs, [("bob", "p:w"), ("\u{e9}ve", "\u{fc}")]);
-    assert!(!settings.uses_default_user() && Settings::default().uses_default_user());
-}
-
-#[test]
-fn a_wrong_user_is_told_without_its_password() {
-    let longest = "n".repeat(USER_ID_BYTES);
-    assert!(Given { flags: users(&[&format!("{longest}:hush")]), ..Given::default() }.load().is_ok());
-    for (pair, reason) in [
-        ("hush", "no : between name and password"),
-        ("", "no : between name and password"),
-        (":hush", "an empty name"),
-        ("bob:", "an empty password for \"bob\""),
-        ("b\nob:hush", "a control character in the name \"b\\nob\""),
-        ("bob:hush\n", "a control character in the password of \"bob\""),
-        (&format!("{longest}n:hush"), "a name of 256 bytes, more than 255"),
-        (&format!("{}\u{e9}:hush", "n".repeat(USER_ID_BYTES - 1)), "a name of 256 bytes, more than 255"),
-    ] {
-        let error = Given { flags: users(&["ann:hush", pair]), ..Given::default() }.load().unwrap_err();
-        assert_eq!(error, format!("--user: {reason}; allowed: name:password"));
-    }
-    let error = Given { flags: users(&["bob:hush", "bob:hush"]), ..Given::default() }.load().unwrap_err();
-    assert_eq!(error, "--user: \"bob\" is given twice; allowed: name:password");
-}
-
-#[test]
-fn debug_output_holds_no_password() {
-    let flags = users(&["bob:hush"]);
-    let settings = Given { flags: flags.clone(), ..Given::default() }.load().unwrap();
-    let printed = format!("{flags:?} {settings:?} {:#?}", settings);
-    assert!(printed.contains("bob") && !printed.contains("hush"), "{printed}");
-    for key in KEYS {
-        assert!(!key.show(&settings).contains("hush"));
-    }
 }
 
 #[test]

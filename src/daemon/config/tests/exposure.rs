@@ -27,7 +27,7 @@ fn the_development_certificate_is_only_for_loopback() {
 
 #[test]
 fn the_default_user_is_only_for_loopback() {
-    let reason = "the default user is only for loopback addresses; set another by --user name:password";
+    let reason = "the default user is only for loopback addresses; set another by --user name:password or a users file";
     for key in ["server.listen", "server.plain_listen"] {
         let with = |address: &str, method: &str, pairs: &[&str]| {
             let more = [(key, address), ("auth.allow_plain", "true"), ("auth.methods", method)];

@@ -37,6 +37,9 @@ fn every_value_of_every_key_is_read_back_as_it_was() {
             if *name == "server.plain_listen" {
                 pairs.push(("server.listen", "127.0.0.1:1"));
             }
+            if *name == "auth.jwt_public_key_file" {
+                pairs.push(("auth.jwt_algorithm", "ES256"));
+            }
             let flags = Flags { users: vec![secret_of("anna")], ..keys(&pairs) };
             let mut loaded = load(&flags, [], |_| unreachable!()).unwrap_or_else(|error| panic!("{name}: {error}"));
             let (text, settings) = again(&loaded);
