@@ -7,15 +7,16 @@
 //!
 //! 1. [`Engine::handle_now`] with the time, read once.
 //! 2. [`Engine::handle_accept`] for a new connection; [`Engine::handle_input`], [`Engine::handle_end`] or
-//!    [`Engine::handle_error`] for what its socket brought, as far as [`Engine::intake`] allows.
+//!    [`Engine::handle_error`] for what its socket brought, as far as [`Engine::intake`] allows; then
+//!    [`Engine::handle_held`].
 //! 3. After each of these, [`Engine::poll_event`] until `None`: the host answers by [`Engine::send`],
 //!    [`Engine::publish`], [`Engine::respond`], …
 //!    Then, if [`Engine::poll_flush_due`] says so, step 6 at once.
 //! 4. [`Engine::poll_ready`], a bounded number of times: sessions with input left over, or that may be read
 //!    again; step 3 after each.
 //! 5. [`Engine::poll_timeout_due`], a bounded number of times: deadlines; step 3 after each.
-//! 6. [`Engine::poll_dirty`] until `None`: write [`Engine::output`], tell [`Engine::handle_written`], obey
-//!    [`Engine::fate`]; when the socket is closed, [`Engine::handle_released`].
+//! 6. [`Engine::poll_dirty`] until `None`: write [`Engine::output`], tell [`Engine::handle_written`] and
+//!    [`Engine::handle_held`], obey [`Engine::fate`]; when the socket is closed, [`Engine::handle_released`].
 //! 7. Sleep for [`Engine::poll_timeout`], which is zero while anything is left for 3 to 6.
 //!
 //! [`Engine::mark_ready`] and [`Engine::mark_dirty`] put a session on the lists of 4 and 6 again, for what only
@@ -27,6 +28,7 @@
 
 mod event;
 mod hub;
+mod ledger;
 mod send_queue;
 mod session;
 mod shared;
@@ -38,13 +40,15 @@ pub use send_queue::SendQueue;
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use slab::Slab;
 
 use crate::auth::{Authenticate, Identity, Ticket, Verdict};
 use crate::engine::hub::{Directory, Hub, Memberships};
-use crate::engine::session::Session;
+use crate::engine::ledger::{Measure, SharedFrame};
+use crate::engine::session::{Session, fixed_weight};
 use crate::engine::shared::Shared;
 use crate::error::CloseReason;
 use crate::limits::{CHANNEL_NAME_BYTES, CONNECTIONS_OVERFLOW, CONNECTIONS_RESERVED, Limits, SEND_QUEUE_ENTRY_BYTES};
@@ -109,26 +113,43 @@ impl Engine {
 
     // --- in: the driver ---
 
-    /// The time, once a turn. A monotonic time that goes backwards is taken for standing still.
+    /// The time, once a turn. A monotonic time that goes backwards is taken for standing still. What could not be
+    /// closed in the last turn for lack of memory may be closed now.
     pub fn handle_now(&mut self, now: Now) {
         let mono_us = now.mono_us.max(self.shared.now.mono_us);
         self.shared.now = Now { mono_us, ..now };
+        self.shared.ledger.begin_turn();
+        self.settle();
     }
 
-    /// A connection was accepted. Above [`Limits::connections`] a few are let in to be told 503; further
-    /// ones are turned away: drop the socket.
+    /// A connection was accepted. Above [`Limits::connections`], and while its fixed cost would leave too little of
+    /// [`Limits::max_memory`], a few are let in to be told 503; further ones are turned away: drop the socket.
     pub fn handle_accept(&mut self, peer: SocketAddr, secure: bool) -> Result<ConnId, Refused> {
         let limit = self.shared.config.limits.connections;
         if self.sessions.len() >= limit.saturating_add(CONNECTIONS_OVERFLOW) {
             return Err(Refused);
         }
-        let is_overflow = self.sessions.len() >= limit;
+        let ledger = &mut self.shared.ledger;
+        let is_crowded = ledger.is_crowded(fixed_weight(secure));
+        if is_crowded {
+            ledger.note(Measure::Refused, self.shared.now);
+            if !ledger.may_turn_away() {
+                return Err(Refused);
+            }
+        }
+        let is_overflow = self.sessions.len() >= limit || is_crowded;
         let entry = self.sessions.vacant_entry();
         let index = u32::try_from(entry.key()).map_err(|_| Refused)?;
         self.generation = self.generation.wrapping_add(1);
         let id = ConnId::new(index, self.generation);
-        entry.insert(Session::new(&mut self.shared, id, peer, secure, is_overflow));
+        let session = entry.insert(Session::new(&mut self.shared, id, peer, secure, is_overflow));
+        if is_crowded {
+            session.is_turned_away = true;
+            self.shared.ledger.turn_away();
+        }
+        self.shared.ledger.arrive(fixed_weight(secure));
         self.shared.events.push_back(Event::Accepted { id, peer });
+        self.settle();
         Ok(id)
     }
 
@@ -155,22 +176,36 @@ impl Engine {
         self.with(id, |session, shared| session.handle_written(shared, progress, pending));
     }
 
+    /// What the shell holds for a session in memory, in bytes: input that is not plain text yet, and output that is
+    /// encrypted already. Told whenever it may have changed; cheap where it has not.
+    pub fn handle_held(&mut self, id: ConnId, bytes: usize) {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        if self.session(id).is_some_and(|session| session.held() != bytes) {
+            self.with(id, |session, _| session.handle_held(bytes));
+        }
+    }
+
     /// The socket is closed: the session's slot is free.
     pub fn handle_released(&mut self, id: ConnId) {
         self.with(id, |session, shared| session.vanish(shared, CloseReason::PeerVanished));
         if self.session(id).is_some() {
-            self.sessions.remove(id.index());
+            self.sessions.remove(id.index()).discharge(&mut self.shared);
         }
     }
 
     // --- out: the driver ---
 
     /// Goes on with one session that has input left over, and names it: it may be read again if
-    /// [`Engine::intake`] says so.
+    /// [`Engine::intake`] says so. Those that were not read for lack of memory come last, as soon as there is some.
     pub fn poll_ready(&mut self) -> Option<ConnId> {
-        let id = self.shared.ready.pop_front()?;
+        let Shared { ready, ledger, .. } = &mut self.shared;
+        let starved = if ready.is_empty() { ledger.poll_starved() } else { None };
+        let id = starved.or_else(|| ready.pop_front())?;
         self.with(id, |session, shared| {
-            session.unmark_ready();
+            match starved {
+                Some(_) => session.feed(),
+                None => session.unmark_ready(),
+            }
             session.handle_ready(shared);
         });
         Some(id)
@@ -178,7 +213,7 @@ impl Engine {
 
     /// How many sessions wait for [`Engine::poll_ready`].
     pub fn ready(&self) -> usize {
-        self.shared.ready.len()
+        self.shared.ready.len() + self.shared.ledger.resumable()
     }
 
     /// Asks to be named by [`Engine::poll_ready`] again: the socket may hold more.
@@ -214,9 +249,11 @@ impl Engine {
         self.session_mut(id)?.output()
     }
 
-    /// What to do with the socket's input.
-    pub fn intake(&self, id: ConnId) -> Intake {
-        self.session(id).map_or(Intake::Discard, Session::intake)
+    /// What to do with the socket's input: asked before each read. Whoever is told to pause is named by
+    /// [`Engine::poll_ready`] when that is over.
+    pub fn intake(&mut self, id: ConnId) -> Intake {
+        let intake = self.session(id).map_or(Intake::Discard, Session::intake);
+        self.ration(id, intake)
     }
 
     /// What to do with the socket. [`Fate::Drop`] for an id whose session has gone.
@@ -243,8 +280,9 @@ impl Engine {
     /// How long the driver may sleep: zero while there are events, sessions to go on with, or output;
     /// `None` when only a socket can bring anything.
     pub fn poll_timeout(&self) -> Option<Duration> {
-        let Shared { events, ready, dirty, .. } = &self.shared;
-        if !events.is_empty() || !ready.is_empty() || !dirty.is_empty() {
+        let Shared { events, ready, dirty, ledger, .. } = &self.shared;
+        let is_short = ledger.is_due() || ledger.resumable() > 0;
+        if !events.is_empty() || !ready.is_empty() || !dirty.is_empty() || is_short {
             return Some(Duration::ZERO);
         }
         self.shared.wheel.poll_timeout(self.shared.now)
@@ -302,6 +340,8 @@ impl Engine {
             return Err(SubscribeError::TooMany);
         }
         self.hub.subscribe(id, &mut session.memberships, channel);
+        session.account(&mut self.shared);
+        self.settle();
         self.check();
         Ok(true)
     }
@@ -312,6 +352,7 @@ impl Engine {
             return false;
         }
         let was_subscribed = self.hub.unsubscribe(id, channel, &mut self.sessions);
+        self.account(id);
         self.check();
         was_subscribed
     }
@@ -352,6 +393,7 @@ impl Engine {
     pub fn shut_down(&mut self) {
         for (_, session) in &mut self.sessions {
             session.shut_down(&mut self.shared);
+            session.account(&mut self.shared);
         }
         self.settle();
     }
@@ -360,6 +402,7 @@ impl Engine {
     pub fn drop_all(&mut self) {
         for (_, session) in &mut self.sessions {
             session.vanish(&mut self.shared, CloseReason::ServerShutdown);
+            session.account(&mut self.shared);
         }
         self.settle();
     }
@@ -430,25 +473,52 @@ impl Engine {
     fn with<T>(&mut self, id: ConnId, act: impl FnOnce(&mut Session, &mut Shared) -> T) -> Option<T> {
         let session = self.sessions.get_mut(id.index()).filter(|session| session.id == id)?;
         let result = act(session, &mut self.shared);
+        session.account(&mut self.shared);
         #[cfg(debug_assertions)]
         session.check_invariants();
         self.settle();
         Some(result)
     }
 
-    /// Takes sessions that have ended out of their channels.
+    /// Takes sessions that have ended out of their channels; and ends those that hold the most while the peers hold
+    /// too much.
+    #[inline]
     fn settle(&mut self) {
-        while let Some(id) = self.shared.departed.pop() {
-            self.hub.unsubscribe_all(id, &mut self.sessions);
+        if !self.shared.departed.is_empty() || self.shared.ledger.is_over() {
+            self.settle_all();
+        }
+    }
+
+    #[cold]
+    fn settle_all(&mut self) {
+        loop {
+            while let Some(id) = self.shared.departed.pop() {
+                self.hub.unsubscribe_all(id, &mut self.sessions);
+                self.account(id);
+            }
+            if !self.close_heaviest() {
+                return;
+            }
+        }
+    }
+
+    /// Enters in the ledger what a session weighs now.
+    fn account(&mut self, id: ConnId) {
+        if let Some(session) = self.sessions.get_mut(id.index()).filter(|session| session.id == id) {
+            session.account(&mut self.shared);
         }
     }
 
     /// Cuts those that a broadcast found slow.
-    fn finish(&mut self, Broadcast { matched, slow, .. }: Broadcast<'_>) -> Published {
+    fn finish(&mut self, broadcast: Broadcast<'_>) -> Published {
+        let Broadcast { matched, slow, frame, .. } = broadcast;
+        // From here on only the queues hold it.
+        drop(frame);
         let dropped = slow.len();
         for id in slow {
-            self.with(id, Session::cut);
+            self.with(id, |session, shared| session.cut(shared, CloseReason::SlowConsumer));
         }
+        self.settle();
         Published { matched, queued: matched - dropped, dropped }
     }
 
@@ -472,12 +542,15 @@ impl Engine {
         for (_, session) in &self.sessions {
             session.check_invariants();
         }
+        self.check_ledger();
     }
 }
 
 /// One message on its way to many sessions.
 struct Broadcast<'a> {
     message: &'a PreparedMessage,
+    /// The frame that the queues share, once one has taken it.
+    frame: Option<Arc<SharedFrame>>,
     matched: usize,
     /// Sessions without room for it.
     slow: Vec<ConnId>,
@@ -485,7 +558,7 @@ struct Broadcast<'a> {
 
 impl Broadcast<'_> {
     fn new(message: &PreparedMessage) -> Broadcast<'_> {
-        Broadcast { message, matched: 0, slow: Vec::new() }
+        Broadcast { message, frame: None, matched: 0, slow: Vec::new() }
     }
 
     /// Queues it for one session, if that is open and has room.
@@ -496,7 +569,9 @@ impl Broadcast<'_> {
         self.matched += 1;
         let frame = self.message.frame();
         if session.has_room(shared, frame.len() + SEND_QUEUE_ENTRY_BYTES) {
-            session.queue(shared).push_shared(frame.clone());
+            let frame = self.frame.get_or_insert_with(|| shared.ledger.share(frame)).clone();
+            session.queue(shared).push_shared(frame);
+            session.account(shared);
         } else {
             self.slow.push(session.id);
         }

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use crate::auth::{Authenticate, Identity};
 use crate::engine::hub::ConnId;
+use crate::engine::ledger::Ledger;
 use crate::engine::send_queue::SendQueue;
 use crate::engine::timer::{TimerTable, TimerWheel};
 use crate::engine::{EngineConfig, Event};
@@ -21,6 +22,8 @@ pub(super) struct Shared {
     pub authenticator: Box<dyn Authenticate>,
     pub now: Now,
     pub wheel: TimerWheel,
+    /// What the peers make the process hold.
+    pub ledger: Ledger,
     /// What the host has not taken yet.
     pub events: VecDeque<Event>,
     /// Sessions with something to write, or to be dropped. Each is in it once.
@@ -44,6 +47,7 @@ pub(super) struct Shared {
 impl Shared {
     pub fn new(config: EngineConfig, authenticator: Box<dyn Authenticate>, now: Now, seed: u64) -> Shared {
         Shared {
+            ledger: Ledger::new(config.limits.max_memory),
             config,
             authenticator,
             now,

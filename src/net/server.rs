@@ -475,6 +475,7 @@ impl<I: Io> Server<I> {
             // One that has hung up costs nothing.
             self.handshakes -= usize::from(is_handshaking && !matches!(filled, Filled::End));
             hand_over(&mut self.engine, id, filled);
+            self.engine.handle_held(id, connection.held());
             if connection.has_unsent() {
                 self.engine.mark_dirty(id);
             }
@@ -500,6 +501,7 @@ impl<I: Io> Server<I> {
             match connection.flush(self.engine.output(id), is_last, &mut self.buffers) {
                 Ok(flushed) => {
                     self.engine.handle_written(id, flushed.progress, flushed.pending);
+                    self.engine.handle_held(id, connection.held());
                     if flushed.again {
                         again.push(id);
                     }

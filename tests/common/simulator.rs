@@ -190,6 +190,7 @@ impl Simulator {
 
     /// One turn, as the contract of the engine has it.
     fn turn(&mut self) {
+        self.engine.handle_now(self.now);
         self.answer();
         for _ in 0..self.engine.ready() {
             self.engine.poll_ready();

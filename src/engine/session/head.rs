@@ -8,6 +8,7 @@
 use super::{Open, Phase, Session};
 use crate::auth::{Attempt, Decision, Proof, Ticket, Verdict};
 use crate::engine::Event;
+use crate::engine::ledger::Measure;
 use crate::engine::shared::Shared;
 use crate::engine::timer::Timer;
 use crate::error::CloseReason;
@@ -21,7 +22,7 @@ pub struct Head {
     scanner: HeadScanner,
     /// It begins as HEAD does: even a refusal's body is not sent (RFC 9110, section 9.3.2).
     head_only: bool,
-    /// Above the limit of connections: whatever is asked is answered 503.
+    /// Above the limit of connections, or of memory: whatever is asked is answered 503.
     is_overflow: bool,
     /// Requests answered before this one.
     answered: bool,
@@ -31,6 +32,11 @@ impl Head {
     /// The first head of a connection.
     pub fn first(is_overflow: bool) -> Head {
         Head { received: Vec::new(), scanner: HeadScanner::default(), head_only: false, is_overflow, answered: false }
+    }
+
+    /// What it holds, in bytes.
+    pub fn weight(&self) -> usize {
+        self.received.capacity()
     }
 
     /// Whether the peer owes nothing: it may end the stream here in good order.
@@ -46,6 +52,8 @@ pub struct Await {
     /// HEAD: the answer's body is not sent.
     head_only: bool,
     keep_alive: bool,
+    /// What the host may keep of the request, or we of the upgrade, in bytes.
+    weight: usize,
     /// Bytes of the request's body, which follow the head and are dropped.
     body: usize,
     /// Set while an upgrade is being judged.
@@ -58,9 +66,15 @@ impl Await {
             version: head.version(),
             head_only: head.method() == "HEAD",
             keep_alive: head.keep_alive(),
+            weight: head.weight(),
             body: head.content_length(),
             upgrade,
         })
+    }
+
+    /// What is kept of the request, at most, in bytes.
+    pub fn weight(&self) -> usize {
+        self.weight
     }
 
     /// Whether it is an upgrade that is being judged.
@@ -137,6 +151,10 @@ impl Session {
             Ok(origin) => origin,
             Err(refusal) => return self.refuse(shared, refusal),
         };
+        if shared.ledger.is_near() {
+            shared.ledger.note(Measure::Refused, shared.now);
+            return self.refuse(shared, unavailable());
+        }
         self.timers.stop(Timer::Head);
         self.set_timer(shared, Timer::Authentication, shared.config.limits.auth_timeout);
         let is_token = |offer: &&str| !shared.config.subprotocols.iter().any(|name| name == offer);
@@ -258,7 +276,7 @@ impl Session {
     }
 }
 
-/// 503 with `Retry-After`: too many connections, or a host that gives no answer.
+/// 503 with `Retry-After`: too many connections, too little memory, or a host that gives no answer.
 pub(super) fn unavailable() -> Refusal {
     Refusal::new(503, "Service Unavailable").with_header("Retry-After", RETRY_AFTER_SECONDS.to_string())
 }

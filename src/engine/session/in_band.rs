@@ -34,7 +34,7 @@ impl Session {
         let Phase::Open(open) = &mut self.phase else { return };
         open.who = match std::mem::replace(&mut open.who, Who::Unknown) {
             // What was read in one piece with the `auth` waits for its verdict too.
-            Who::Known(identity) => Who::Renewing(Box::new(Renewal { identity, held: shared.take_messages(self.id) })),
+            Who::Known(identity) => Who::Renewing(Box::new(Renewal::new(identity, shared.take_messages(self.id)))),
             Who::Renewing(renewal) => Who::Renewing(renewal),
             Who::Unknown | Who::Verifying => Who::Verifying,
         };

@@ -6,13 +6,14 @@
 use std::time::Duration;
 
 use super::heartbeat::Heartbeat;
+use super::weight::weight_of_frames;
 use super::{Phase, Session};
 use crate::auth::Identity;
 use crate::engine::Event;
 use crate::engine::shared::Shared;
 use crate::engine::timer::Timer;
 use crate::error::CloseReason;
-use crate::limits::{MESSAGE_BYTES_UNAUTHENTICATED, SEND_QUEUE_COPY_BYTES};
+use crate::limits::{MESSAGE_BYTES_UNAUTHENTICATED, SEND_QUEUE_COPY_BYTES, SEND_QUEUE_ENTRY_BYTES};
 use crate::time::micros;
 use crate::wire::websocket::{
     Context, FrameWalker, Message, MessageLimits, Received, encode_message_header, encode_ping, frame_length, is_pong,
@@ -48,6 +49,15 @@ pub(super) struct Renewal {
     pub identity: Identity,
     /// Messages that the host has not seen, and that wait for the verdict.
     pub held: Vec<Message>,
+    /// What they weigh, in bytes.
+    pub weight: usize,
+}
+
+impl Renewal {
+    pub fn new(identity: Identity, held: Vec<Message>) -> Renewal {
+        let weight = held.iter().map(|message| message.len() + SEND_QUEUE_ENTRY_BYTES).sum();
+        Renewal { identity, held, weight }
+    }
 }
 
 impl Open {
@@ -106,6 +116,15 @@ impl Open {
 
     pub fn take_framing(&mut self) -> (FrameWalker, Option<Box<Context>>) {
         (std::mem::take(&mut self.walker), self.context.take())
+    }
+
+    /// What it holds of frames under way, and of messages that wait for a verdict.
+    pub fn weight(&self) -> usize {
+        let held = match &self.who {
+            Who::Renewing(renewal) => renewal.weight,
+            Who::Unknown | Who::Verifying | Who::Known(_) => 0,
+        };
+        weight_of_frames(&self.walker, self.context.as_deref()) + held
     }
 
     fn message_limits(&self, shared: &Shared) -> MessageLimits {
@@ -252,7 +271,7 @@ impl Session {
             return false;
         }
         if !self.has_room(shared, 0) {
-            self.cut(shared);
+            self.cut(shared, CloseReason::SlowConsumer);
             return false;
         }
         let queue = self.queue(shared);
@@ -284,7 +303,7 @@ impl Session {
             // The wall clock was set forward past the timer's moment.
             return self.close(shared, CloseReason::TokenExpired);
         }
-        let is_read = self.takes_input();
+        let is_read = self.takes_input() && !self.is_starved;
         let Phase::Open(open) = &mut self.phase else { return };
         if !open.heartbeat.is_alive() {
             return self.vanish(shared, CloseReason::HeartbeatLost);
