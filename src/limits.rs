@@ -82,6 +82,8 @@ pub const MAX_MEMORY_MAX: usize = MIB * MIB;
 pub const MEMORY_NEAR_PART: usize = 8;
 /// The same for new connections: when less is left, whatever they ask is answered 503.
 pub const MEMORY_ACCEPT_PART: usize = 16;
+/// The same for connections to be told so: when less is left, they are closed unanswered.
+pub const MEMORY_TURN_AWAY_PART: usize = 32;
 /// What a session may have sent that is not yet done with, in bytes. One that holds more is not read while memory is
 /// near its ceiling.
 pub const INBOUND_SHARE_BYTES: usize = READ_BYTES_PER_TURN;

@@ -22,9 +22,10 @@ use tungstenite::Bytes;
 
 use super::{Engine, Intake};
 use crate::engine::hub::ConnId;
+use crate::engine::session::Session;
 use crate::limits::{
     CONNECTIONS_OVERFLOW, INBOUND_SHARE_BYTES, MEMORY_ACCEPT_PART, MEMORY_LOG_INTERVAL, MEMORY_NEAR_PART,
-    OVERLOADED_PER_TURN,
+    MEMORY_TURN_AWAY_PART, OVERLOADED_PER_TURN,
 };
 use crate::time::{Now, micros};
 
@@ -77,8 +78,6 @@ pub(super) struct Ledger {
     turned_away: usize,
     /// Sessions that may still be closed in this turn.
     closings: usize,
-    /// There was nobody left whose end would free anything.
-    is_vain: bool,
     told_us: Option<u64>,
     /// How often each [`Measure`] was taken since the operator was last told.
     counts: [usize; 3],
@@ -93,7 +92,6 @@ impl Ledger {
             starved: VecDeque::new(),
             turned_away: 0,
             closings: OVERLOADED_PER_TURN,
-            is_vain: false,
             told_us: None,
             counts: [0; 3],
         }
@@ -139,9 +137,10 @@ impl Ledger {
         self.held() + weight > self.ceiling - self.ceiling / MEMORY_ACCEPT_PART
     }
 
-    /// Whether one more may be let in to be told 503.
-    pub fn may_turn_away(&self) -> bool {
+    /// Whether one more of this weight may be let in to be told 503: they may not push others past the ceiling.
+    pub fn may_turn_away(&self, weight: usize) -> bool {
         self.turned_away < CONNECTIONS_OVERFLOW
+            && self.held() + weight <= self.ceiling - self.ceiling / MEMORY_TURN_AWAY_PART
     }
 
     /// A connection was let in to be told 503.
@@ -157,7 +156,6 @@ impl Ledger {
     /// A turn begins.
     pub fn begin_turn(&mut self) {
         self.closings = OVERLOADED_PER_TURN;
-        self.is_vain = false;
     }
 
     /// The next sender that may be read again.
@@ -172,7 +170,7 @@ impl Ledger {
 
     /// Whether the next turn must begin at once: sessions are left to be closed.
     pub fn is_due(&self) -> bool {
-        self.closings == 0 && !self.is_vain && self.is_over()
+        self.closings == 0 && self.is_over()
     }
 
     /// Counts what was done, and tells the operator, but not again within [`MEMORY_LOG_INTERVAL`].
@@ -200,17 +198,33 @@ impl Engine {
         self.shared.ledger.held()
     }
 
-    /// A session that has sent more than its share waits while memory is near its ceiling; past it, whoever has
-    /// sent anything.
+    /// The peer has ended its half of the stream behind input that [`Engine::intake`] says not to read. Where that is for
+    /// lack of memory nobody is left to wait for: the session is closed with 1013. Says whether it was.
+    pub fn handle_hang_up(&mut self, id: ConnId) -> bool {
+        let is_starved = self.session(id).is_some_and(Session::is_starved) && self.shared.ledger.is_near();
+        if is_starved {
+            self.shared.ledger.note(Measure::Closed, self.shared.now);
+            self.with(id, Session::overload);
+        }
+        is_starved
+    }
+
+    /// A session that has sent more than its share waits while memory is near its ceiling. Past it everybody does in
+    /// whose hands there is anything, until the next turn has closed some.
     pub(super) fn ration(&mut self, id: ConnId, intake: Intake) -> Intake {
         let ledger = &mut self.shared.ledger;
         if !matches!(intake, Intake::Read(_)) || !ledger.is_near() {
             return intake;
         }
-        let share = if ledger.is_over() { 0 } else { INBOUND_SHARE_BYTES };
         let Some(session) = self.sessions.get_mut(id.index()).filter(|session| session.id == id) else { return intake };
-        if session.inbound() <= share {
-            return intake;
+        match session.inbound() {
+            0..=INBOUND_SHARE_BYTES if !ledger.is_over() => return intake,
+            0 => return intake,
+            1..=INBOUND_SHARE_BYTES => {
+                session.mark_ready(&mut self.shared);
+                return Intake::Pause;
+            }
+            _ => {}
         }
         if session.starve() {
             ledger.starved.push_back(id);
@@ -228,7 +242,7 @@ impl Engine {
     /// Past the ceiling, closes the session that holds the most: says whether there was one to close. O(sessions).
     pub(super) fn close_heaviest(&mut self) -> bool {
         let ledger = &mut self.shared.ledger;
-        if !ledger.is_over() || ledger.closings == 0 || ledger.is_vain {
+        if !ledger.is_over() || ledger.closings == 0 {
             return false;
         }
         let heaviest = self.sessions.iter_mut().map(|(_, session)| (session.burden(), session));
@@ -240,10 +254,7 @@ impl Engine {
                 session.account(&mut self.shared);
                 true
             }
-            Some(_) | None => {
-                ledger.is_vain = true;
-                false
-            }
+            Some(_) | None => false,
         }
     }
 

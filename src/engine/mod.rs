@@ -8,7 +8,7 @@
 //! 1. [`Engine::handle_now`] with the time, read once.
 //! 2. [`Engine::handle_accept`] for a new connection; [`Engine::handle_input`], [`Engine::handle_end`] or
 //!    [`Engine::handle_error`] for what its socket brought, as far as [`Engine::intake`] allows; then
-//!    [`Engine::handle_held`].
+//!    [`Engine::handle_held`]. [`Engine::handle_hang_up`] where the peer's end is seen and must not be read up to.
 //! 3. After each of these, [`Engine::poll_event`] until `None`: the host answers by [`Engine::send`],
 //!    [`Engine::publish`], [`Engine::respond`], …
 //!    Then, if [`Engine::poll_flush_due`] says so, step 6 at once.
@@ -133,7 +133,7 @@ impl Engine {
         let is_crowded = ledger.is_crowded(fixed_weight(secure));
         if is_crowded {
             ledger.note(Measure::Refused, self.shared.now);
-            if !ledger.may_turn_away() {
+            if !ledger.may_turn_away(fixed_weight(secure)) {
                 return Err(Refused);
             }
         }

@@ -203,8 +203,10 @@ impl SendQueue {
         self.own -= self.segments.front().map_or(0, |first| first.own_cost(self.sent, 0));
     }
 
-    /// Copies what would outlive this turn to its exact size, so that 10 KiB never pin a buffer of 64.
+    /// Copies what would outlive this turn to its exact size, so that 10 KiB never pin a buffer of 64; a spare buffer does
+    /// not outlive it.
     pub(super) fn settle(&mut self) {
+        self.spare = Vec::new();
         for segment in &mut self.segments {
             if let Data::Lent(bytes) = &mut segment.data {
                 let bytes = std::mem::take(bytes);

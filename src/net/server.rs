@@ -465,6 +465,7 @@ impl<I: Io> Server<I> {
                 break;
             }
             let filled = match self.engine.intake(id) {
+                Intake::Pause if connection.read_closed && self.engine.handle_hang_up(id) => continue,
                 Intake::Pause => return,
                 Intake::Discard => {
                     let at_most = self.engine.config().limits.message_bytes.saturating_add(LINGER_BYTES);

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use barewire::app::Router;
 use barewire::engine::{Fate, Intake};
-use barewire::limits::{EXPIRIES_PER_TURN, TICK_MILLIS, WHEEL_SLOTS};
+use barewire::limits::{EXPIRIES_PER_TURN, MEMORY_NEAR_PART, TICK_MILLIS, WHEEL_SLOTS};
 use barewire::{CloseReason, Engine, EngineConfig, Limits, Now};
 
 use super::chance::Chance;
@@ -36,10 +36,11 @@ impl Simulator {
     pub fn new(seed: u64) -> Simulator {
         let mut chance = Chance::new(seed);
         let limits = Limits {
-            message_bytes: 3000,
+            message_bytes: *chance.pick(&[3000, 3000, 40_000]),
             fragments: 6,
             connections: PEERS - 1,
             channels_per_session: 3,
+            max_memory: *chance.pick(&[1 << 29, 1 << 29, 42_000, 50_000, 65_000]),
             send_queue_bytes: *chance.pick(&[3000, 20_000, 500_000]),
             ..Limits::default()
         };
@@ -138,7 +139,8 @@ impl Simulator {
     fn hurry(&mut self, at: usize) {
         while !self.peers[at].outbox.is_empty() && !self.peers[at].has_ended {
             if self.engine.intake(self.peers[at].id) == Intake::Pause {
-                return self.model.mark("not read");
+                let is_short = self.is_near_the_ceiling();
+                return self.model.mark(if is_short { "not read near the ceiling" } else { "not read" });
             }
             self.deliver(at);
             self.turn();
@@ -261,6 +263,11 @@ impl Simulator {
 
     // --- what must hold ---
 
+    fn is_near_the_ceiling(&self) -> bool {
+        let ceiling = self.engine.config().limits.max_memory;
+        self.engine.memory() > ceiling - ceiling / MEMORY_NEAR_PART
+    }
+
     fn check(&mut self) {
         for peer in &mut self.peers {
             peer.absorb(&self.model);
@@ -268,6 +275,7 @@ impl Simulator {
         assert!(!self.engine.has_events());
         assert_eq!(self.engine.open_sessions(), self.model.open_sessions(), "open sessions");
         assert_eq!(self.engine.channels(), self.model.channels(), "channels");
+        assert!(self.engine.memory() <= self.engine.config().limits.max_memory, "{} bytes held", self.engine.memory());
         for peer in &self.peers {
             let session = &self.model.sessions[&peer.id];
             if peer.is_gone {
@@ -306,6 +314,10 @@ impl Simulator {
             self.check();
             if self.peers.iter().all(|peer| peer.outbox.is_empty()) {
                 break;
+            }
+            if self.is_near_the_ceiling() {
+                // Half messages may wait for each other, until the first of them is due.
+                self.pass(Duration::from_secs(1));
             }
         }
         let open = self.model.open_sessions();
@@ -347,7 +359,7 @@ impl Simulator {
             self.check();
         }
         assert_eq!(self.engine.sessions(), 0, "{:?}", self.peers);
-        assert_eq!((self.engine.open_sessions(), self.engine.channels()), (0, 0));
+        assert_eq!((self.engine.open_sessions(), self.engine.channels(), self.engine.memory()), (0, 0, 0));
         self.pass(Duration::from_millis(TICK_MILLIS * (WHEEL_SLOTS as u64 + 1)));
         assert_eq!(self.engine.poll_timeout(), None);
         assert_eq!(self.model.sessions.len(), self.accepted);
