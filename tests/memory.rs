@@ -268,14 +268,17 @@ fn near_the_ceiling_who_has_sent_more_than_its_share_waits_and_is_woken_when_the
 }
 
 #[test]
-fn who_waits_for_memory_with_half_a_message_is_closed_when_the_message_is_due() {
-    let (mut world, full) = filled(800 * KIB, 600 * KIB);
+fn who_waits_for_memory_with_half_a_message_is_closed_when_the_message_is_due_and_not_taken_for_dead() {
+    let mut world = world_of(Limits { message_timeout: 100 * SECOND, ..limits(800 * KIB) });
+    let full = open(&mut world);
+    fill(&mut world, full, 600 * KIB);
     let (heavy, light) = (open(&mut world), open(&mut world));
     send_part(&mut world, heavy, INBOUND_SHARE_BYTES, 40_000);
     owe(&mut world, full, 100 * KIB);
     assert_eq!(world.engine.intake(heavy), Intake::Pause);
     // The full one reads a little now and then: it is alive, and stays.
-    for _ in 0..31 {
+    for second in 0..101 {
+        assert!(second > 99 || world.ending(heavy).is_none(), "{second}: {:?}", world.ending(heavy));
         world.make_room(full, 10);
         world.input(light, &frames::frame(frames::PONG, b""));
         world.advance(SECOND);
@@ -333,16 +336,23 @@ fn past_the_ceiling_the_heaviest_is_closed_first_and_then_the_next() {
 
 #[test]
 fn a_session_that_is_ending_already_is_dropped_at_once_when_it_is_the_heaviest() {
-    let mut world = world(800 * KIB);
-    let (ending, other) = (open(&mut world), open(&mut world));
-    owe(&mut world, ending, 500 * KIB);
-    world.engine.close(ending, 1000, "bye");
-    world.turn();
-    assert!(!world.is_gone(ending));
-    owe(&mut world, other, 300 * KIB);
-    assert!(world.is_gone(ending) && world.ending(other).is_none());
-    assert!(world.ends(ending).len() == 1, "it is told once");
-    leave(&mut world);
+    for is_closing in [true, false] {
+        let mut world = world(800 * KIB);
+        let (ending, other) = (open(&mut world), open(&mut world));
+        world.peer(ending).room = 0;
+        world.engine.publish_to_all(&PreparedMessage::binary(&[0; 500 * KIB]), Some(other));
+        world.turn();
+        match is_closing {
+            true => world.engine.close(ending, 1000, "bye"),
+            false => world.input(ending, &frames::frame(3, b"reserved")),
+        }
+        world.turn();
+        assert!(!world.is_gone(ending), "it has 500 KiB to read before the Close");
+        owe(&mut world, other, 300 * KIB);
+        assert!(world.is_gone(ending) && world.ending(other).is_none());
+        assert!(world.ends(ending).len() == 1, "it is told once");
+        leave(&mut world);
+    }
 }
 
 #[test]
@@ -363,28 +373,28 @@ fn what_a_session_pins_of_broadcasts_counts_when_the_heaviest_is_sought() {
 }
 
 #[test]
-fn a_turn_closes_no_more_than_it_may_and_the_next_goes_on() {
+fn a_turn_closes_no_more_than_it_may_and_the_next_follows_at_once() {
     const PEERS: usize = OVERLOADED_PER_TURN + 5;
-    let mut world = world(2 * KIB * KIB);
+    let mut world = world(900 * KIB);
     let ids: Vec<_> = (0..PEERS).map(|_| open(&mut world)).collect();
-    for id in &ids {
-        world.peer(*id).room = 0;
-    }
     // All pin the same two frames: nothing is freed before the last of them has gone.
-    let message = PreparedMessage::binary(&[0; 900 * KIB]);
-    world.engine.publish_to_all(&message, None);
-    world.turn();
-    world.engine.publish_to_all(&PreparedMessage::binary(&[0; 1200 * KIB]), None);
-    let closed = |world: &mut World| {
-        while let Some(event) = world.engine.poll_event() {
-            world.history.push(format!("{event:?}"));
+    for size in [600, 300] {
+        for id in &ids {
+            world.peer(*id).room = 0;
         }
-        ids.iter().filter(|id| world.ending(**id) == Some("Overloaded")).count()
-    };
-    let first = closed(&mut world);
-    assert!(first <= OVERLOADED_PER_TURN, "{first}");
-    world.turn();
-    assert!(world.engine.memory() <= 2 * KIB * KIB, "{}", world.engine.memory());
+        assert_eq!(world.engine.publish_to_all(&PreparedMessage::binary(&vec![0; size * KIB]), None).queued, PEERS);
+        world.answer();
+        world.flush();
+    }
+    let closed = |world: &World| ids.iter().filter(|id| world.ending(**id) == Some("Overloaded")).count();
+    assert_eq!(closed(&world), OVERLOADED_PER_TURN);
+    while world.engine.poll_ready().is_some() {}
+    world.answer();
+    world.flush();
+    assert_eq!(world.engine.poll_timeout(), Some(Duration::ZERO), "the next turn is due");
+    world.engine.handle_now(world.now);
+    world.answer();
+    assert_eq!(closed(&world), PEERS);
     leave(&mut world);
 }
 
