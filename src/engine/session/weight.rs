@@ -34,6 +34,7 @@ impl Session {
     }
 
     /// All that goes when the session goes, in bytes; broadcasts are not counted, for others may hold them too.
+    #[cfg(any(test, debug_assertions))]
     pub fn weight(&self) -> usize {
         fixed_weight(self.secure) + self.load()
     }
