@@ -377,12 +377,15 @@ fn a_turn_closes_no_more_than_it_may_and_the_next_follows_at_once() {
     const PEERS: usize = OVERLOADED_PER_TURN + 5;
     let mut world = world(900 * KIB);
     let ids: Vec<_> = (0..PEERS).map(|_| open(&mut world)).collect();
+    let light = open(&mut world);
+    send_part(&mut world, light, 100, 200);
     // All pin the same two frames: nothing is freed before the last of them has gone.
     for size in [600, 300] {
         for id in &ids {
             world.peer(*id).room = 0;
         }
-        assert_eq!(world.engine.publish_to_all(&PreparedMessage::binary(&vec![0; size * KIB]), None).queued, PEERS);
+        let message = PreparedMessage::binary(&vec![0; size * KIB]);
+        assert_eq!(world.engine.publish_to_all(&message, Some(light)).queued, PEERS);
         world.answer();
         world.flush();
     }
@@ -392,9 +395,12 @@ fn a_turn_closes_no_more_than_it_may_and_the_next_follows_at_once() {
     world.answer();
     world.flush();
     assert_eq!(world.engine.poll_timeout(), Some(Duration::ZERO), "the next turn is due");
+    assert_eq!(world.engine.intake(light), Intake::Pause, "meanwhile nobody adds to what it has sent");
+    assert_eq!(world.engine.poll_ready(), Some(light), "but it is asked for again");
     world.engine.handle_now(world.now);
     world.answer();
     assert_eq!(closed(&world), PEERS);
+    assert!(matches!(world.engine.intake(light), Intake::Read(_)) && world.ending(light).is_none());
     leave(&mut world);
 }
 
