@@ -127,10 +127,14 @@ impl FrameWalker {
         self.remaining
     }
 
-    /// What has come of the message under way, in bytes of payload; of a control frame within it, nothing is counted.
-    pub fn received(&self) -> usize {
+    /// What a context keeps of the message under way, in bytes: the payload that has come, and twice that where it comes
+    /// in fragments, for they are collected in a buffer that grows by doubling. A control frame between them is not
+    /// counted.
+    pub fn held(&self) -> usize {
         let announced = self.message_bytes as usize;
-        announced.saturating_sub(usize::try_from(self.remaining).unwrap_or(usize::MAX))
+        let received = announced.saturating_sub(usize::try_from(self.remaining).unwrap_or(usize::MAX));
+        let in_fragments = self.fragments > 1 || self.fragments == 1 && self.remaining == 0;
+        if in_fragments { 2 * received } else { received }
     }
 
     /// Walks on through `input`, as far as one turn may go: [`FRAMES_PER_TURN`] frames, or up to a Close

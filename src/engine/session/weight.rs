@@ -20,7 +20,7 @@ pub(in crate::engine) fn fixed_weight(secure: bool) -> usize {
 
 /// What frames under way weigh: a context, and what has come of a message.
 pub(super) fn weight_of_frames(walker: &FrameWalker, context: Option<&Context>) -> usize {
-    context.map_or(0, |context| context.weight() + walker.received())
+    context.map_or(0, |context| context.weight() + walker.held())
 }
 
 impl Session {
