@@ -123,6 +123,8 @@ pub enum CloseReason {
     WriteStalled,
     /// The server is stopping: 1001.
     ServerShutdown,
+    /// The server is stopping, and its sessions leave one after another: 1012. The peer may come back at once.
+    ServerRestart,
     /// The host closed the session with this code and reason.
     Host {
         /// The status code sent.
@@ -153,6 +155,7 @@ impl CloseReason {
             CloseReason::TokenExpired => (4401, "Token expired"),
             CloseReason::SlowConsumer => (1013, "slow consumer"),
             CloseReason::ServerShutdown => (1001, "Server shutting down"),
+            CloseReason::ServerRestart => (1012, "Server restarting"),
             CloseReason::Host { code, reason } | CloseReason::UpgradeRefused { code, reason } => (*code, reason),
             CloseReason::HandlerPanicked => (1011, "Internal error"),
             CloseReason::PeerClosed { .. }
@@ -195,7 +198,10 @@ impl CloseReason {
             | CloseReason::HeartbeatLost
             | CloseReason::SlowConsumer
             | CloseReason::WriteStalled => Initiator::PeerFault,
-            CloseReason::ServerShutdown | CloseReason::Host { .. } | CloseReason::HandlerPanicked => Initiator::Server,
+            CloseReason::ServerShutdown
+            | CloseReason::ServerRestart
+            | CloseReason::Host { .. }
+            | CloseReason::HandlerPanicked => Initiator::Server,
         }
     }
 
@@ -227,6 +233,7 @@ impl CloseReason {
             CloseReason::SlowConsumer => "slow_consumer",
             CloseReason::WriteStalled => "write_stalled",
             CloseReason::ServerShutdown => "server_shutdown",
+            CloseReason::ServerRestart => "server_restart",
             CloseReason::Host { .. } => "host",
             CloseReason::HandlerPanicked => "handler_panicked",
         }
@@ -263,6 +270,7 @@ impl fmt::Display for CloseReason {
             CloseReason::SlowConsumer => f.write_str("the send queue is full"),
             CloseReason::WriteStalled => f.write_str("the send queue made no progress"),
             CloseReason::ServerShutdown => f.write_str("the server is stopping"),
+            CloseReason::ServerRestart => f.write_str("the server is restarting"),
             CloseReason::Host { code, reason } => write!(f, "closed by the server with {code} {reason:?}"),
             CloseReason::HandlerPanicked => f.write_str("the handler panicked"),
         }

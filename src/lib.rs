@@ -74,7 +74,7 @@ pub mod net;
 mod time;
 pub mod wire;
 
-pub use engine::{ConnId, Engine, EngineConfig, Event, Published, SubscribeError};
+pub use engine::{ConnId, Engine, EngineConfig, Event, Published, RefuseBy, SubscribeError};
 pub use error::{CloseReason, Error, Initiator};
 pub use limits::Limits;
 #[cfg(feature = "tls")]

@@ -127,6 +127,8 @@ pub const CLOSE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
 /// From our end of an idle connection to the peer's, when the server stops: no close handshake is due there. Then
 /// the socket is dropped.
 pub const SHUTDOWN_LINGER: Duration = Duration::from_millis(200);
+/// Longest span over which the ends of sessions may be spread when the server stops; without it they come all at once.
+pub const DRAIN_SPREAD_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Queued bytes without any progress. Then the socket is dropped.
 pub const WRITE_STALL_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 /// Between two heartbeats of a session; a session silent for a whole interval is cut.
@@ -148,6 +150,44 @@ pub const CHANNELS_PER_SESSION_DEFAULT: usize = 128;
 pub const CHANNEL_NAME_BYTES: usize = 255;
 /// A user id, in bytes of UTF-8. A longer user name is a wrong credential.
 pub const USER_ID_BYTES: usize = 255;
+/// A token (JWT), in bytes. A longer one is a wrong credential.
+pub const TOKEN_BYTES: usize = 4 * KIB;
+/// What a token's times may differ from this clock: it is good from `nbf` less this to `exp` and this.
+pub const TOKEN_LEEWAY_DEFAULT: Duration = Duration::from_secs(30);
+/// Longest leeway that may be given.
+pub const TOKEN_LEEWAY_MAX: Duration = Duration::from_secs(300);
+/// Least secret for HS256, in bytes (RFC 7518, section 3.2). A shorter one is an error at start.
+pub const TOKEN_SECRET_BYTES_MIN: usize = 32;
+/// Least modulus of an RSA key, in bits (RFC 7518, section 3.3). A smaller one is an error at start.
+pub const RSA_BITS_MIN: usize = 2048;
+/// Largest modulus of an RSA key, in bits. A larger one is an error at start.
+pub const RSA_BITS_MAX: usize = 8192;
+/// A password, in bytes. A longer one is a wrong credential.
+pub const PASSWORD_BYTES: usize = KIB;
+/// What bcrypt takes of a password, in bytes. A longer one is a wrong credential where the hash is of that kind.
+pub const BCRYPT_PASSWORD_BYTES: usize = 72;
+/// Largest cost of a bcrypt hash: seconds of work. A larger one is an error at start.
+pub const BCRYPT_COST_MAX: u32 = 15;
+/// Cost of the bcrypt hashes that are made here.
+pub const BCRYPT_COST_DEFAULT: u32 = 12;
+/// Memory of an argon2id hash, in KiB (its `m`): what a hashing thread may take. More is an error at start.
+pub const ARGON2_MEMORY_KIB_MAX: u32 = 256 * 1024;
+/// Memory times passes of an argon2id hash, in KiB (`m` times `t`): seconds of work. More is an error at start.
+pub const ARGON2_WORK_KIB_MAX: u64 = 1024 * 1024;
+/// Lanes of an argon2id hash (its `p`). More is an error at start.
+pub const ARGON2_LANES_MAX: u32 = 16;
+/// Threads that hash passwords.
+pub const HASH_WORKERS_DEFAULT: usize = 1;
+/// Largest number of threads that may be given.
+pub const HASH_WORKERS_MAX: usize = 64;
+/// Passwords that wait for each hashing thread. One more is answered 503 with `Retry-After`.
+pub const HASHES_WAITING_PER_WORKER: usize = 64;
+/// Attempts that wait for a hash, those with the same credential among them. One more is answered 503 with `Retry-After`.
+pub const HASH_ATTEMPTS_WAITING: usize = 16 * KIB;
+/// How long a credential that was found right is not hashed again.
+pub const CREDENTIAL_REMEMBERED: Duration = Duration::from_secs(3600);
+/// Credentials that are remembered at once. With one more the oldest is forgotten.
+pub const CREDENTIALS_REMEMBERED: usize = 16 * KIB;
 /// Nesting of arrays and objects inside a message's `payload` or `id`. Deeper is `Invalid format`.
 pub const JSON_DEPTH: usize = 64;
 /// Characters of an unknown message `type` that a log line shows. What is longer ends in `…`.
@@ -223,6 +263,17 @@ pub const CONTEXT_KEEP_BYTES: usize = 64 * KIB;
 pub const LOG_TEXT_CHARS: usize = 200;
 /// Characters of a user id that a log line shows.
 pub const LOG_USER_CHARS: usize = 64;
+/// The message of one log line, in bytes, escapes included. What is longer ends in `…`.
+pub const LOG_LINE_BYTES: usize = 4 * KIB;
+/// Log lines that may wait to be written: the ends of thousands of sessions come in one turn. One more is lost, and
+/// counted.
+pub const LOG_LINES_WAITING: usize = 8 * KIB;
+/// For `barewire health` to connect, ask and be answered. Then the daemon is not well.
+pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
+/// The status line that `barewire health` reads, in bytes. A longer one is no answer.
+pub const HEALTH_LINE_BYTES: usize = 256;
+/// For writing what waits of the log when the program ends. Then it is lost.
+pub const LOG_EXIT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Resolution of the timer wheel, in milliseconds. A deadline fires at most this much late, never early.
 pub const TICK_MILLIS: u64 = 32;
@@ -383,6 +434,12 @@ const _: () = {
     assert!(CONTEXT_READ_BYTES <= CONTEXT_KEEP_BYTES);
     // What the context writes between two reads of its pipe: pongs for one turn's frames, and one Close.
     assert!(CONTEXT_WRITE_BYTES > (FRAMES_PER_TURN + 1) * (CONTROL_PAYLOAD_BYTES + 4));
+    // A credential of the largest size fits where it is sent, also as base64.
+    assert!(TOKEN_BYTES < HEAD_BYTES_DEFAULT && TOKEN_BYTES < MESSAGE_BYTES_UNAUTHENTICATED);
+    assert!(2 * (USER_ID_BYTES + PASSWORD_BYTES) < HEAD_BYTES_DEFAULT);
+    assert!(BCRYPT_PASSWORD_BYTES <= PASSWORD_BYTES && BCRYPT_COST_DEFAULT <= BCRYPT_COST_MAX);
+    assert!(TOKEN_LEEWAY_DEFAULT.as_millis() <= TOKEN_LEEWAY_MAX.as_millis());
+    assert!(HASH_WORKERS_DEFAULT <= HASH_WORKERS_MAX && HASHES_WAITING_PER_WORKER <= HASH_ATTEMPTS_WAITING);
     assert!(WHEEL_SLOTS.is_power_of_two() && WHEEL_SLOTS.is_multiple_of(64));
 };
 

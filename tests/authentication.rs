@@ -1,12 +1,17 @@
 //! Who may come in: `Basic` at the upgrade, and the `auth` message, the first one and one that renews.
 //!
-//! Not here: verdicts that come later, and expiry (`authentication/verdicts.rs`); each form of a credential
-//! (`src/auth/basic.rs`); the checks before it (`http.rs`).
+//! Not here: users of a file (`authentication/passwords.rs`), tokens (`authentication/tokens.rs`), verdicts that come
+//! later, and expiry (`authentication/verdicts.rs`); each form of a credential (`src/auth/basic.rs`); the checks before
+//! it (`http.rs`).
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(clippy::cast_possible_truncation, clippy::indexing_slicing)]
 
 mod common;
+#[path = "authentication/passwords.rs"]
+mod passwords;
+#[path = "authentication/tokens.rs"]
+mod tokens;
 #[path = "authentication/verdicts.rs"]
 mod verdicts;
 

@@ -361,7 +361,7 @@ fn a_shutdown_closes_open_sessions_with_1001_and_ends_idle_connections() {
     let between = world.connect();
     world.input(between, b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert!(world.text(between).starts_with("HTTP/1.1 200 "));
-    world.engine.shut_down();
+    world.engine.shut_down(Duration::ZERO);
     world.turn();
     for id in [open[0], open[1], unknown] {
         assert_eq!(world.close_code(id), Some((1001, "Server shutting down".into())));
@@ -385,7 +385,7 @@ fn a_request_under_way_is_answered_in_a_shutdown_and_its_connection_closed() {
     let mut world = World::new(small(), Box::new(NoAuth));
     let id = world.connect();
     world.input(id, b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    world.engine.shut_down();
+    world.engine.shut_down(Duration::ZERO);
     world.turn();
     assert!(!world.peer(id).ended);
     assert!(world.engine.respond(id, barewire::wire::http::Response::text(200, "at last")));
@@ -422,7 +422,7 @@ fn an_upgrade_that_is_being_judged_is_refused_in_a_shutdown() {
     let id = world.connect();
     world.input(id, common::upgrade("").as_bytes());
     assert_eq!(world.take(id), b"");
-    world.engine.shut_down();
+    world.engine.shut_down(Duration::ZERO);
     world.turn();
     let answer = world.text(id);
     assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("Connection: close"), "{answer}");
@@ -470,7 +470,7 @@ fn when_all_are_dropped_nothing_is_left_and_each_end_is_told_once() {
     world.peer(stuck).room = 0;
     world.engine.send(stuck, Message::Binary(vec![0; 1000].into()));
     world.engine.subscribe(open, "news").unwrap();
-    world.engine.shut_down();
+    world.engine.shut_down(Duration::ZERO);
     world.turn();
     assert!(world.engine.sessions() > 0);
     world.engine.drop_all();
@@ -508,7 +508,7 @@ fn a_shutdown_does_not_wait_long_for_who_owes_no_close_handshake() {
     let mut world = World::daemon(EngineConfig::default());
     let idle = world.connect();
     let silent = world.open();
-    world.engine.shut_down();
+    world.engine.shut_down(Duration::ZERO);
     world.turn();
     assert!(world.peer(idle).ended, "our half ends at once");
     world.advance(SHUTDOWN_LINGER + Duration::from_millis(TICK_MILLIS));

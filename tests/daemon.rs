@@ -1,35 +1,33 @@
 //! The program itself: what it prints, what it refuses to start with, how it ends, and what it never says.
 //!
-//! Not here: the syntax of its configuration (`src/daemon/config/tests.rs`), the server inside (`server.rs`).
+//! Not here: its users file, keys and tokens (`daemon/credentials.rs`), the syntax of its configuration
+//! (`src/daemon/config/tests.rs`), the server inside (`server.rs`), its log (`logging.rs`).
 
 #![cfg(feature = "daemon")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::cast_possible_truncation)]
 
 mod common;
+#[path = "daemon/credentials.rs"]
+mod credentials;
 #[path = "common/memory.rs"]
 mod memory;
+#[path = "common/program.rs"]
+mod program;
 #[path = "common/server.rs"]
 mod server;
 #[path = "common/tls_client.rs"]
 mod tls_client;
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener};
-use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use common::frames;
-use server::{DEADLINE, connect, connect_tls, eventually, hear, hear_close, read_past, read_to_end, websocket};
+use program::{BARE, Daemon, LOOPBACK, TemporaryFile, refusal, run};
+use server::{connect, connect_tls, eventually, hear, hear_close, read_past, read_to_end, say, websocket};
 
-const BARE: &str = env!("CARGO_BIN_EXE_barewire");
-const LOOPBACK: [&str; 4] = ["--listen", "127.0.0.1:0", "--plain-listen", "127.0.0.1:0"];
 const HEALTH: &[u8] = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 /// A key that belongs to no certificate; made for this test, and public.
@@ -40,139 +38,6 @@ iBkhIjqht0XL/UT9Wegech3XmS+hRANCAAQ95MOYS6EzMK9fVAhNLnEfAd+P0WiY
 eO3931ld8npW7Cmi2HHdHp9q3jld2B5Cx1BTo0pkLZQIN4UIGEgpl2wO
 -----END PRIVATE KEY-----
 ";
-
-/// The program, with nothing of this environment but what is said here.
-fn barewire(arguments: &[&str]) -> Command {
-    let mut command = Command::new(BARE);
-    command.args(arguments).env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
-
-/// Runs one that ends by itself.
-fn run(arguments: &[&str]) -> Output {
-    barewire(arguments).output().unwrap()
-}
-
-/// The exit code and the only line on standard error of one that refuses to start.
-fn refusal(arguments: &[&str]) -> (i32, String) {
-    let output = run(arguments);
-    assert!(output.stdout.is_empty(), "{arguments:?}: {output:?}");
-    let text = String::from_utf8(output.stderr).unwrap();
-    let lines: Vec<_> = text.lines().collect();
-    assert_eq!(lines.len(), 1, "{arguments:?}: one line, not {text}");
-    (output.status.code().expect("an exit code"), lines[0].into())
-}
-
-/// A running one, which is killed with the test.
-struct Daemon {
-    child: Child,
-    lines: Receiver<String>,
-    /// All that it has printed, on both streams.
-    said: Vec<String>,
-}
-
-impl Daemon {
-    /// Starts it, and waits until it serves.
-    fn start(arguments: &[&str]) -> Daemon {
-        Daemon::spawn(&mut barewire(&[&LOOPBACK, arguments].concat()))
-    }
-
-    fn spawn(command: &mut Command) -> Daemon {
-        let mut child = command.spawn().unwrap();
-        let (sender, lines) = channel();
-        follow(child.stdout.take().unwrap(), sender.clone());
-        follow(child.stderr.take().unwrap(), sender);
-        let mut daemon = Daemon { child, lines, said: Vec::new() };
-        daemon.wait_for("Try it: ");
-        daemon
-    }
-
-    /// The first line, so far or to come, that holds `part`.
-    fn wait_for(&mut self, part: &str) -> String {
-        loop {
-            if let Some(line) = self.said.iter().find(|line| line.contains(part)) {
-                return line.clone();
-            }
-            match self.lines.recv_timeout(DEADLINE) {
-                Ok(line) => self.said.push(line),
-                Err(error) => panic!("{error}: no line with {part:?} in {:#?}", self.said),
-            }
-        }
-    }
-
-    fn addr(&mut self, kind: &str) -> SocketAddr {
-        let line = self.wait_for(&format!("{kind} server running on port "));
-        SocketAddr::from(([127, 0, 0, 1], line.rsplit(' ').next().unwrap().parse().unwrap()))
-    }
-
-    fn tls_addr(&mut self) -> SocketAddr {
-        self.addr("HTTPS + WSS")
-    }
-
-    fn plain_addr(&mut self) -> SocketAddr {
-        self.addr("HTTP + WS")
-    }
-
-    fn signal(&self, name: &str) {
-        let status = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();
-        assert!(status.success());
-    }
-
-    /// Waits for its end; returns the exit code, and all that it has printed.
-    fn end(mut self) -> (Option<i32>, String) {
-        let mut status = None;
-        eventually("the program ends", || {
-            status = self.child.try_wait().unwrap();
-            status.is_some()
-        });
-        loop {
-            match self.lines.recv_timeout(DEADLINE) {
-                Ok(line) => self.said.push(line),
-                Err(RecvTimeoutError::Disconnected) => break,
-                Err(RecvTimeoutError::Timeout) => panic!("somebody else holds its output open"),
-            }
-        }
-        (status.and_then(|status| status.code()), self.said.join("\n"))
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn follow(stream: impl Read + Send + 'static, sender: Sender<String>) {
-    std::thread::spawn(move || {
-        for line in BufReader::new(stream).lines() {
-            if sender.send(line.unwrap()).is_err() {
-                break;
-            }
-        }
-    });
-}
-
-/// A file for one test, gone with it.
-struct TemporaryFile(PathBuf);
-
-impl TemporaryFile {
-    fn new(name: &str, text: &str) -> TemporaryFile {
-        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{name}", std::process::id()));
-        fs::write(&path, text).unwrap();
-        TemporaryFile(path)
-    }
-
-    fn path(&self) -> &str {
-        self.0.to_str().unwrap()
-    }
-}
-
-impl Drop for TemporaryFile {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
-}
 
 // --- the start ---
 
@@ -314,6 +179,38 @@ fn a_signal_closes_open_sessions_with_1001_and_exits_with_0() {
 }
 
 #[test]
+fn with_a_spread_sessions_are_told_of_a_restart() {
+    let mut daemon = Daemon::start(&["--set", "drain.spread=100ms"]);
+    let mut client = websocket(connect(daemon.plain_addr()));
+    hear(&mut client);
+    daemon.signal("TERM");
+    assert_eq!(hear_close(&mut client), (1012, "Server restarting".into()));
+    while client.read().is_ok() {}
+    drop(client);
+    assert_eq!(daemon.end().0, Some(0));
+}
+
+#[test]
+fn signals_of_a_closed_terminal_or_pipe_end_nothing() {
+    let mut daemon = Daemon::start(&[]);
+    let mut client = websocket(connect(daemon.plain_addr()));
+    hear(&mut client);
+    daemon.signal("PIPE");
+    for _ in 0..2 {
+        daemon.signal("HUP");
+        assert!(daemon.wait_for("SIGHUP").contains("WARN"));
+        daemon.said.clear();
+    }
+    say(&mut client, r#"{"type":"ping"}"#);
+    assert!(hear(&mut client).contains("pong"));
+    daemon.signal("TERM");
+    assert_eq!(hear_close(&mut client).0, 1001);
+    while client.read().is_ok() {}
+    drop(client);
+    assert_eq!(daemon.end().0, Some(0));
+}
+
+#[test]
 fn a_second_signal_exits_at_once() {
     // Without it, this one would wait for an hour.
     let mut daemon = Daemon::start(&["--set", "limits.close_timeout=1h"]);
@@ -325,126 +222,6 @@ fn a_second_signal_exits_at_once() {
     daemon.signal("TERM");
     assert_eq!(daemon.end().0, Some(1));
 }
-
-// --- the log ---
-
-#[test]
-fn the_log_tells_the_life_of_a_session() {
-    let mut daemon = Daemon::start(&["--user", "anna:secret"]);
-    let addr = daemon.plain_addr();
-    let header = format!("Authorization: Basic {}\r\n", STANDARD.encode("anna:secret"));
-    let open = || {
-        let mut client = connect(addr);
-        client.write_all(common::upgrade(&header).as_bytes()).unwrap();
-        read_past(&mut client, b"connected");
-        client
-    };
-    let (first, mut second) = (open(), open());
-    for client in [&first, &second] {
-        let line = daemon.wait_for(&format!("New connection from {}", client.local_addr().unwrap()));
-        assert!(line.contains("INFO"), "{line}");
-    }
-    assert!(daemon.wait_for("Client connected: anna (1 total)").contains("INFO"));
-    daemon.wait_for("Client connected: anna (2 total)");
-    server::reset(first);
-    assert!(daemon.wait_for("WebSocket error for anna: ").contains("WARN"));
-    assert!(daemon.wait_for("Client disconnected: anna (1 remaining)").contains("INFO"));
-    second.write_all(&frames::close(1000, "bye")).unwrap();
-    daemon.wait_for("Client disconnected: anna (0 remaining)");
-}
-
-#[test]
-fn no_password_is_ever_printed_not_even_at_trace() {
-    let passwords = ["right-canary-9f3c", "wrong-canary-77aa"];
-    let user = format!("anna:{}", passwords[0]);
-    let mut daemon = Daemon::start(&["--user", &user, "--log-level", "trace"]);
-    let tokens = passwords.map(|password| STANDARD.encode(format!("anna:{password}")));
-    for addr in [daemon.plain_addr(), daemon.tls_addr()] {
-        for token in &tokens {
-            // In the upgrade, in requests that need none, and in-band: before the session is open, and after.
-            let basic = |token: &str| format!("Authorization: Basic {token}\r\n");
-            let texts = [
-                format!(r#"{{"type":"auth","token":"Basic {token}"}}"#),
-                format!(r#"{{"type":"auth","token":["Basic {token}"]}}"#),
-                format!(r#"{{"type":"auth","token":"Basic {token}"}}{{"#),
-                format!(r#"{{"token":"Basic {token}"}}"#),
-                format!(r#"{{"type":"ping","to\u006ben":"Basic {token}"}}"#),
-            ];
-            let mut says = vec![
-                common::upgrade(&basic(token)).into_bytes(),
-                format!("GET /{token} HTTP/1.1\r\nHost: x\r\n{}\r\n", basic(token)).into_bytes(),
-                format!("GET /ws HTTP/1.1\r\nHost: x\r\n{} : {token}\r\n\r\n", basic(token)).into_bytes(),
-            ];
-            for text in texts {
-                for header in [String::new(), basic(&tokens[0])] {
-                    says.push([common::upgrade(&header).as_bytes(), &frames::text(&text)].concat());
-                }
-            }
-            for bytes in says {
-                let mut client: Box<dyn ReadWrite> =
-                    if addr == daemon.tls_addr() { Box::new(connect_tls(addr)) } else { Box::new(connect(addr)) };
-                client.write_all(&bytes).unwrap();
-                assert!(client.read(&mut [0; 512]).unwrap() > 0, "an answer");
-            }
-        }
-    }
-    daemon.signal("TERM");
-    let (code, output) = daemon.end();
-    assert_eq!(code, Some(0));
-    assert!(output.contains("Client connected: anna") && output.contains("--auth anna:PASSWORD"), "{output}");
-    for secret in passwords.iter().copied().chain(tokens.iter().map(String::as_str)) {
-        assert!(!output.contains(secret), "{secret} is in\n{output}");
-    }
-}
-
-#[test]
-fn only_the_password_that_everyone_knows_is_shown_at_the_start() {
-    let mut daemon = Daemon::start(&["--user", "anna:canary-5d21", "--user", "user:pass"]);
-    assert!(daemon.wait_for("Try it: ").contains("--auth anna:PASSWORD"));
-    daemon.signal("TERM");
-    let (_, output) = daemon.end();
-    assert!(!output.contains("canary-5d21"), "{output}");
-}
-
-#[test]
-fn a_second_signal_ends_it_even_where_it_hangs_in_a_log_that_nobody_reads() {
-    let (mut log, _nobody) = UnixStream::pair().unwrap();
-    log.set_nonblocking(true).unwrap();
-    while log.write(b"\n").is_ok() {}
-    log.set_nonblocking(false).unwrap();
-    // That the default user may come in is a warning, which it never gets rid of.
-    let mut child = barewire(&["--plain-listen", "127.0.0.1:0"]).stderr(OwnedFd::from(log)).spawn().unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-    assert!(lines.any(|line| line.starts_with("Try it: ")));
-    let mut status = None;
-    eventually("it ends", || {
-        // One after the other: two that come at once count as one.
-        let _ = Command::new("kill").arg(child.id().to_string()).status().unwrap();
-        status = child.try_wait().unwrap();
-        status.is_some()
-    });
-    assert_eq!(status.unwrap().code(), Some(1));
-}
-
-#[test]
-fn a_log_that_nobody_reads_any_more_does_not_end_the_server() {
-    let mut child = barewire(&["--plain-listen", "127.0.0.1:0"]).spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let port: u16 = line.trim_end().rsplit(' ').next().unwrap().parse().unwrap();
-    drop(child.stderr.take());
-    for _ in 0..3 {
-        // Each connection is a line of the log.
-        let mut client = connect(SocketAddr::from(([127, 0, 0, 1], port)));
-        client.write_all(HEALTH).unwrap();
-        read_past(&mut client, b"200 OK");
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
-}
-
-trait ReadWrite: Read + Write {}
-impl<S: Read + Write> ReadWrite for S {}
 
 // --- out of descriptors ---
 

@@ -7,13 +7,13 @@
 
 mod common;
 
-use barewire::auth::{Methods, NoAuth, Users};
+use barewire::auth::{Methods, NoAuth};
 use barewire::engine::Intake;
 use barewire::limits::RateAlgorithm;
 use barewire::{ConnId, EngineConfig, Event, Limits, Message, PreparedMessage, limits};
 use base64::Engine as _;
 use common::frames::{self, BINARY, CLOSE, CONTINUATION, PING, TEXT};
-use common::{World, upgrade};
+use common::{World, methods, upgrade};
 
 /// One bound on what a peer can do.
 struct Bound {
@@ -246,9 +246,7 @@ fn list_items(count: usize) -> String {
 
 fn user_name(bytes: usize) -> String {
     let name = "n".repeat(bytes);
-    let mut users = Users::new([1; 32]);
-    users.add(&name, "pass");
-    let methods = Methods { basic: true, message: true, users, realm: "barewire".into(), wrong_password_status: 403 };
+    let methods = Methods { users: common::users(&[&format!("{name}:pass")]), ..methods() };
     let mut world = World::new(EngineConfig::default(), Box::new(methods));
     let id = world.connect();
     let credentials = base64::engine::general_purpose::STANDARD.encode(format!("{name}:pass"));

@@ -7,7 +7,7 @@
 
 mod common;
 
-use barewire::auth::{Methods, Users};
+use barewire::auth::Methods;
 use barewire::limits::{CHANNEL_NAME_BYTES, CHANNELS_PER_SESSION_DEFAULT, JSON_DEPTH};
 use barewire::{ConnId, EngineConfig, Limits, PreparedMessage, Published};
 use common::http::basic;
@@ -346,8 +346,7 @@ fn a_user_id_and_a_channel_with_odd_characters_come_out_as_valid_json() {
     let names =
         [r#"a"b\c"#, "</script><b>", "é🦀", "\u{2028}\u{202e}", r"\u0000", "{}", " ", "' OR 1=1", &"n".repeat(255)];
     for name in names {
-        let mut users = Users::new([2; 32]);
-        users.add(name, "p");
+        let users = common::users(&[&format!("{name}:p")]);
         let mut world = World::guarded(EngineConfig::default(), Methods { users, ..methods() });
         let id = world.connect();
         world.input(id, common::upgrade(&format!("Authorization: {}\r\n", basic(&format!("{name}:p")))).as_bytes());

@@ -20,7 +20,7 @@ const OUTGOING: &str = include_str!("../src/wire/message/outgoing.rs");
 const ROUTER: &str = include_str!("../src/app/router.rs");
 const ANSWERS: &[&str] = &[
     include_str!("../src/app/routes.rs"),
-    include_str!("../src/auth/basic.rs"),
+    include_str!("../src/auth/methods.rs"),
     include_str!("../src/engine/session/head.rs"),
     include_str!("../src/wire/http/head.rs"),
     include_str!("../src/wire/http/origin.rs"),
@@ -122,6 +122,9 @@ fn the_fixed_limits_are_the_constants() {
         kib(limits::MESSAGE_BYTES_UNAUTHENTICATED),
         format!("{} B", limits::CHANNEL_NAME_BYTES),
         limits::JSON_DEPTH.to_string(),
+        kib(limits::TOKEN_BYTES),
+        format!("{}; {} B", kib(limits::PASSWORD_BYTES), limits::BCRYPT_PASSWORD_BYTES),
+        limits::HASHES_WAITING_PER_WORKER.to_string(),
         kib(limits::BODY_BYTES),
         limits::LIST_ITEMS.to_string(),
         format!(
@@ -137,6 +140,11 @@ fn the_fixed_limits_are_the_constants() {
     assert_eq!(told, expected);
     let hardened = format!("messages up to {}", kib(limits::MESSAGE_BYTES_HARDENED));
     assert!(README.contains(&hardened), "{hardened}");
+    let log =
+        format!("at most {} lines of {} wait to be written", limits::LOG_LINES_WAITING, kib(limits::LOG_LINE_BYTES));
+    assert!(README.contains(&log), "{log}");
+    let health = format!("gives up after {} seconds", limits::HEALTH_TIMEOUT.as_secs());
+    assert!(README.contains(&health), "{health}");
 }
 
 #[test]

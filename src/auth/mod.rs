@@ -1,5 +1,5 @@
-//! Who is it, and what may they: the [`Authenticate`] seam, the [`Identity`] it yields, and [`Methods`], the daemon's own
-//! authenticator, which tries the enabled ways.
+//! Who is it, and what may they: the [`Authenticate`] seam, the [`Identity`] it yields, and, with the feature `auth`,
+//! `Methods`, the daemon's own authenticator, which tries the enabled ways.
 //!
 //! The engine calls [`Authenticate::begin`] once for each upgrade request that passed every other check,
 //! and once for each in-band `auth` message. It may answer at once, or later from anywhere by
@@ -8,11 +8,35 @@
 //! Not here: when a peer is asked and what it is told (`engine/session/`), the parsing of heads
 //! (`wire/http/`).
 
+#[cfg(feature = "auth")]
 mod basic;
+#[cfg(feature = "auth")]
+mod hashing;
 mod identity;
+#[cfg(feature = "auth")]
+mod key;
+#[cfg(feature = "auth")]
+mod methods;
+#[cfg(feature = "auth")]
+mod password;
+#[cfg(feature = "auth")]
+mod token;
+#[cfg(feature = "auth")]
+mod users;
 
-pub use basic::{Methods, Users};
+#[cfg(feature = "auth")]
+pub use hashing::Hashing;
 pub use identity::{Identity, Patterns, Rights};
+#[cfg(feature = "auth")]
+pub use key::{TokenAlgorithm, TokenKey, token_secret};
+#[cfg(feature = "auth")]
+pub use methods::Methods;
+#[cfg(feature = "auth")]
+pub use password::{HashAlgorithm, PasswordHash};
+#[cfg(feature = "auth")]
+pub use token::{TokenError, Tokens};
+#[cfg(feature = "auth")]
+pub use users::Users;
 
 use std::net::SocketAddr;
 
@@ -100,4 +124,10 @@ impl Authenticate for NoAuth {
     fn begin(&mut self, _attempt: &Attempt<'_>, _ticket: Ticket) -> Decision {
         Decision::Now(Verdict::Accept(Identity::anonymous()))
     }
+}
+
+/// 503 with `Retry-After`: it could not be judged, and may be asked again.
+#[cfg(feature = "auth")]
+fn unavailable() -> Refusal {
+    Refusal::new(503, "Service Unavailable").with_header("Retry-After", crate::limits::RETRY_AFTER_SECONDS.to_string())
 }

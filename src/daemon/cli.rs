@@ -3,13 +3,20 @@
 //!
 //! Not here: what the keys mean and which layer is stronger (`daemon/config`); who prints and exits (`daemon/mod.rs`).
 
+#[cfg(test)]
+mod tests;
+
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
+use barewire::auth::HashAlgorithm;
 use clap::{Args, Parser, Subcommand};
 
-use super::config::{EXIT_CODE, FILE_VARIABLE, Flag, Flags, KEYS, Secret, VARIABLE_PREFIX};
+use super::config::{self, EXIT_CODE, FILE_VARIABLE, Flag, Flags, KEYS, Secret, VARIABLE_PREFIX};
+use super::gen_token::{GenToken, TOKEN_LIFE_MAX, TOKEN_LIFE_MIN};
+use super::hash_password::HashPassword;
 
 /// What to do, and the flags to do it with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,10 +28,20 @@ pub struct Invocation {
 }
 
 /// The subcommands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// Run the server.
     Serve,
+    /// Say whether it would run.
+    Check,
+    /// Print what it would run with.
+    PrintConfig,
+    /// Ask a running one whether it is well.
+    Health,
+    /// Make a token.
+    GenToken(GenToken),
+    /// Hash a password.
+    HashPassword(HashPassword),
 }
 
 /// There is nothing to do but to show this text, which ends with a line break, and exit.
@@ -74,6 +91,56 @@ enum TypedCommand {
     /// Run the server (what happens without a subcommand)
     #[command(after_help = SHORT_HELP_END, after_long_help = keys_help())]
     Serve(TypedFlags),
+    /// Check the configuration and the files it names; open nothing
+    #[command(after_help = SHORT_HELP_END, after_long_help = keys_help())]
+    Check(TypedFlags),
+    /// Print the effective configuration as a file for --config, passwords left out
+    #[command(after_help = SHORT_HELP_END, after_long_help = keys_help())]
+    PrintConfig(TypedFlags),
+    /// Ask the daemon that runs with this configuration for /health; exit code 0 if it is well, else 1
+    #[command(after_help = SHORT_HELP_END, after_long_help = keys_help())]
+    Health(TypedFlags),
+    /// Make a token (JWT) for the user id SUB, and print it
+    #[command(after_help = SHORT_HELP_END, after_long_help = keys_help())]
+    GenToken {
+        #[command(flatten)]
+        asked: TypedToken,
+        #[command(flatten)]
+        flags: Box<TypedFlags>,
+    },
+    /// Hash the password on standard input (one line), for a users file
+    HashPassword(TypedPassword),
+}
+
+#[derive(Debug, Args)]
+struct TypedToken {
+    /// The user id
+    #[arg(value_name = "SUB")]
+    subject: String,
+    /// How long it is good, such as 10m or 12h
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = token_life, help_heading = "Token")]
+    expires: Duration,
+    /// Subscribe to this channel at once; repeatable
+    #[arg(long, value_name = "NAME", help_heading = "Token")]
+    channel: Vec<String>,
+    /// Allow to publish to this channel (* stands for any characters); repeatable; without it to all
+    #[arg(long, value_name = "PATTERN", help_heading = "Token")]
+    publish: Vec<String>,
+    /// Allow to subscribe to this channel, likewise
+    #[arg(long, value_name = "PATTERN", help_heading = "Token")]
+    subscribe: Vec<String>,
+    /// PEM file of the private key, for RS256, ES256 and EdDSA (HS256 signs with auth.jwt_secret_file)
+    #[arg(long, value_name = "FILE", help_heading = "Token")]
+    key: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct TypedPassword {
+    /// Print NAME:hash, a line for the users file, instead of the hash alone
+    name: Option<String>,
+    /// How to hash: argon2id or bcrypt
+    #[arg(long, default_value = "argon2id", value_parser = hash_algorithm)]
+    algorithm: HashAlgorithm,
 }
 
 const SHORT_HELP_END: &str = "--help (not -h) lists every key of the configuration.";
@@ -112,6 +179,9 @@ struct TypedFlags {
     /// Let this user in, for development: other users of the machine can read the password; repeatable
     #[arg(long, value_name = "NAME:PASSWORD", help_heading = "Users")]
     user: Vec<Secret>,
+    /// File of the users, a line name:hash for each, as `barewire hash-password` prints it
+    #[arg(long, value_name = "FILE", help_heading = "Users")]
+    users_file: Option<String>,
 }
 
 impl CommandLine {
@@ -119,8 +189,30 @@ impl CommandLine {
         let (command, flags) = match self.command {
             None => (Command::Serve, self.flags),
             Some(TypedCommand::Serve(flags)) => (Command::Serve, self.flags.then(flags)),
+            Some(TypedCommand::Check(flags)) => (Command::Check, self.flags.then(flags)),
+            Some(TypedCommand::PrintConfig(flags)) => (Command::PrintConfig, self.flags.then(flags)),
+            Some(TypedCommand::Health(flags)) => (Command::Health, self.flags.then(flags)),
+            Some(TypedCommand::GenToken { asked, flags }) => {
+                (Command::GenToken(asked.into_command()), self.flags.then(*flags))
+            }
+            Some(TypedCommand::HashPassword(TypedPassword { name, algorithm })) => {
+                (Command::HashPassword(HashPassword { name, algorithm }), self.flags)
+            }
         };
         Invocation { command, flags: flags.into_flags() }
+    }
+}
+
+impl TypedToken {
+    fn into_command(self) -> GenToken {
+        GenToken {
+            subject: self.subject,
+            expires: self.expires,
+            channels: self.channel,
+            publish: self.publish,
+            subscribe: self.subscribe,
+            key: self.key,
+        }
     }
 }
 
@@ -142,6 +234,7 @@ impl TypedFlags {
             tls_key: later.tls_key.or(self.tls_key),
             path: later.path.or(self.path),
             user: joined(self.user, later.user),
+            users_file: later.users_file.or(self.users_file),
         }
     }
 
@@ -155,6 +248,7 @@ impl TypedFlags {
             ("--tls-cert", "tls.cert", self.tls_cert),
             ("--tls-key", "tls.key", self.tls_key),
             ("--path", "server.path", self.path),
+            ("--users-file", "auth.users_file", self.users_file),
         ];
         let set = self.set.into_iter().map(|(key, value)| Flag { flag: "--set", key, value });
         let own = own.into_iter().filter_map(|(flag, key, value)| Some(Flag { flag, key: key.into(), value: value? }));
@@ -167,13 +261,27 @@ fn key_and_value(text: &str) -> Result<(String, String), &'static str> {
     Ok((key.trim().into(), value.into()))
 }
 
+fn token_life(text: &str) -> Result<Duration, String> {
+    let allowed = || format!("allowed: {TOKEN_LIFE_MIN:?} to {} h, such as 12h", TOKEN_LIFE_MAX.as_secs() / 3600);
+    let life = config::duration(text).map_err(|reason| format!("{reason}; {}", allowed()))?;
+    if (TOKEN_LIFE_MIN..=TOKEN_LIFE_MAX).contains(&life) { Ok(life) } else { Err(allowed()) }
+}
+
+fn hash_algorithm(text: &str) -> Result<HashAlgorithm, &'static str> {
+    match text {
+        "argon2id" => Ok(HashAlgorithm::Argon2id),
+        "bcrypt" => Ok(HashAlgorithm::Bcrypt),
+        _ => Err("allowed: argon2id or bcrypt"),
+    }
+}
+
 /// The long help's last part: precedence, and every key from the one table.
 fn keys_help() -> String {
     let mut text = format!(
         "Keys, by --set SECTION.KEY=VALUE, as {VARIABLE_PREFIX}SECTION_KEY in the environment, or in the file\n\
          (--config, or {FILE_VARIABLE} in the environment). Flags are stronger than the environment, that than\n\
          the file, the file than the preset, the preset than the defaults. Lists are comma-separated, arrays in\n\
-         the file.\n"
+         the file. A path in the file that is not absolute begins in the file's own folder.\n"
     );
     let mut section = "";
     for key in KEYS {
@@ -193,162 +301,4 @@ fn keys_help() -> String {
 fn in_one_line(error: &str) -> String {
     let line = error.lines().next().unwrap_or_default();
     format!("barewire: {}; see barewire --help\n", line.strip_prefix("error: ").unwrap_or(line))
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    use super::*;
-
-    fn typed(arguments: &[&str]) -> Result<Invocation, Outcome> {
-        parse(["barewire"].iter().chain(arguments))
-    }
-
-    fn flag(flag: &'static str, key: &str, value: &str) -> Flag {
-        Flag { flag, key: key.into(), value: value.into() }
-    }
-
-    fn answer(arguments: &[&str]) -> String {
-        match typed(arguments) {
-            Err(Outcome::Answer(text)) => text,
-            other => panic!("{arguments:?}: {other:?}"),
-        }
-    }
-
-    fn misuse(arguments: &[&str]) -> String {
-        let outcome = typed(arguments).expect_err("misuse");
-        assert_eq!(outcome.exit_code(), 2);
-        match outcome {
-            Outcome::Misuse(text) => {
-                assert_eq!(text.lines().count(), 1, "{text}");
-                text
-            }
-            Outcome::Answer(text) => panic!("{arguments:?}: {text}"),
-        }
-    }
-
-    #[test]
-    fn the_command_line_itself_is_sound() {
-        CommandLine::command().debug_assert();
-    }
-
-    #[test]
-    fn serve_is_the_default_subcommand() {
-        let nothing = typed(&[]).unwrap();
-        assert_eq!(nothing, Invocation { command: Command::Serve, flags: Flags::default() });
-        assert_eq!(typed(&["serve"]), Ok(nothing));
-    }
-
-    #[test]
-    fn every_flag_goes_to_its_place() {
-        let flags = typed(&[
-            "--config=a.toml",
-            "--preset=hardened",
-            "--set=limits.headers=7",
-            "--set= log.level =a=b",
-            "--log-level=debug",
-            "--listen=[::1]:1",
-            "--listen=127.0.0.1:2",
-            "--plain-listen=127.0.0.1:3",
-            "--tls-cert=c.pem",
-            "--tls-key=k.pem",
-            "--path=",
-            "--user=bob:pw",
-            "--user=-eve:p:w",
-        ])
-        .unwrap()
-        .flags;
-        assert_eq!(flags.config, Some("a.toml".into()));
-        assert_eq!(flags.preset, Some("hardened".into()));
-        assert_eq!(flags.users, [Secret::from("bob:pw"), Secret::from("-eve:p:w")]);
-        let expected = [
-            flag("--set", "limits.headers", "7"),
-            flag("--set", "log.level", "a=b"),
-            flag("--log-level", "log.level", "debug"),
-            flag("--listen", "server.listen", "[::1]:1,127.0.0.1:2"),
-            flag("--plain-listen", "server.plain_listen", "127.0.0.1:3"),
-            flag("--tls-cert", "tls.cert", "c.pem"),
-            flag("--tls-key", "tls.key", "k.pem"),
-            flag("--path", "server.path", ""),
-        ];
-        assert_eq!(flags.keys, expected);
-        for given in flags.keys {
-            assert!(KEYS.iter().any(|key| key.name == given.key), "{} sets no key", given.flag);
-        }
-    }
-
-    #[test]
-    fn flags_stand_before_and_behind_the_subcommand() {
-        let flags = ["--config=f", "--listen=[::1]:1", "--user=a:b", "--set=limits.headers=7", "--path=/x"];
-        let more = ["--listen=[::1]:2", "--user=c:d", "--set=limits.headers=8", "--path=/y"];
-        // Twice at one place is a mistake, so the later --path has to be left out of the plain form.
-        let plain = typed(&[&["--config=f", "--path=/y"], &flags[1..4], &more[..3]].concat());
-        assert!(plain.is_ok());
-        assert_eq!(typed(&[&flags[..], &["serve"], &more].concat()), plain);
-        assert_eq!(typed(&[&["serve", "--config=f", "--path=/y"], &flags[1..4], &more[..3]].concat()), plain);
-        assert_eq!(typed(&[&["--config=f", "--path=/y"], &flags[1..4], &more[..3], &["serve"]].concat()), plain);
-    }
-
-    #[test]
-    fn the_readme_lists_every_flag() {
-        let table = include_str!("../../README.md").split_once("| flag | what |\n|---|---|\n").unwrap().1;
-        let rows = table.lines().take_while(|line| line.starts_with('|'));
-        let told: Vec<&str> = rows.map(|row| row.split('`').nth(1).unwrap()).collect();
-        let mut command = CommandLine::command();
-        command.build();
-        let flags = command.get_arguments().map(|flag| {
-            let value = flag.get_value_names().map(|names| format!(" {}", names[0])).unwrap_or_default();
-            let takes_value = flag.get_action().takes_values();
-            format!("--{}{}", flag.get_long().unwrap(), if takes_value { value } else { String::new() })
-        });
-        assert_eq!(told, flags.collect::<Vec<_>>());
-    }
-
-    #[test]
-    fn help_lists_every_key_with_default_meaning_and_range() {
-        for arguments in [&["--help"][..], &["serve", "--help"]] {
-            let text = answer(arguments);
-            for key in KEYS {
-                assert!(text.contains(&format!("  {} [default: {}", key.name, key.default)), "{}", key.name);
-                assert!(text.contains(key.doc) && text.contains(&key.allowed()), "{}", key.name);
-            }
-            for needed in ["Configuration:", "Listeners:", "Users:", "BAREWIRE_CONFIG", "Flags are stronger"] {
-                assert!(text.contains(needed), "{arguments:?} without {needed}");
-            }
-        }
-        let short = answer(&["-h"]);
-        assert!(short.contains("--plain-listen") && short.contains("--help") && !short.contains("limits.headers"));
-    }
-
-    #[test]
-    fn version_is_that_of_the_package() {
-        assert_eq!(answer(&["--version"]), concat!("barewire ", env!("CARGO_PKG_VERSION"), "\n"));
-        assert_eq!(typed(&["-V"]).unwrap_err().exit_code(), 0);
-    }
-
-    #[test]
-    fn misuse_names_the_offender_and_exits_with_2() {
-        for (arguments, offender) in [
-            (&["--nope"][..], "'--nope'"),
-            (&["dance"], "'dance'"),
-            (&["help"], "'help'"),
-            (&["--listen"], "'--listen <ADDRESS>'"),
-            (&["--set", "limits.headers"], "'limits.headers'"),
-            (&["--config=a", "--config=b"], "'--config <FILE>'"),
-        ] {
-            let text = misuse(arguments);
-            assert!(text.contains(offender) && text.ends_with('\n'), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_password_is_never_printed() {
-        let invocation = typed(&["--user", "bob:hush"]).unwrap();
-        assert!(!format!("{invocation:?}").contains("hush"));
-        for arguments in [&["--usr", "bob:hush"][..], &["--user=bob:hush", "--nope"], &["--usr=bob:hush"]] {
-            let text = misuse(arguments);
-            assert!(!text.contains("hush"), "{text}");
-        }
-    }
 }

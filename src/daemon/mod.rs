@@ -4,17 +4,31 @@
 //!
 //! Not here: anything that a host without this program would need (the library).
 
+mod check;
 mod cli;
 mod config;
+mod credentials;
+mod failure;
+mod gen_token;
+mod hash_password;
+mod health;
 mod logger;
+mod prepare;
+mod print_config;
 mod serve;
 mod signals;
 
 use std::fmt::Display;
 use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 use std::process::ExitCode;
+use std::sync::mpsc;
+use std::thread;
 
-use cli::Command;
+use barewire::limits::LOG_EXIT_TIMEOUT;
+use cli::{Command, Invocation};
+use failure::Failure;
 
 /// Runs the program.
 pub fn main() -> ExitCode {
@@ -28,23 +42,50 @@ pub fn main() -> ExitCode {
             return ExitCode::from(outcome.exit_code());
         }
     };
-    let read = |path: &std::path::Path| std::fs::read_to_string(path);
-    let settings = match config::load(&invocation.flags, std::env::vars_os(), read) {
-        Ok(settings) => settings,
-        Err(error) => {
-            complain(format_args!("barewire: {error}"));
-            return ExitCode::from(config::EXIT_CODE);
-        }
-    };
-    let result = match invocation.command {
-        Command::Serve => serve::serve(&settings),
-    };
-    match result {
+    match run(&invocation) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            complain(format_args!("barewire: {}", failure.sentence));
+            complain_in_time(format!("barewire: {}", failure.sentence));
             ExitCode::from(failure.exit_code)
         }
+    }
+}
+
+/// Loads the configuration, and does with it what was asked for.
+fn run(invocation: &Invocation) -> Result<(), Failure> {
+    let _written_at_the_end = FlushLog;
+    if let Command::HashPassword(asked) = &invocation.command {
+        // It needs no configuration, and so no good one.
+        return hash_password::hash_password(asked);
+    }
+    let read = |path: &Path| std::fs::read_to_string(path);
+    let configuration = config::load(&invocation.flags, std::env::vars_os(), read)?;
+    match &invocation.command {
+        Command::Serve => serve::serve(&configuration.settings),
+        Command::Check => check::check(&configuration),
+        Command::PrintConfig => print_config::print_config(&configuration),
+        Command::Health => health::health(&configuration.settings),
+        Command::GenToken(asked) => gen_token::gen_token(&configuration.settings, asked),
+        Command::HashPassword(asked) => hash_password::hash_password(asked),
+    }
+}
+
+/// The address at which this machine reaches a listener: an unspecified one is on the loopback too.
+fn reachable(listener: SocketAddr) -> SocketAddr {
+    let ip = match listener.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listener.port())
+}
+
+/// However the program ends, what waits of the log is written first, if that is soon.
+struct FlushLog;
+
+impl Drop for FlushLog {
+    fn drop(&mut self) {
+        log::logger().flush();
     }
 }
 
@@ -56,4 +97,16 @@ fn say(line: impl Display) {
 /// One line on standard error, likewise.
 fn complain(line: impl Display) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
+/// The same behind a log, which may be stuck: that must not hold up the exit.
+fn complain_in_time(line: String) {
+    let (told, is_told) = mpsc::channel();
+    let tell = move || {
+        complain(line);
+        let _ = told.send(());
+    };
+    if thread::Builder::new().spawn(tell).is_ok() {
+        let _ = is_told.recv_timeout(LOG_EXIT_TIMEOUT);
+    }
 }

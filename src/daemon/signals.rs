@@ -1,4 +1,7 @@
-//! SIGTERM and SIGINT: the first ends the server in good order, the second ends the process.
+//! SIGTERM and SIGINT: the first ends the server in good order, the second ends the process. SIGHUP is told of and
+//! ignored: whoever sends it wants the configuration read again, which this program cannot do yet, or has closed the
+//! terminal, which is no reason to drop everybody. SIGPIPE is ignored by Rust's own start: a broken pipe is an error
+//! of the write.
 //!
 //! Not here: what an orderly end is (`net/server.rs`).
 
@@ -8,7 +11,7 @@ use std::sync::atomic::AtomicBool;
 use std::thread;
 
 use barewire::Handle;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
@@ -20,11 +23,15 @@ pub fn watch(handle: Handle) -> io::Result<()> {
         flag::register_conditional_shutdown(signal, 1, is_stopping.clone())?;
         flag::register(signal, is_stopping.clone())?;
     }
-    let mut signals = Signals::new([SIGTERM, SIGINT])?;
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
     let watch = move || {
-        if let Some(signal) = signals.forever().next() {
-            handle.shut_down();
-            log::info!("signal {signal}: closing all sessions; a second one exits at once");
+        for signal in signals.forever() {
+            if signal == SIGHUP {
+                log::warn!("signal {signal} (SIGHUP) is ignored: a new configuration needs a restart");
+            } else {
+                log::info!("signal {signal}: closing all sessions; a second one exits at once");
+                handle.shut_down();
+            }
         }
     };
     thread::Builder::new().name("signals".into()).stack_size(64 * 1024).spawn(watch)?;

@@ -67,6 +67,19 @@ pub struct EngineConfig {
     pub subprotocols: Vec<String>,
     /// Which origins may upgrade. Default [`Origins::Same`].
     pub origins: Origins,
+    /// How a peer is told that its credentials do not let it in. Default [`RefuseBy::Http`].
+    pub refuse_by: RefuseBy,
+}
+
+/// How an upgrade is refused for its credentials. All other refusals are HTTP answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RefuseBy {
+    /// By the status of the answer, 401 or 403.
+    #[default]
+    Http,
+    /// The upgrade is completed, and the session closed with 4401 or 4403 and the reason: a page in a browser can see
+    /// these, and not a status.
+    Close,
 }
 
 impl Default for EngineConfig {
@@ -76,6 +89,7 @@ impl Default for EngineConfig {
             path: "/ws".into(),
             subprotocols: vec!["json".into()],
             origins: Origins::Same,
+            refuse_by: RefuseBy::Http,
         }
     }
 }
@@ -388,11 +402,14 @@ impl Engine {
         });
     }
 
-    /// Ends every session: open ones with 1001, requests under way get their answer, idle connections are
-    /// closed. O(sessions). Whoever accepts goes on accepting: where there is a server, its own `shut_down` is meant.
-    pub fn shut_down(&mut self) {
+    /// Ends every session: requests under way get their answer, idle connections are closed, open sessions are closed
+    /// with 1001. Where `spread` is not zero these are closed with 1012 instead, each at a random moment within it (and
+    /// at most [`crate::limits::TICK_MILLIS`] after it), so that they do not all come back at once; until then a session
+    /// goes on as before. O(sessions). Whoever accepts goes on accepting: where there is a server, its own `shut_down`
+    /// is meant.
+    pub fn shut_down(&mut self, spread: Duration) {
         for (_, session) in &mut self.sessions {
-            session.shut_down(&mut self.shared);
+            session.shut_down(&mut self.shared, spread);
             session.account(&mut self.shared);
         }
         self.settle();

@@ -88,11 +88,13 @@ pub enum Timer {
     WriteStall,
     /// The identity expires.
     Expiry,
+    /// Its turn to leave a server that is stopping.
+    Drain,
 }
 
 impl Timer {
     /// All of them, in the order in which they fire.
-    pub const ALL: [Timer; 7] = [
+    pub const ALL: [Timer; 8] = [
         Timer::Head,
         Timer::Authentication,
         Timer::Message,
@@ -100,6 +102,7 @@ impl Timer {
         Timer::Close,
         Timer::WriteStall,
         Timer::Expiry,
+        Timer::Drain,
     ];
 }
 

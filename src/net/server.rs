@@ -46,6 +46,8 @@ pub struct ServerConfig {
     pub tls: Option<TlsConfig>,
     /// `SO_SNDBUF` of accepted sockets, in bytes; 0 leaves the system's. Default [`SEND_BUFFER_BYTES_DEFAULT`].
     pub send_buffer_bytes: usize,
+    /// The span over which [`Server::shut_down`] spreads the ends of open sessions. Default 0: all at once.
+    pub drain_spread: Duration,
     /// Decides what is left to chance, such as the phase of heartbeats. Default 0: the same at every start.
     pub seed: u64,
     /// The engine's part.
@@ -61,6 +63,7 @@ impl Default for ServerConfig {
             #[cfg(feature = "tls")]
             tls: None,
             send_buffer_bytes: SEND_BUFFER_BYTES_DEFAULT,
+            drain_spread: Duration::ZERO,
             seed: 0,
             engine: EngineConfig::default(),
         }
@@ -78,8 +81,8 @@ impl ServerConfig {
         secure.iter().map(|&addr| (addr, true)).chain(plain)
     }
 
-    /// Whether all of it can be; asked before anything is opened.
-    fn check(&self) -> Result<(), Error> {
+    /// Whether all of it can be; [`Server::bind`] asks it before it opens anything.
+    pub fn check(&self) -> Result<(), Error> {
         self.engine.limits.check().map_err(Error::Config)?;
         let listeners = self.addrs().count();
         if listeners > LISTENERS_MAX {
@@ -124,6 +127,7 @@ pub struct Server<I: Io = SystemIo> {
     /// The last turn's budget was spent on commands: there may be more, though nothing will wake the loop.
     has_commands: bool,
     handle: Handle,
+    drain_spread: Duration,
     /// When a shutdown must be over, in microseconds.
     drain_us: Option<u64>,
 }
@@ -177,6 +181,7 @@ impl<I: Io> Server<I> {
             commands,
             has_commands: false,
             handle,
+            drain_spread: config.drain_spread,
             drain_us: None,
         })
     }
@@ -273,17 +278,18 @@ impl<I: Io> Server<I> {
         self.engine.poll_timeout().into_iter().chain(own).min()
     }
 
-    /// Stops accepting and ends every session: open ones with 1001. [`Server::is_finished`] when all have
-    /// gone, at the latest after [`crate::limits::Limits::close_timeout`].
+    /// Stops accepting and ends every session: open ones with 1001, or with 1012 one after another within
+    /// [`ServerConfig::drain_spread`]. [`Server::is_finished`] when all have gone, at the latest after that span and
+    /// [`crate::limits::Limits::close_timeout`]. Does nothing the second time.
     pub fn shut_down(&mut self) {
         if self.drain_us.is_some() {
             return;
         }
         self.io.close_listeners();
         self.listeners.clear();
-        let window = micros(self.engine.config().limits.close_timeout);
-        self.drain_us = Some(self.io.now().mono_us.saturating_add(window));
-        self.engine.shut_down();
+        let window = self.drain_spread.saturating_add(self.engine.config().limits.close_timeout);
+        self.drain_us = Some(self.io.now().mono_us.saturating_add(micros(window)));
+        self.engine.shut_down(self.drain_spread);
     }
 
     /// Whether a shutdown is over.

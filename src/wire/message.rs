@@ -14,7 +14,7 @@ mod value;
 
 use std::fmt;
 
-pub use escape::escape_for_log;
+pub use escape::{escape_for_log, is_treacherous};
 pub use incoming::{ClientMessage, holds_token, parse};
 pub use outgoing::ServerMessage;
 

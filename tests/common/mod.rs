@@ -12,6 +12,7 @@ pub mod ending;
 pub mod frames;
 pub mod history;
 pub mod http;
+pub mod jwt;
 pub mod malformed;
 pub mod model;
 pub mod pending;
@@ -55,12 +56,27 @@ pub struct World {
 /// An `Authorization` header for `user:pass`.
 pub const GOOD: &str = "Authorization: Basic dXNlcjpwYXNz\r\n";
 
-/// The daemon's authenticator with both ways on, for `user:pass` and `anna:secret`.
+/// The daemon's authenticator with passwords in both places, for `user:pass` and `anna:secret`; no tokens.
 pub fn methods() -> Methods {
+    Methods {
+        basic: true,
+        bearer: false,
+        message: true,
+        users: users(&["user:pass", "anna:secret"]),
+        hashing: None,
+        tokens: None,
+        realm: "barewire".into(),
+        wrong_password_status: 403,
+    }
+}
+
+/// Plain pairs.
+pub fn users(pairs: &[&str]) -> Users {
     let mut users = Users::new([1; 32]);
-    users.add("user", "pass");
-    users.add("anna", "secret");
-    Methods { basic: true, message: true, users, realm: "barewire".into(), wrong_password_status: 403 }
+    for (name, password) in pairs.iter().filter_map(|pair| pair.split_once(':')) {
+        users.add(name, password);
+    }
+    users
 }
 
 impl World {

@@ -5,7 +5,7 @@
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Condvar, Mutex, Once};
@@ -224,7 +224,11 @@ pub fn read_past(stream: &mut impl Read, part: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
     while !bytes.windows(part.len()).any(|window| window == part) {
         let mut buffer = [0; 4096];
-        let count = stream.read(&mut buffer).expect("more to come");
+        let count = match stream.read(&mut buffer) {
+            // A signal, such as that for the end of another test's process.
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            read => read.expect("more to come"),
+        };
         assert!(count > 0, "the end of the stream behind {:?}", String::from_utf8_lossy(&bytes));
         bytes.extend_from_slice(&buffer[..count]);
     }

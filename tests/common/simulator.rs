@@ -335,7 +335,7 @@ impl Simulator {
     /// All leave, in one way or another, and nothing is left.
     fn finish(&mut self) {
         match self.chance.below(3) {
-            0 => self.engine.shut_down(),
+            0 => self.engine.shut_down(Duration::from_secs(60 * self.chance.below(2) as u64)),
             1 => self.engine.drop_all(),
             _ => {
                 for peer in &mut self.peers {

@@ -1,6 +1,6 @@
 // One `ws` client with a patience: every wait for something ends in an error after ten seconds.
 //
-// Not here: the daemon (daemon.mjs), what is expected (ws.test.mjs).
+// Not here: the daemon (daemon.mjs), what is expected (*.test.mjs).
 
 import { WebSocket } from 'ws';
 

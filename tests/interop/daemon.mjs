@@ -1,6 +1,6 @@
 // The program under test, started for one test on a port the system picks.
 //
-// Not here: clients (client.mjs), what they expect (ws.test.mjs).
+// Not here: clients (client.mjs), what they expect (*.test.mjs).
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -35,8 +35,8 @@ def ping(size):
 class Sessions(DaemonTest):
     """The base of the tests that open sessions."""
 
-    def connect(self, daemon, login="user:pass", **options):
-        headers = {"Authorization": basic(login)} if login else {}
+    def connect(self, daemon, login="user:pass", additional_headers=None, **options):
+        headers = additional_headers or ({"Authorization": basic(login)} if login else {})
         url = f"wss://localhost:{daemon.port}/ws"
         options = {"max_size": None, "proxy": None, **options}
         session = connect(url, ssl=trust(), additional_headers=headers, **options)

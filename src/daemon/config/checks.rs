@@ -5,12 +5,14 @@
 
 use std::net::SocketAddr;
 
-use super::{ConfigError, Settings};
+use super::{ConfigError, Method, Settings};
+use barewire::auth::TokenAlgorithm;
 
 /// The first contradiction, if any: one line that names the keys and values.
 pub fn check(settings: &Settings) -> Result<(), ConfigError> {
     pair_is_whole(settings)?;
     something_listens(settings)?;
+    token_key_fits(settings)?;
     certificate_is_not_public(settings)?;
     user_is_not_public(settings)?;
     credentials_are_not_overheard(settings)
@@ -33,6 +35,30 @@ fn something_listens(settings: &Settings) -> Result<(), ConfigError> {
     Ok(())
 }
 
+/// One key at most, of the kind that the algorithm needs; and one at all, where nothing but tokens is taken.
+fn token_key_fits(settings: &Settings) -> Result<(), ConfigError> {
+    let algorithm = settings.jwt_algorithm;
+    let is_secret = algorithm == TokenAlgorithm::Hs256;
+    let sentence = match (&settings.jwt_secret_file, &settings.jwt_public_key_file) {
+        (Some(secret), Some(key)) => {
+            format!("auth.jwt_secret_file = {secret:?} and auth.jwt_public_key_file = {key:?}; allowed: one of them")
+        }
+        (Some(secret), None) if !is_secret => format!(
+            "auth.jwt_secret_file = {secret:?} with auth.jwt_algorithm = {algorithm}; allowed: \
+             auth.jwt_public_key_file, or HS256"
+        ),
+        (None, Some(key)) if is_secret => format!(
+            "auth.jwt_public_key_file = {key:?} with auth.jwt_algorithm = {algorithm}; allowed: auth.jwt_secret_file, or \
+             RS256, ES256 or EdDSA"
+        ),
+        (None, None) if settings.methods == [Method::Bearer] => {
+            "auth.methods = bearer without a key; set auth.jwt_secret_file or auth.jwt_public_key_file".into()
+        }
+        (Some(_), None) | (None, Some(_) | None) => return Ok(()),
+    };
+    Err(ConfigError::new(sentence))
+}
+
 fn certificate_is_not_public(settings: &Settings) -> Result<(), ConfigError> {
     if settings.uses_development_certificate() {
         let reason = "the development certificate is only for loopback addresses; set tls.cert and tls.key";
@@ -43,7 +69,8 @@ fn certificate_is_not_public(settings: &Settings) -> Result<(), ConfigError> {
 
 fn user_is_not_public(settings: &Settings) -> Result<(), ConfigError> {
     if settings.uses_default_user() {
-        let reason = "the default user is only for loopback addresses; set another by --user name:password";
+        let reason =
+            "the default user is only for loopback addresses; set another by --user name:password or a users file";
         only_loopback("server.listen", &settings.listen, reason)?;
         only_loopback("server.plain_listen", &settings.plain_listen, reason)?;
     }

@@ -1,20 +1,24 @@
 //! The one table of configuration keys: name, default, meaning, what is allowed, where it goes in [`Settings`] and
 //! how it is printed back. Parsing, errors, `--help` and the README's table are all fed from it.
 //!
-//! Not here: the syntax of values (`value.rs`), what must hold between two keys (`checks.rs`).
+//! Not here: the syntax of values (`value.rs`), what must hold between two keys (`checks.rs`), which key was
+//! meant (`nearest.rs`).
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::LogFormat;
+use super::Settings;
+use super::auth_keys::{methods, origins, realm, refuse_by, show_refuse_by, token_algorithm, wrong_password_status};
 use super::value::{self, Value};
-use super::{Method, Settings};
 use barewire::limits::{
-    COUNT_MAX, HEAD_BYTES_MAX, HEAD_BYTES_MIN, HEADERS_MAX, HEARTBEAT_INTERVAL_MIN, MAX_MEMORY_MAX, MAX_MEMORY_MIN,
-    MESSAGE_BYTES_MAX, RateAlgorithm, SEND_QUEUE_BYTES_MIN, TIMEOUT_MAX, TIMEOUT_MIN,
+    COUNT_MAX, DRAIN_SPREAD_MAX, HASH_WORKERS_MAX, HEAD_BYTES_MAX, HEAD_BYTES_MIN, HEADERS_MAX, HEARTBEAT_INTERVAL_MIN,
+    MAX_MEMORY_MAX, MAX_MEMORY_MIN, MESSAGE_BYTES_MAX, RateAlgorithm, SEND_QUEUE_BYTES_MIN, TIMEOUT_MAX, TIMEOUT_MIN,
+    TOKEN_LEEWAY_MAX,
 };
-use barewire::wire::http::{Origins, is_token};
+use barewire::wire::http::is_token;
 
 /// One key: a row of [`KEYS`].
 #[derive(Debug)]
@@ -35,6 +39,7 @@ enum Kind {
     Count(RangeInclusive<usize>, Field<usize>),
     Duration(RangeInclusive<Duration>, Field<Duration>),
     Boolean(Field<bool>),
+    File(Field<Option<PathBuf>>),
     Custom {
         allowed: &'static str,
         set: fn(&mut Settings, &Value) -> Result<(), String>,
@@ -104,28 +109,20 @@ pub const KEYS: &[Key] = &[
         name: "tls.cert",
         default: "",
         doc: "PEM file of the certificate chain, the server's own first; empty: the development pair",
-        kind: Kind::Custom {
-            allowed: "the path of a PEM file",
-            set: |s, v| v.text().map(|text| s.tls_cert = file(text)),
-            show: |s| show_file(s.tls_cert.as_ref()),
-        },
+        kind: Kind::File(field!(tls_cert)),
     },
     Key {
         name: "tls.key",
         default: "",
         doc: "PEM file of the private key to tls.cert; empty: the development pair",
-        kind: Kind::Custom {
-            allowed: "the path of a PEM file",
-            set: |s, v| v.text().map(|text| s.tls_key = file(text)),
-            show: |s| show_file(s.tls_key.as_ref()),
-        },
+        kind: Kind::File(field!(tls_key)),
     },
     Key {
         name: "auth.methods",
-        default: "basic,message",
+        default: "basic,bearer,message",
         doc: "Ways in which a peer may say who it is; none: nobody is asked, everyone is `anonymous`",
         kind: Kind::Custom {
-            allowed: "basic, message, or none alone",
+            allowed: "basic, bearer, message, or none alone",
             set: |s, v| methods(v).map(|list| s.methods = list),
             show: |s| if s.methods.is_empty() { "none".into() } else { join(&s.methods) },
         },
@@ -157,6 +154,16 @@ pub const KEYS: &[Key] = &[
         },
     },
     Key {
+        name: "auth.refuse",
+        default: "http",
+        doc: "How wrong or missing credentials are told; close: the upgrade succeeds, then 4401 or 4403, which a page can see",
+        kind: Kind::Custom {
+            allowed: "http or close",
+            set: |s, v| refuse_by(v.text()?).map(|way| s.refuse_by = way),
+            show: |s| show_refuse_by(s.refuse_by).into(),
+        },
+    },
+    Key {
         name: "auth.wrong_password_status",
         default: "403",
         doc: "Status of the answer to a wrong Basic credential",
@@ -173,6 +180,66 @@ pub const KEYS: &[Key] = &[
         kind: Kind::Boolean(field!(allow_plain)),
     },
     Key {
+        name: "auth.users_file",
+        default: "",
+        doc: "File of the users, a line name:hash for each, as barewire hash-password prints it",
+        kind: Kind::File(field!(users_file)),
+    },
+    Key {
+        name: "auth.hash_workers",
+        default: "1",
+        doc: "Threads that hash the passwords of the users in the file",
+        kind: Kind::Count(1..=HASH_WORKERS_MAX, field!(hash_workers)),
+    },
+    Key {
+        name: "auth.jwt_algorithm",
+        default: "HS256",
+        doc: "How tokens are signed; a token of another algorithm is refused",
+        kind: Kind::Custom {
+            allowed: "HS256, RS256, ES256 or EdDSA",
+            set: |s, v| token_algorithm(v.text()?).map(|algorithm| s.jwt_algorithm = algorithm),
+            show: |s| s.jwt_algorithm.to_string(),
+        },
+    },
+    Key {
+        name: "auth.jwt_secret_file",
+        default: "",
+        doc: "File of the secret for HS256, its bytes as they are but for one newline at the end",
+        kind: Kind::File(field!(jwt_secret_file)),
+    },
+    Key {
+        name: "auth.jwt_public_key_file",
+        default: "",
+        doc: "PEM file of the public key for the other algorithms",
+        kind: Kind::File(field!(jwt_public_key_file)),
+    },
+    Key {
+        name: "auth.jwt_audience",
+        default: "",
+        doc: "What a token's `aud` must be or hold; empty: tokens must not have one",
+        kind: Kind::Custom {
+            allowed: "any text",
+            set: |s, v| v.text().map(|text| s.jwt_audience = given(text)),
+            show: |s| s.jwt_audience.clone().unwrap_or_default(),
+        },
+    },
+    Key {
+        name: "auth.jwt_issuer",
+        default: "",
+        doc: "What a token's `iss` must be; empty: it does not count",
+        kind: Kind::Custom {
+            allowed: "any text",
+            set: |s, v| v.text().map(|text| s.jwt_issuer = given(text)),
+            show: |s| s.jwt_issuer.clone().unwrap_or_default(),
+        },
+    },
+    Key {
+        name: "auth.jwt_leeway",
+        default: "30s",
+        doc: "What a token's times may differ from this clock: it is good until `exp` and this, then 4401",
+        kind: Kind::Duration(Duration::ZERO..=TOKEN_LEEWAY_MAX, field!(jwt_leeway)),
+    },
+    Key {
         name: "heartbeat.interval",
         default: "30s",
         doc: "Between two pings of a session; one silent for a whole interval is cut",
@@ -186,6 +253,16 @@ pub const KEYS: &[Key] = &[
             allowed: "off, error, warn, info, debug or trace",
             set: |s, v| log_level(v.text()?).map(|level| s.log_level = level),
             show: |s| s.log_level.as_str().to_ascii_lowercase(),
+        },
+    },
+    Key {
+        name: "log.format",
+        default: "text",
+        doc: "A line of the log as text, or as a JSON object",
+        kind: Kind::Custom {
+            allowed: "text or json",
+            set: |s, v| log_format(v.text()?).map(|format| s.log_format = format),
+            show: |s| s.log_format.to_string(),
         },
     },
     Key {
@@ -313,6 +390,12 @@ pub const KEYS: &[Key] = &[
         kind: Kind::Count(COUNT, field!(limits.channels_per_session)),
     },
     Key {
+        name: "drain.spread",
+        default: "0s",
+        doc: "Over which sessions are closed with 1012 when the server stops; 0s: all at once, with 1001",
+        kind: Kind::Duration(Duration::ZERO..=DRAIN_SPREAD_MAX, field!(drain_spread)),
+    },
+    Key {
         name: "net.send_buffer_bytes",
         default: "64KiB",
         doc: "SO_SNDBUF of an accepted socket, in bytes; 0: the system's",
@@ -324,17 +407,6 @@ impl Key {
     /// The key of this name.
     pub fn named(name: &str) -> Option<&'static Key> {
         KEYS.iter().find(|key| key.name == name)
-    }
-
-    /// The key whose name is the fewest edits away from `name`, which may also be a section or a key alone.
-    pub fn nearest(name: &str) -> Option<&'static Key> {
-        let edits = |key: &&Key| match key.name.split_once('.') {
-            Some((section, short)) if !name.contains('.') => {
-                edits_between(name, section).min(edits_between(name, short))
-            }
-            Some(_) | None => edits_between(name, key.name),
-        };
-        KEYS.iter().min_by_key(edits)
     }
 
     /// The part of the name before the dot: a table of the file.
@@ -360,6 +432,7 @@ impl Key {
                 format!("{min} to {max}, such as 10s")
             }
             Kind::Boolean(_) => "true or false".into(),
+            Kind::File(_) => "the path of a file, or nothing".into(),
             Kind::Custom { allowed, .. } => (*allowed).into(),
         }
     }
@@ -371,9 +444,30 @@ impl Key {
             Kind::Count(range, field) => *(field.write)(settings) = within(range, value.count()?)?,
             Kind::Duration(range, field) => *(field.write)(settings) = within(range, value.duration()?)?,
             Kind::Boolean(field) => *(field.write)(settings) = value.boolean()?,
+            Kind::File(field) => *(field.write)(settings) = given(value.text()?),
             Kind::Custom { set, .. } => set(settings, value)?,
         }
         Ok(())
+    }
+
+    /// Where the key names a file by a path that is not absolute, takes that from `folder` on.
+    pub fn resolve(&self, settings: &mut Settings, folder: &Path) {
+        match &self.kind {
+            Kind::File(field) => {
+                if let Some(path) = (field.write)(settings) {
+                    *path = folder.join(&path);
+                }
+            }
+            Kind::Size(..) | Kind::Count(..) | Kind::Duration(..) | Kind::Boolean(_) | Kind::Custom { .. } => {}
+        }
+    }
+
+    /// Whether [`Key::show`] gives a number or a boolean of TOML; everything else is a string there.
+    pub fn is_bare(&self) -> bool {
+        match &self.kind {
+            Kind::Count(..) | Kind::Boolean(_) => true,
+            Kind::Size(..) | Kind::Duration(..) | Kind::File(_) | Kind::Custom { .. } => false,
+        }
     }
 
     /// The value in `settings`, as text that [`Key::set`] reads back as the same.
@@ -383,6 +477,7 @@ impl Key {
             Kind::Count(_, field) => (field.read)(settings).to_string(),
             Kind::Duration(_, field) => value::write_duration(*(field.read)(settings), ""),
             Kind::Boolean(field) => (field.read)(settings).to_string(),
+            Kind::File(field) => show_file((field.read)(settings).as_ref()),
             Kind::Custom { show, .. } => show(settings),
         }
     }
@@ -412,47 +507,13 @@ fn token(text: &str) -> Result<String, String> {
     if is_token(text.as_bytes()) { Ok(text.into()) } else { Err(format!("{text:?} is not a token")) }
 }
 
-/// An empty path is none.
-fn file(text: &str) -> Option<PathBuf> {
+/// An empty text is none, as a path too.
+fn given<T: for<'a> From<&'a str>>(text: &str) -> Option<T> {
     if text.is_empty() { None } else { Some(text.into()) }
 }
 
 fn show_file(path: Option<&PathBuf>) -> String {
     path.map(|path| path.display().to_string()).unwrap_or_default()
-}
-
-/// The list without repetition; `none` alone is the empty list, and nothing else is.
-fn methods(value: &Value) -> Result<Vec<Method>, String> {
-    let named = value.list(|name| match name {
-        "none" => Ok(None),
-        "basic" => Ok(Some(Method::Basic)),
-        "message" => Ok(Some(Method::Message)),
-        unknown => Err(format!("{unknown:?} is not a method")),
-    })?;
-    match named.as_slice() {
-        [] => Err("an empty list".into()),
-        [None] => Ok(Vec::new()),
-        several if several.contains(&None) => Err("none beside others".into()),
-        _ => Ok(Method::ALL.into_iter().filter(|method| named.contains(&Some(*method))).collect()),
-    }
-}
-
-fn realm(text: &str) -> Result<String, String> {
-    let fits = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b'"' && byte != b'\\';
-    if !text.is_empty() && text.bytes().all(fits) { Ok(text.into()) } else { Err("not a realm".into()) }
-}
-
-fn origins(value: &Value) -> Result<Origins, String> {
-    let items = value.list(|origin| Ok(origin.to_string()))?;
-    if items.is_empty() { Err("an empty list".into()) } else { Origins::parse(&items.join(",")) }
-}
-
-fn wrong_password_status(value: &Value) -> Result<u16, String> {
-    match value.count()? {
-        401 => Ok(401),
-        403 => Ok(403),
-        _ => Err("another status".into()),
-    }
 }
 
 fn rate_algorithm(text: &str) -> Result<RateAlgorithm, String> {
@@ -468,25 +529,11 @@ fn show_rate_algorithm(algorithm: RateAlgorithm) -> &'static str {
     }
 }
 
+fn log_format(text: &str) -> Result<LogFormat, String> {
+    LogFormat::ALL.into_iter().find(|format| format.to_string() == text).ok_or_else(|| "not a format".into())
+}
+
 fn log_level(text: &str) -> Result<log::LevelFilter, String> {
     let level = log::LevelFilter::iter().find(|level| level.as_str().eq_ignore_ascii_case(text));
     level.ok_or_else(|| "not a level".into())
-}
-
-/// Levenshtein's distance, byte by byte.
-fn edits_between(a: &str, b: &str) -> usize {
-    // The distances from what has been seen of `a` to every prefix of `b`.
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (seen, from) in a.bytes().enumerate() {
-        let (mut diagonal, mut left) = (seen, seen + 1);
-        let mut cells = row.iter_mut();
-        if let Some(first) = cells.next() {
-            *first = left;
-        }
-        for (cell, to) in cells.zip(b.bytes()) {
-            left = (diagonal + usize::from(from != to)).min(*cell + 1).min(left + 1);
-            diagonal = std::mem::replace(cell, left);
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }

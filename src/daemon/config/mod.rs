@@ -7,23 +7,31 @@
 //! Not here: the command line's own grammar (`daemon/cli.rs`), what the limits mean (`limits.rs`), reading the
 //! certificate files and opening listeners.
 
+mod auth_keys;
 mod checks;
 mod keys;
+mod nearest;
 mod sources;
 #[cfg(test)]
 mod tests;
 mod value;
+mod written;
 
 pub use keys::KEYS;
 pub use sources::{Flag, Flags};
+pub use written::written;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use barewire::limits::{Limits, SEND_BUFFER_BYTES_DEFAULT};
+use barewire::RefuseBy;
+use barewire::auth::TokenAlgorithm;
+use barewire::limits::{HASH_WORKERS_DEFAULT, Limits, SEND_BUFFER_BYTES_DEFAULT, TOKEN_LEEWAY_DEFAULT};
 use barewire::wire::http::Origins;
 
 /// Certificate of the embedded development pair, PEM. For loopback addresses only: its key is public.
@@ -39,6 +47,18 @@ pub const EXIT_CODE: u8 = 2;
 
 /// Name and password of the default user. For loopback addresses only, however it came to be there.
 const DEFAULT_USER: (&str, &str) = ("user", "pass");
+
+/// What [`load`] made of all layers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Configuration {
+    /// What counts.
+    pub settings: Settings,
+    /// The file that was read, if there was one.
+    pub file: Option<PathBuf>,
+    /// Who set each key, the strongest of them: a flag, a variable, the preset, the path of the file. A key that is not
+    /// in it has its default.
+    pub origins: BTreeMap<&'static str, String>,
+}
 
 /// What the daemon runs with: every key's effective value, in range and free of contradictions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,17 +81,40 @@ pub struct Settings {
     pub realm: String,
     /// Which origins may upgrade. Default `same`.
     pub origins: Origins,
+    /// How missing or wrong credentials are told. Default by HTTP.
+    pub refuse_by: RefuseBy,
     /// Status for a wrong password, 403 or 401. Default 403.
     pub wrong_password_status: u16,
     /// Whether credentials may travel over plain listeners beyond loopback. Default false.
     pub allow_plain: bool,
+    /// File of users and the hashes of their passwords. Default none.
+    pub users_file: Option<PathBuf>,
+    /// Threads that hash, 1 to [`barewire::limits::HASH_WORKERS_MAX`]. Default [`HASH_WORKERS_DEFAULT`].
+    pub hash_workers: usize,
+    /// How tokens are signed. Default HS256.
+    pub jwt_algorithm: TokenAlgorithm,
+    /// File of the secret for HS256. Default none.
+    pub jwt_secret_file: Option<PathBuf>,
+    /// PEM file of the public key for the other algorithms. Default none. Without either no token is good.
+    pub jwt_public_key_file: Option<PathBuf>,
+    /// What a token's `aud` must be or hold. Default none: then it must have none.
+    pub jwt_audience: Option<String>,
+    /// What a token's `iss` must be. Default none: then it does not count.
+    pub jwt_issuer: Option<String>,
+    /// What a token's times may differ from this clock. Default [`TOKEN_LEEWAY_DEFAULT`].
+    pub jwt_leeway: Duration,
     /// The least severe level that is logged. Default info.
     pub log_level: log::LevelFilter,
+    /// How a line of the log looks. Default text.
+    pub log_format: LogFormat,
     /// The limits, timeouts and the heartbeat's interval.
     pub limits: Limits,
+    /// The span over which sessions are closed when the server stops. Default 0: all at once.
+    pub drain_spread: Duration,
     /// `SO_SNDBUF` of accepted sockets, in bytes; 0 leaves the system's. Default [`SEND_BUFFER_BYTES_DEFAULT`].
     pub send_buffer_bytes: usize,
-    /// Who may come in, names unique. Default one: `user` with the password `pass`.
+    /// Who may come in beside those of the file, names unique. Default one: `user` with the password `pass`; none where
+    /// there is a file.
     pub users: Vec<User>,
 }
 
@@ -80,8 +123,19 @@ pub struct Settings {
 pub enum Method {
     /// `Authorization: Basic` with the upgrade request.
     Basic,
+    /// A token with the upgrade request: `Authorization: Bearer`, or a subprotocol. It needs a key.
+    Bearer,
     /// An `auth` message as the first of the session.
     Message,
+}
+
+/// How a line of the log looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Time, level, target, message.
+    Text,
+    /// A JSON object with the fields `time`, `level`, `target` and `message`.
+    Json,
 }
 
 /// A user name and its password.
@@ -114,10 +168,11 @@ pub fn load(
     flags: &Flags,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
     read: impl FnOnce(&Path) -> io::Result<String>,
-) -> Result<Settings, ConfigError> {
+) -> Result<Configuration, ConfigError> {
     let environment = sources::environment(environment)?;
     let mut layers = sources::preset(flags.preset.as_deref())?;
-    if let Some(path) = flags.config.as_ref().or(environment.file.as_ref()) {
+    let file = flags.config.clone().or(environment.file);
+    if let Some(path) = &file {
         layers.extend(sources::file(path, read)?);
     }
     layers.extend(environment.assignments);
@@ -131,11 +186,15 @@ pub fn load(
     if !settings.plain_listen.is_empty() && !listen_given {
         settings.listen.clear();
     }
+    if settings.users_file.is_some() {
+        settings.users.clear();
+    }
     if !flags.users.is_empty() {
         settings.users = sources::users(&flags.users)?;
     }
     checks::check(&settings)?;
-    Ok(settings)
+    let origins = layers.iter().map(sources::Assignment::origin).map(|(key, source)| (key, source.into())).collect();
+    Ok(Configuration { settings, file, origins })
 }
 
 impl Settings {
@@ -151,7 +210,14 @@ impl Settings {
 
     /// Whether the default user can come in: worth a warning.
     pub fn uses_default_user(&self) -> bool {
-        !self.methods.is_empty() && self.users.iter().any(User::is_default)
+        let takes_passwords = self.methods.iter().any(|method| matches!(method, Method::Basic | Method::Message));
+        takes_passwords && self.users.iter().any(User::is_default)
+    }
+
+    /// The key that tokens are verified with, and the file that holds it; `None` means that no token is good.
+    pub fn token_key_file(&self) -> Option<(&'static str, &Path)> {
+        let secret = self.jwt_secret_file.as_deref().map(|path| ("auth.jwt_secret_file", path));
+        secret.or(self.jwt_public_key_file.as_deref().map(|path| ("auth.jwt_public_key_file", path)))
     }
 }
 
@@ -168,10 +234,21 @@ impl Default for Settings {
             methods: Method::ALL.into(),
             realm: "barewire".into(),
             origins: Origins::Same,
+            refuse_by: RefuseBy::Http,
             wrong_password_status: 403,
             allow_plain: false,
+            users_file: None,
+            hash_workers: HASH_WORKERS_DEFAULT,
+            jwt_algorithm: TokenAlgorithm::Hs256,
+            jwt_secret_file: None,
+            jwt_public_key_file: None,
+            jwt_audience: None,
+            jwt_issuer: None,
+            jwt_leeway: TOKEN_LEEWAY_DEFAULT,
             log_level: log::LevelFilter::Info,
+            log_format: LogFormat::Text,
             limits: Limits::default(),
+            drain_spread: Duration::ZERO,
             send_buffer_bytes: SEND_BUFFER_BYTES_DEFAULT,
             users: vec![User { name: name.into(), password: password.into() }],
         }
@@ -180,16 +257,36 @@ impl Default for Settings {
 
 impl Method {
     /// Every method, in the order in which they are printed.
-    pub const ALL: [Method; 2] = [Method::Basic, Method::Message];
+    pub const ALL: [Method; 3] = [Method::Basic, Method::Bearer, Method::Message];
+}
+
+impl LogFormat {
+    /// Both.
+    pub const ALL: [LogFormat; 2] = [LogFormat::Text, LogFormat::Json];
+}
+
+impl fmt::Display for LogFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            LogFormat::Text => "text",
+            LogFormat::Json => "json",
+        })
+    }
 }
 
 impl fmt::Display for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Method::Basic => "basic",
+            Method::Bearer => "bearer",
             Method::Message => "message",
         })
     }
+}
+
+/// A duration as any key takes it: `500ms`, `10s`, `5m`, `1h`.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    value::Value::Text(text.into()).duration()
 }
 
 impl Secret {

@@ -46,6 +46,8 @@ pub struct Assignment {
     source: String,
     key: &'static Key,
     value: Value,
+    /// Where paths begin that are not absolute, if not in the working directory.
+    folder: Option<PathBuf>,
 }
 
 /// What the environment gives.
@@ -59,10 +61,19 @@ pub struct Environment {
 impl Assignment {
     /// Sets the key; an error names source, key, value and what is allowed.
     pub fn apply(&self, settings: &mut Settings) -> Result<(), ConfigError> {
-        self.key.set(settings, &self.value).map_err(|reason| {
-            let Assignment { source, key, value } = self;
+        let Assignment { source, key, value, folder } = self;
+        key.set(settings, value).map_err(|reason| {
             ConfigError::new(format!("{source}: {} = {value}: {reason}; allowed: {}", key.name, key.allowed()))
-        })
+        })?;
+        if let Some(folder) = folder {
+            key.resolve(settings, folder);
+        }
+        Ok(())
+    }
+
+    /// The key's name, and who set it: a flag, a variable, or the path of the file.
+    pub fn origin(&self) -> (&'static str, &str) {
+        (self.key.name, &self.source)
     }
 
     /// Whether it sets the key of this name.
@@ -86,7 +97,7 @@ pub fn preset(name: Option<&str>) -> Result<Vec<Assignment>, ConfigError> {
     }
 }
 
-/// The keys of a TOML file: one table for each section.
+/// The keys of a TOML file: one table for each section. Paths in it begin in the file's own folder.
 pub fn file(path: &Path, read: impl FnOnce(&Path) -> io::Result<String>) -> Result<Vec<Assignment>, ConfigError> {
     let source = path.display().to_string();
     let text = read(path).map_err(|error| ConfigError::new(format!("{source}: cannot be read: {error}")))?;
@@ -111,7 +122,8 @@ pub fn file(path: &Path, read: impl FnOnce(&Path) -> io::Result<String>) -> Resu
         }
         for (name, value) in table {
             let name = format!("{section}.{}", name.get_ref());
-            assignments.push(assignment(&source, &name, Value::from(value.get_ref()))?);
+            let folder = path.parent().map(Path::to_path_buf);
+            assignments.push(Assignment { folder, ..assignment(&source, &name, Value::from(value.get_ref()))? });
         }
     }
     Ok(assignments)
@@ -129,13 +141,13 @@ pub fn environment(variables: impl IntoIterator<Item = (OsString, OsString)>) ->
         let Some(rest) = variable.strip_prefix(VARIABLE_PREFIX) else { continue };
         let Some(key) = super::KEYS.iter().find(|key| key.variable() == variable) else {
             let name = rest.to_ascii_lowercase().replacen('_', ".", 1);
-            let nearest = Key::nearest(&name).map(Key::variable).unwrap_or_default();
-            return Err(ConfigError::new(format!("{variable}: no such variable; the nearest is {nearest}")));
+            let nearest = suggestion(Key::nearest(&name).map(Key::variable));
+            return Err(ConfigError::new(format!("{variable}: no such variable; {nearest}")));
         };
         let value = value.into_string().map_err(|raw| {
             ConfigError::new(format!("{variable}: {} = {raw:?}: not UTF-8; allowed: {}", key.name, key.allowed()))
         })?;
-        environment.assignments.push(Assignment { source: variable, key, value: Value::Text(value) });
+        environment.assignments.push(Assignment { source: variable, key, value: Value::Text(value), folder: None });
     }
     Ok(environment)
 }
@@ -178,10 +190,14 @@ pub fn users(pairs: &[Secret]) -> Result<Vec<User>, ConfigError> {
 
 fn assignment(source: &str, name: &str, value: Value) -> Result<Assignment, ConfigError> {
     let key = Key::named(name).ok_or_else(|| unknown_key(source, name))?;
-    Ok(Assignment { source: source.into(), key, value })
+    Ok(Assignment { source: source.into(), key, value, folder: None })
 }
 
 fn unknown_key(source: &str, name: &str) -> ConfigError {
-    let nearest = Key::nearest(name).map_or("", |key| key.name);
-    ConfigError::new(format!("{source}: {name:?} is not a key; the nearest is {nearest}"))
+    let nearest = suggestion(Key::nearest(name).map(|key| key.name.to_string()));
+    ConfigError::new(format!("{source}: {name:?} is not a key; {nearest}"))
+}
+
+fn suggestion(nearest: Option<String>) -> String {
+    nearest.map_or_else(|| "barewire --help lists them".into(), |nearest| format!("the nearest is {nearest}"))
 }

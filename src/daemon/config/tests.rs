@@ -1,6 +1,10 @@
 //! What the configuration promises, key by key and layer by layer. The environment and the file are made here.
 //!
-//! Not here: the syntax of values (tested in `value.rs`), the command line (tested in `daemon/cli.rs`).
+//! Not here: users, methods and tokens (`tests/auth.rs`), the syntax of values (tested in `value.rs`), the command line (tested in `daemon/cli.rs`).
+
+mod auth;
+mod exposure;
+mod written;
 
 use std::time::Duration;
 
@@ -30,6 +34,7 @@ impl Given<'_> {
             assert_eq!(path, Path::new("barewire.toml"));
             Ok(self.file.unwrap().to_string())
         })
+        .map(|configuration| configuration.settings)
         .map_err(one_line)
     }
 }
@@ -69,14 +74,32 @@ const CASES: &[(&str, &[&str], &[&str])] = &[
     ("server.subprotocols", &["", "json", "json, v2.json"], &[",", "a b", "a/b", "json,", "\u{e9}"]),
     ("tls.cert", &["c.pem", "/etc/a b/\u{e9}.pem"], &[]),
     ("tls.key", &["k.pem"], &[]),
-    ("auth.methods", &["basic", "message", "message,basic", "none"], &["", "bearer", "none,basic", "Basic", "basic,"]),
+    (
+        "auth.methods",
+        &["basic", "message", "message,bearer,basic", "message,basic", "none"],
+        &["", "token", "none,basic", "Basic", "basic,"],
+    ),
     ("auth.timeout", &["10ms", "24h"], &["9ms", "86400001ms", "25h", "10"]),
     ("auth.realm", &[" ", "~", "a realm", "\u{27}"], &["", "\"", "\\", "\u{e9}", "\t", "\u{7f}"]),
     ("auth.origins", &["same", "any", "https://a.example, https://b.example:8443"], &["", "a,,b", "a b", "\u{e9}"]),
+    ("auth.refuse", &["http", "close"], &["", "HTTP", "4401"]),
     ("auth.wrong_password_status", &["401", "403"], &["400", "402", "404", "", "forbidden"]),
     ("auth.allow_plain", &["true", "false"], &["", "1", "yes", "TRUE"]),
+    ("auth.users_file", &["users", "/etc/a b/\u{e9}"], &[]),
+    ("auth.hash_workers", &["1", "64"], &["0", "65", "all"]),
+    (
+        "auth.jwt_algorithm",
+        &["RS256", "ES256", "EdDSA", "HS256"],
+        &["", "none", "hs256", "HS512", "HS256,RS256", "PS256"],
+    ),
+    ("auth.jwt_secret_file", &["secret"], &[]),
+    ("auth.jwt_public_key_file", &["key.pem"], &[]),
+    ("auth.jwt_audience", &["a", "https://a.example/\u{e9}"], &[]),
+    ("auth.jwt_issuer", &["i", "a, b"], &[]),
+    ("auth.jwt_leeway", &["0ms", "5m"], &["300001ms", "30", "-1s"]),
     ("heartbeat.interval", &["100ms", "24h"], &["99ms", "86400001ms", "30", "off"]),
     ("log.level", &["off", "error", "warn", "info", "debug", "trace", "INFO"], &["", "loud", "infos"]),
+    ("log.format", &["text", "json"], &["", "JSON", "xml"]),
     ("limits.message_bytes", &["1", "1GiB"], &["0", "1073741825", "12 apples", "-1"]),
     ("limits.send_queue_bytes", &["1KiB", "1GiB"], &["1023", "1073741825"]),
     ("limits.connections", &["1", "1000000"], &["0", "1000001", "1KiB"]),
@@ -97,6 +120,7 @@ const CASES: &[(&str, &[&str], &[&str])] = &[
     ("limits.fragments", &["1", "1000000"], &["0", "1000001"]),
     ("limits.message_timeout", &["10ms", "24h"], &["9ms", "86400001ms"]),
     ("limits.channels_per_session", &["1", "1000000"], &["0", "1000001"]),
+    ("drain.spread", &["0s", "1ms", "24h"], &["86400001ms", "", "0", "-1s"]),
     ("net.send_buffer_bytes", &["0", "1", "1GiB"], &["1073741825", "-1"]),
 ];
 const LISTEN_WRONG: &[&str] =
@@ -291,18 +315,21 @@ fn an_error_of_the_file_names_file_key_value_and_what_is_allowed() {
     for (text, error) in [
         (
             "limits.message_bytes = '12 apples'",
-            "limits.message_bytes = \"12 apples\": not a size; allowed: 1 B to 1 GiB, such as 64KiB",
+            "limits.message_bytes = \"12 apples\": not a size, a whole number of B, KiB, MiB, GiB; allowed: 1 B to 1 GiB, such as 64KiB",
         ),
         (
             "limits.message_bytes = 1.5",
-            "limits.message_bytes = a float: not a size; allowed: 1 B to 1 GiB, such as 64KiB",
+            "limits.message_bytes = a float: not a size, a whole number of B, KiB, MiB, GiB; allowed: 1 B to 1 GiB, such as 64KiB",
         ),
         ("limits.headers = 257", "limits.headers = 257: out of range; allowed: 1 to 256"),
         (
             "limits.headers = 99999999999999999999",
             "limits.headers = an integer beyond 64 bits: not a whole number; allowed: 1 to 256",
         ),
-        ("heartbeat.interval = 30", "heartbeat.interval = 30: not a duration; allowed: 100 ms to 24 h, such as 10s"),
+        (
+            "heartbeat.interval = 30",
+            "heartbeat.interval = 30: not a duration, a whole number of ms, s, m, h; allowed: 100 ms to 24 h, such as 10s",
+        ),
         ("auth.allow_plain = 1", "auth.allow_plain = 1: not a boolean; allowed: true or false"),
         ("log.level = true", "log.level = true: not a string; allowed: off, error, warn, info, debug or trace"),
         (
@@ -315,7 +342,7 @@ fn an_error_of_the_file_names_file_key_value_and_what_is_allowed() {
         ),
         (
             "auth.methods = ['basic', 'none']",
-            "auth.methods = [\"basic\", \"none\"]: none beside others; allowed: basic, message, or none alone",
+            "auth.methods = [\"basic\", \"none\"]: none beside others; allowed: basic, bearer, message, or none alone",
         ),
         (
             "[server]\nlisten = [8443]",
@@ -389,7 +416,10 @@ fn a_variable_of_ours_that_is_no_key_is_an_error_and_others_are_not() {
         let error = environment(&[(variable, "hush")]).unwrap_err();
         assert_eq!(error, format!("{variable}: no such variable; the nearest is {nearest}"));
     }
-    assert!(environment(&[("BAREWIRE_", "")]).unwrap_err().starts_with("BAREWIRE_: no such variable"));
+    for variable in ["BAREWIRE_", "BAREWIRE_NEBULA"] {
+        let error = environment(&[(variable, "hush")]).unwrap_err();
+        assert_eq!(error, format!("{variable}: no such variable; barewire --help lists them"));
+    }
 }
 
 #[cfg(unix)]
@@ -423,6 +453,51 @@ fn an_unknown_key_is_answered_with_the_nearest() {
 }
 
 #[test]
+fn what_is_near_to_no_key_is_answered_without_one() {
+    for typed in ["", "x", "nebula", "quantum.flux", "database.connection_string"] {
+        let error = set(&[(typed, "hush")]).unwrap_err();
+        assert_eq!(error, format!("--set: {typed:?} is not a key; barewire --help lists them"));
+    }
+}
+
+#[test]
+fn a_path_in_the_file_begins_in_the_files_folder_and_any_other_in_the_working_directory() {
+    let load = |config: &str, keys: Flags, variables: &[(&str, &str)]| {
+        let flags = Flags { config: Some(config.into()), ..keys };
+        let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
+        let text = "[tls]\ncert = 'pair/chain.pem'\nkey = '/etc/key.pem'";
+        let settings = load(&flags, variables, |_| Ok(text.into())).unwrap().settings;
+        [settings.tls_cert.unwrap(), settings.tls_key.unwrap()]
+    };
+    for (config, cert) in
+        [("/etc/barewire/conf.toml", "/etc/barewire/pair/chain.pem"), ("a/conf.toml", "a/pair/chain.pem")]
+    {
+        assert_eq!(load(config, keys(&[]), &[]), [Path::new(cert), Path::new("/etc/key.pem")]);
+    }
+    assert_eq!(load("conf.toml", keys(&[]), &[])[0], Path::new("pair/chain.pem"));
+    assert_eq!(load("/a/conf.toml", keys(&[("tls.cert", "b.pem")]), &[])[0], Path::new("b.pem"));
+    assert_eq!(load("/a/conf.toml", keys(&[]), &[("BAREWIRE_TLS_KEY", "b.pem")])[1], Path::new("b.pem"));
+}
+
+#[test]
+fn each_value_is_traced_to_the_strongest_that_set_it_and_the_file_is_named() {
+    let flags =
+        Flags { config: Some("a.toml".into()), preset: Some("hardened".into()), ..keys(&[("log.level", "off")]) };
+    let variables = || [("BAREWIRE_LIMITS_HEADERS".into(), "7".into())];
+    let text = "log.level = 'warn'\n[limits]\nheaders = 8\nfragments = 9";
+    let loaded = load(&flags, variables(), |_| Ok(text.into())).unwrap();
+    let origins: Vec<(&str, &str)> = loaded.origins.iter().map(|(key, origin)| (*key, &**origin)).collect();
+    let expected = [
+        ("limits.fragments", "a.toml"),
+        ("limits.headers", "BAREWIRE_LIMITS_HEADERS"),
+        ("limits.message_bytes", "--preset hardened"),
+        ("log.level", "--set"),
+    ];
+    assert_eq!((origins.as_slice(), loaded.file), (expected.as_slice(), Some("a.toml".into())));
+    assert_eq!(load(&Flags::default(), [], |_| Ok(String::new())).unwrap().file, None);
+}
+
+#[test]
 fn giving_one_kind_of_listener_drops_the_default_of_the_other() {
     let (plain, tls): (SocketAddr, SocketAddr) = ("127.0.0.1:80".parse().unwrap(), "127.0.0.1:443".parse().unwrap());
     let listeners = |pairs: &[(&str, &str)]| set(pairs).map(|settings| (settings.listen, settings.plain_listen));
@@ -451,67 +526,7 @@ fn no_listener_at_all_is_an_error() {
     }
 }
 
-const BEYOND_LOOPBACK: [&str; 6] =
-    ["0.0.0.0:1", "[::]:1", "192.0.2.1:1", "[2001:db8::1]:1", "[::ffff:192.0.2.1]:1", "128.0.0.0:1"];
-const LOOPBACK: [&str; 5] = ["127.0.0.1:1", "127.0.0.2:1", "127.255.255.255:1", "[::1]:1", "[::ffff:127.0.0.1]:1"];
 const OWN_PAIR: [(&str, &str); 2] = [("tls.cert", "c.pem"), ("tls.key", "k.pem")];
-
-#[test]
-fn the_development_certificate_is_only_for_loopback() {
-    let with = |address: &str, more: &[(&str, &str)]| {
-        let flags = keys(&[&[("server.listen", address)], more].concat());
-        Given { flags: Flags { keys: flags.keys, ..users(&["bob:pw"]) }, ..Given::default() }.load()
-    };
-    for address in BEYOND_LOOPBACK {
-        let reason = "the development certificate is only for loopback addresses; set tls.cert and tls.key";
-        assert_eq!(with(address, &[]), Err(format!("server.listen = {address}: {reason}")));
-        assert!(!with(address, &OWN_PAIR).unwrap().uses_development_certificate());
-        assert!(with(&format!("127.0.0.1:2,{address}"), &[]).is_err(), "the second of a list: {address}");
-    }
-    for address in LOOPBACK {
-        assert!(with(address, &[]).unwrap().uses_development_certificate());
-    }
-}
-
-#[test]
-fn the_default_user_is_only_for_loopback() {
-    let reason = "the default user is only for loopback addresses; set another by --user name:password";
-    for key in ["server.listen", "server.plain_listen"] {
-        let with = |address: &str, method: &str, pairs: &[&str]| {
-            let more = [(key, address), ("auth.allow_plain", "true"), ("auth.methods", method)];
-            let flags = keys(&[&more[..], &OWN_PAIR].concat());
-            Given { flags: Flags { keys: flags.keys, ..users(pairs) }, ..Given::default() }.load()
-        };
-        for address in BEYOND_LOOPBACK {
-            for method in ["basic", "message"] {
-                assert_eq!(with(address, method, &[]), Err(format!("{key} = {address}: {reason}")));
-                assert!(with(address, method, &["user:other", "bob:pass"]).is_ok());
-                assert!(with(address, method, &["bob:pw", "user:pass"]).is_err(), "the same pair, typed");
-            }
-            assert!(!with(address, "none", &[]).unwrap().uses_default_user());
-        }
-        for address in LOOPBACK {
-            assert!(with(address, "basic", &[]).unwrap().uses_default_user());
-        }
-    }
-}
-
-#[test]
-fn credentials_over_a_plain_listener_beyond_loopback_need_a_yes() {
-    let with = |address: &str, more: &[(&str, &str)]| {
-        let flags = keys(&[&[("server.plain_listen", address)], more].concat());
-        Given { flags: Flags { keys: flags.keys, ..users(&["bob:pw"]) }, ..Given::default() }.load()
-    };
-    for address in BEYOND_LOOPBACK {
-        let reason = "credentials would cross the network in the clear; auth.allow_plain = true accepts that";
-        assert_eq!(with(address, &[]), Err(format!("server.plain_listen = {address}: {reason}")));
-        assert!(with(address, &[("auth.allow_plain", "true")]).is_ok());
-        assert!(with(address, &[("auth.methods", "none")]).is_ok());
-    }
-    for address in LOOPBACK {
-        assert!(with(address, &[]).is_ok(), "{address}");
-    }
-}
 
 #[test]
 fn certificate_and_key_come_as_a_pair() {
@@ -519,46 +534,6 @@ fn certificate_and_key_come_as_a_pair() {
     assert_eq!(set(&[]).unwrap().certificate_files(), None);
     assert_eq!(set(&OWN_PAIR[..1]), Err("tls.cert = \"c.pem\" without tls.key; allowed: both or neither".to_string()));
     assert_eq!(set(&OWN_PAIR[1..]), Err("tls.key = \"k.pem\" without tls.cert; allowed: both or neither".to_string()));
-}
-
-#[test]
-fn a_user_flag_removes_the_default_user() {
-    let settings = Given { flags: users(&["bob:p:w", "\u{e9}ve:\u{fc}"]), ..Given::default() }.load().unwrap();
-    let pairs: Vec<(&str, &str)> = settings.users.iter().map(|user| (&*user.name, user.password.expose())).collect();
-    assert_eq!(pairs, [("bob", "p:w"), ("\u{e9}ve", "\u{fc}")]);
-    assert!(!settings.uses_default_user() && Settings::default().uses_default_user());
-}
-
-#[test]
-fn a_wrong_user_is_told_without_its_password() {
-    let longest = "n".repeat(USER_ID_BYTES);
-    assert!(Given { flags: users(&[&format!("{longest}:hush")]), ..Given::default() }.load().is_ok());
-    for (pair, reason) in [
-        ("hush", "no : between name and password"),
-        ("", "no : between name and password"),
-        (":hush", "an empty name"),
-        ("bob:", "an empty password for \"bob\""),
-        ("b\nob:hush", "a control character in the name \"b\\nob\""),
-        ("bob:hush\n", "a control character in the password of \"bob\""),
-        (&format!("{longest}n:hush"), "a name of 256 bytes, more than 255"),
-        (&format!("{}\u{e9}:hush", "n".repeat(USER_ID_BYTES - 1)), "a name of 256 bytes, more than 255"),
-    ] {
-        let error = Given { flags: users(&["ann:hush", pair]), ..Given::default() }.load().unwrap_err();
-        assert_eq!(error, format!("--user: {reason}; allowed: name:password"));
-    }
-    let error = Given { flags: users(&["bob:hush", "bob:hush"]), ..Given::default() }.load().unwrap_err();
-    assert_eq!(error, "--user: \"bob\" is given twice; allowed: name:password");
-}
-
-#[test]
-fn debug_output_holds_no_password() {
-    let flags = users(&["bob:hush"]);
-    let settings = Given { flags: flags.clone(), ..Given::default() }.load().unwrap();
-    let printed = format!("{flags:?} {settings:?} {:#?}", settings);
-    assert!(printed.contains("bob") && !printed.contains("hush"), "{printed}");
-    for key in KEYS {
-        assert!(!key.show(&settings).contains("hush"));
-    }
 }
 
 #[test]

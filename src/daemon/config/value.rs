@@ -38,7 +38,7 @@ pub enum Value {
 impl Value {
     /// A size in bytes: `64KiB`, `1MiB`, `1GiB`, `512B`, `512`. One beyond 64 bits counts as the largest.
     pub fn size(&self) -> Result<usize, String> {
-        self.number(SIZES).map(saturate).ok_or_else(|| "not a size".into())
+        self.number(SIZES).map(saturate).ok_or_else(|| wrong("a size", SIZES))
     }
 
     /// A number without a unit. One beyond 64 bits counts as the largest.
@@ -48,7 +48,7 @@ impl Value {
 
     /// A duration with its unit: `500ms`, `10s`, `5m`, `1h`. One beyond 64 bits of milliseconds counts as the longest.
     pub fn duration(&self) -> Result<Duration, String> {
-        self.number(DURATIONS).map(Duration::from_millis).ok_or_else(|| "not a duration".into())
+        self.number(DURATIONS).map(Duration::from_millis).ok_or_else(|| wrong("a duration", DURATIONS))
     }
 
     /// `true` or `false`.
@@ -150,6 +150,12 @@ fn write_number(number: u64, units: Units, space: &str) -> String {
     }
 }
 
+/// What it is not, and the units it could have.
+fn wrong(kind: &str, units: Units) -> String {
+    let names: Vec<&str> = units.iter().map(|(name, _)| *name).filter(|name| !name.is_empty()).rev().collect();
+    format!("not {kind}, a whole number of {}", names.join(", "))
+}
+
 fn saturate(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
@@ -179,13 +185,13 @@ mod tests {
         }
         for wrong in ["", " ", "KiB", "-1", "+1", "1.5MiB", "64kib", "64KB", "12 apples", "1 2", "0x10", "1MiB1", "١"]
         {
-            assert_eq!(text(wrong).size(), Err("not a size".into()), "{wrong}");
+            assert_eq!(text(wrong).size(), Err("not a size, a whole number of B, KiB, MiB, GiB".into()), "{wrong}");
         }
         assert_eq!(Value::Integer(512).size(), Ok(512));
         for wrong in
             [Value::Integer(-1), Value::Boolean(true), Value::List(vec!["1".into()]), Value::Foreign("a float")]
         {
-            assert_eq!(wrong.size(), Err("not a size".into()), "{wrong}");
+            assert_eq!(wrong.size(), Err("not a size, a whole number of B, KiB, MiB, GiB".into()), "{wrong}");
         }
     }
 
@@ -195,7 +201,7 @@ mod tests {
             assert_eq!(text(written).duration(), Ok(Duration::from_millis(millis)), "{written}");
         }
         for wrong in [text("10"), text("10S"), text("1d"), text("1.5s"), text("s"), text("1m30s"), Value::Integer(10)] {
-            assert_eq!(wrong.duration(), Err("not a duration".into()), "{wrong}");
+            assert_eq!(wrong.duration(), Err("not a duration, a whole number of ms, s, m, h".into()), "{wrong}");
         }
     }
 

@@ -7,10 +7,10 @@
 
 use super::{Open, Phase, Session};
 use crate::auth::{Attempt, Decision, Proof, Ticket, Verdict};
-use crate::engine::Event;
 use crate::engine::ledger::Measure;
 use crate::engine::shared::Shared;
 use crate::engine::timer::Timer;
+use crate::engine::{Event, RefuseBy};
 use crate::error::CloseReason;
 use crate::limits::RETRY_AFTER_SECONDS;
 use crate::wire::http::{self, Delivery, HeadScanner, Refusal, RequestHead, Response, Route, Upgrade, Version};
@@ -201,15 +201,30 @@ impl Session {
         let identity = match verdict {
             Verdict::Accept(identity) => Some(identity),
             Verdict::AskInBand => None,
-            Verdict::Refuse(refusal) | Verdict::Deny(refusal) => return self.refuse(shared, refusal),
+            Verdict::Refuse(refusal) | Verdict::Deny(refusal) => return self.turn_away(shared, &upgrade, refusal),
         };
-        let protocol = upgrade.select(&shared.config.subprotocols).map(str::to_owned);
-        self.queue(shared).push_http(|out| http::switching_protocols(&upgrade, protocol.as_deref(), out));
-        self.phase = Phase::Open(Open::new());
+        self.switch_protocols(shared, &upgrade);
         self.start_heartbeat(shared);
         if let Some(identity) = identity {
             self.open(shared, identity);
         }
+    }
+
+    /// The upgrade is refused, in the way that the configuration asks for.
+    fn turn_away(&mut self, shared: &mut Shared, upgrade: &Upgrade, refusal: Refusal) {
+        let code = match (shared.config.refuse_by, refusal.status()) {
+            (RefuseBy::Close, 401) => 4401,
+            (RefuseBy::Close, 403) => 4403,
+            (RefuseBy::Close | RefuseBy::Http, _) => return self.refuse(shared, refusal),
+        };
+        self.switch_protocols(shared, upgrade);
+        self.close(shared, CloseReason::UpgradeRefused { code, reason: refusal.into_reason() });
+    }
+
+    fn switch_protocols(&mut self, shared: &mut Shared, upgrade: &Upgrade) {
+        let protocol = upgrade.select(&shared.config.subprotocols).map(str::to_owned);
+        self.queue(shared).push_http(|out| http::switching_protocols(upgrade, protocol.as_deref(), out));
+        self.phase = Phase::Open(Open::new());
     }
 
     /// Answers the outstanding request. Says whether there was one.

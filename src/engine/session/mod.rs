@@ -43,6 +43,7 @@ use crate::limits::{
     READ_BYTES_PER_TURN, READ_BYTES_PER_TURN_BULK, SEND_QUEUE_PAUSE_BYTES, SEND_QUEUE_RESUME_BYTES, SESSION_BYTES,
     SHUTDOWN_LINGER,
 };
+use crate::time::micros;
 use crate::wire::websocket::{Context, FrameWalker, encode_close};
 
 pub(super) use head::{Await, Head};
@@ -361,11 +362,16 @@ impl Session {
         self.mark_ready(shared);
     }
 
-    /// The server is stopping: an open session is closed with 1001, a request under way is still answered,
-    /// an upgrade under way is refused, an idle connection is closed.
-    pub fn shut_down(&mut self, shared: &mut Shared) {
+    /// The server is stopping: an open session is closed with 1001, or with 1012 at a random moment within `spread`
+    /// where that is not zero; a request under way is still answered, an upgrade under way is refused, an idle
+    /// connection is closed.
+    pub fn shut_down(&mut self, shared: &mut Shared, spread: Duration) {
         match &mut self.phase {
-            Phase::Open(_) => self.close(shared, CloseReason::ServerShutdown),
+            Phase::Open(_) if spread.is_zero() => self.close(shared, CloseReason::ServerShutdown),
+            Phase::Open(_) => {
+                let moment = Duration::from_micros(shared.chance(micros(spread)));
+                self.set_timer(shared, Timer::Drain, moment);
+            }
             Phase::Await(waiting) if waiting.is_upgrade() => self.refuse(shared, head::unavailable()),
             Phase::Await(waiting) => waiting.close_behind(),
             Phase::Head(_) | Phase::Body { .. } => {
@@ -465,6 +471,7 @@ impl Session {
                 Timer::Close => self.vanish(shared, CloseReason::PeerVanished),
                 Timer::WriteStall => self.vanish(shared, CloseReason::WriteStalled),
                 Timer::Expiry => self.expiry_is_due(shared),
+                Timer::Drain => self.close(shared, CloseReason::ServerRestart),
             }
         }
         shared.arm(self.id, &mut self.timers);

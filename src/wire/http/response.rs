@@ -52,6 +52,11 @@ impl Refusal {
         &self.reason
     }
 
+    /// The reason, for another use.
+    pub fn into_reason(self) -> Cow<'static, str> {
+        self.reason
+    }
+
     /// The first header named `name`, in any case.
     pub fn header(&self, name: &str) -> Option<&str> {
         find(&self.headers, name)

@@ -29,7 +29,7 @@ impl Display for Escaped<'_> {
 
 /// Whether a terminal or a viewer may take `c` for an order: begin a line, move, or turn the direction of what
 /// follows (the Bidi_Control property of Unicode).
-fn is_treacherous(c: char) -> bool {
+pub fn is_treacherous(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{2028}' | '\u{2029}')
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

@@ -1,0 +1,134 @@
+//! The lines that wait to be written: at most [`LOG_LINES_WAITING`] of them. One more is lost, and counted; the count
+//! goes with the next line that finds room, so that it is told where the lost ones would have stood.
+//!
+//! Not here: what becomes of them (`writer.rs`).
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::line::Line;
+use barewire::limits::LOG_LINES_WAITING;
+
+/// See the module. Nobody holds its lock longer than it takes to move a line.
+#[derive(Default)]
+pub struct Queue {
+    state: Mutex<State>,
+    /// There is something to write.
+    work: Condvar,
+    /// Everything is written.
+    rest: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// Each with how many were lost right before it.
+    waiting: VecDeque<(u64, Line)>,
+    /// Lost since the last one that found room.
+    lost: u64,
+    /// The writer has taken one, and not come back yet.
+    is_writing: bool,
+}
+
+impl Queue {
+    /// Puts a line behind the others, or loses it. Never waits for the writer.
+    pub fn push(&self, line: Line) {
+        let mut state = self.lock();
+        if state.waiting.len() < LOG_LINES_WAITING {
+            let lost = std::mem::take(&mut state.lost);
+            state.waiting.push_back((lost, line));
+            self.work.notify_one();
+        } else {
+            state.lost += 1;
+        }
+    }
+
+    /// Waits for something to write: how many lines were lost, and the line behind them, if there is one already.
+    /// What was taken before counts as written.
+    pub fn next(&self) -> (u64, Option<Line>) {
+        let mut state = self.lock();
+        state.is_writing = false;
+        loop {
+            if let Some((lost, line)) = state.waiting.pop_front() {
+                state.is_writing = true;
+                return (lost, Some(line));
+            }
+            if state.lost > 0 {
+                state.is_writing = true;
+                return (std::mem::take(&mut state.lost), None);
+            }
+            self.rest.notify_all();
+            state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Waits until all that waits now is written, at most this long. Says whether it is.
+    pub fn wait_until_written(&self, at_most: Duration) -> bool {
+        let is_busy = |state: &mut State| state.is_writing || state.lost > 0 || !state.waiting.is_empty();
+        let waited = self.rest.wait_timeout_while(self.lock(), at_most, is_busy);
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use log::Level;
+
+    use super::*;
+
+    fn line(unix_ms: u64) -> Line {
+        Line { unix_ms, level: Level::Info, target: String::new(), message: String::new() }
+    }
+
+    #[test]
+    fn what_finds_no_room_is_counted_and_told_where_it_would_have_stood() {
+        let queue = Queue::default();
+        let most = LOG_LINES_WAITING as u64;
+        for number in 0..most + 3 {
+            queue.push(line(number));
+        }
+        assert_eq!(queue.next(), (0, Some(line(0))));
+        queue.push(line(1000));
+        queue.push(line(1001));
+        for number in 1..most {
+            assert_eq!(queue.next(), (0, Some(line(number))));
+        }
+        assert_eq!(queue.next(), (3, Some(line(1000))));
+        assert_eq!(queue.next(), (1, None), "told though nothing comes behind it");
+    }
+
+    #[test]
+    fn a_full_queue_takes_a_line_for_each_that_is_taken_and_not_one_more() {
+        let queue = Queue::default();
+        for _ in 0..LOG_LINES_WAITING {
+            queue.push(line(0));
+        }
+        assert_eq!(queue.lock().lost, 0);
+        queue.next();
+        queue.push(line(0));
+        assert_eq!(queue.lock().lost, 0);
+        queue.push(line(0));
+        assert_eq!(queue.lock().lost, 1);
+    }
+
+    #[test]
+    fn it_is_written_when_the_writer_comes_back_for_more() {
+        let queue = Queue::default();
+        assert!(queue.wait_until_written(Duration::ZERO));
+        queue.push(line(0));
+        assert!(!queue.wait_until_written(Duration::ZERO));
+        queue.next();
+        assert!(!queue.wait_until_written(Duration::ZERO), "taken is not written");
+        std::thread::scope(|scope| {
+            // It comes back, finds nothing, and waits for the line that ends this test.
+            let writer = scope.spawn(|| queue.next());
+            assert!(queue.wait_until_written(Duration::from_secs(60)));
+            queue.push(line(1));
+            assert_eq!(writer.join().unwrap(), (0, Some(line(1))));
+        });
+    }
+}

@@ -1,0 +1,45 @@
+// A real browser, and pages of the daemon's own origin in it.
+//
+// Not here: what pages see (chromium.test.mjs).
+
+import { chromium } from 'playwright-core';
+
+const PATIENCE = 10_000;
+const flags = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+/** Starts the browser, and ends it with the test. */
+export async function browser(test) {
+  const executablePath = process.env.INTEROP_CHROMIUM;
+  const started = await chromium.launch({ executablePath, args: flags, timeout: 3 * PATIENCE });
+  test.after(() => started.close());
+  return started;
+}
+
+/** A page of this origin, in which `socket(url, protocols)` opens a WebSocket whose life is written down. */
+export async function page(started, origin) {
+  const context = await started.newContext({ ignoreHTTPSErrors: true });
+  const tab = await context.newPage();
+  tab.setDefaultTimeout(PATIENCE);
+  await tab.goto(`${origin}/health`);
+  await tab.evaluate(() => {
+    globalThis.socket = (url, protocols = []) => {
+      const life = { protocol: null, messages: [], end: null };
+      const open = new WebSocket(url, protocols);
+      life.send = (message) => open.send(JSON.stringify(message));
+      life.close = () => open.close(1000, 'bye');
+      open.onopen = () => (life.protocol = open.protocol);
+      open.onmessage = ({ data }) => life.messages.push(JSON.parse(data));
+      open.onclose = ({ code, reason, wasClean }) => (life.end = { code, reason, wasClean });
+      return life;
+    };
+  });
+  return tab;
+}
