@@ -88,6 +88,28 @@ pub const MAX_MEMORY_DEFAULT: usize = 512 * MIB;
 pub const MAX_MEMORY_MIN: usize = MIB;
 /// Largest value that [`Limits::max_memory`] may be given.
 pub const MAX_MEMORY_MAX: usize = MIB * MIB;
+/// One part in so many of [`Limits::max_memory`] is kept for those who are in: when less is left, upgrades are answered
+/// 503 and the heaviest senders are not read.
+pub const MEMORY_NEAR_PART: usize = 8;
+/// The same for new connections: when less is left, whatever they ask is answered 503.
+pub const MEMORY_ACCEPT_PART: usize = 16;
+/// The same for connections to be told so: when less is left, they are closed unanswered.
+pub const MEMORY_TURN_AWAY_PART: usize = 32;
+/// What a session may have sent that is not yet done with, in bytes. One that holds more is not read while memory is
+/// near its ceiling.
+pub const INBOUND_SHARE_BYTES: usize = READ_BYTES_PER_TURN;
+/// Sessions that are closed in one turn because the ceiling of memory is passed; the rest waits for the next.
+pub const OVERLOADED_PER_TURN: usize = 16;
+/// Between two log lines about the ceiling of memory.
+pub const MEMORY_LOG_INTERVAL: Duration = Duration::from_secs(10);
+/// What a plain session is charged for being there, in bytes: its place in the tables, its socket's and its timers'.
+pub const PLAIN_SESSION_BYTES: usize = 512;
+/// The same for one over TLS, with its keys.
+pub const TLS_SESSION_BYTES: usize = 4 * KIB;
+/// What a session is charged for a message under way beside what has come of it: a context of its own, in bytes.
+pub const CONTEXT_BYTES: usize = CONTEXT_READ_BYTES + 512;
+/// What a session is charged for a channel, in bytes: what a channel costs that it is alone in, with the longest name.
+pub const MEMBERSHIP_BYTES: usize = 448;
 
 /// Request head, in bytes, the blank line included. More is 431, or 414 where the request line alone does not fit.
 pub const HEAD_BYTES_DEFAULT: usize = 8 * KIB;

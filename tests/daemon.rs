@@ -20,10 +20,11 @@ mod server;
 mod tls_client;
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 
+use common::frames;
 use program::{BARE, Daemon, LOOPBACK, TemporaryFile, refusal, run};
 use server::{connect, connect_tls, eventually, hear, hear_close, read_past, read_to_end, say, websocket};
 
@@ -256,4 +257,47 @@ fn out_of_descriptors_those_who_wait_are_served_when_there_are_some_again() {
     let (code, output) = daemon.end();
     assert_eq!(code, Some(0), "{output}");
     assert_eq!(output.matches("cannot accept").count(), 1, "told once, not once a try: {output}");
+}
+
+// --- out of memory ---
+
+#[test]
+fn past_the_ceiling_of_memory_the_heavy_are_closed_the_operator_is_told_and_others_are_served() {
+    // Each sends half a message of less than its share: together they hold more than may be held.
+    const HALF: usize = 15 << 10;
+    let mut daemon = Daemon::start(&["--set", "limits.max_memory=1MiB"]);
+    let addr = daemon.plain_addr();
+    let open = || {
+        let mut client = connect(addr);
+        client.write_all(common::upgrade(common::GOOD).as_bytes()).unwrap();
+        read_past(&mut client, b"\"connected\"");
+        client
+    };
+    let mut honest = open();
+    let mut heavy: Vec<_> = (0..80).map(|_| open()).collect();
+    for client in &mut heavy {
+        let half = [frames::header(0x82, 2 * HALF as u64), vec![0; HALF]].concat();
+        client.write_all(&half).unwrap();
+        client.set_nonblocking(true).unwrap();
+    }
+    let told = daemon.wait_for("The peers hold ");
+    assert!(told.contains("limits.max_memory = 1048576 bytes") && told.contains("WARN"), "{told}");
+    daemon.wait_for("the peers hold more memory than allowed, and this one the most");
+    eventually("one of the heavy is told why it is closed", || {
+        let mut bytes = [0; 1000];
+        let told = |client: &mut std::net::TcpStream| {
+            let count = client.read(&mut bytes).unwrap_or(0);
+            bytes[..count].windows(17).any(|part| part == b"Server overloaded")
+        };
+        heavy.iter_mut().any(told)
+    });
+    honest.write_all(&frames::text(r#"{"type":"ping","id":"still here"}"#)).unwrap();
+    read_past(&mut honest, b"still here");
+    drop(heavy);
+    eventually("others may come in again", || {
+        let mut late = connect(addr);
+        late.write_all(common::upgrade(common::GOOD).as_bytes()).unwrap();
+        let mut status = [0; 12];
+        late.read_exact(&mut status).is_ok() && &status == b"HTTP/1.1 101"
+    });
 }

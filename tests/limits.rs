@@ -55,6 +55,10 @@ const TABLE: &[Bound] = &[
     Bound { name: "pings at once", limit: limits::CONTROL_FRAMES_PER_SECOND_DEFAULT * limits::CONTROL_FRAMES_BURST, attempt: pings, at: "pong", past: "1008" },
     Bound { name: "bytes behind our Close", limit: limits::MESSAGE_BYTES_DEFAULT + limits::LINGER_BYTES, attempt: behind_our_close, at: "read", past: "dropped" },
     Bound { name: "what a broadcast may queue", limit: limits::SEND_QUEUE_BYTES_DEFAULT, attempt: broadcast, at: "queued", past: "1013" },
+    Bound { name: "memory of all peers", limit: MEMORY, attempt: memory, at: "held", past: "1013" },
+    Bound { name: "memory before upgrades are refused", limit: MEMORY - MEMORY / limits::MEMORY_NEAR_PART, attempt: memory_at_an_upgrade, at: "101", past: "503" },
+    Bound { name: "memory before connections are refused", limit: MEMORY - MEMORY / limits::MEMORY_ACCEPT_PART, attempt: memory_at_an_accept, at: "200", past: "503" },
+    Bound { name: "memory in which connections are told so", limit: MEMORY - MEMORY / limits::MEMORY_TURN_AWAY_PART, attempt: memory_at_an_accept, at: "503", past: "turned away" },
     Bound { name: "own replies before reading pauses", limit: limits::SEND_QUEUE_PAUSE_BYTES, attempt: own_replies, at: "read", past: "paused" },
     Bound { name: "frames of a turn", limit: limits::FRAMES_PER_TURN, attempt: frames_of_a_turn, at: "all", past: "all but 1" },
 ];
@@ -394,4 +398,51 @@ fn own_replies(cost: usize) -> String {
     world.turn();
     assert_eq!(world.engine.output(id).unwrap().own_cost(), cost);
     if world.engine.intake(id) == Intake::Pause { "paused".into() } else { "read".into() }
+}
+
+// --- memory ---
+
+const MEMORY: usize = 1 << 20;
+
+/// A world with a low ceiling, and a session whose peer does not read what makes the sum of all that is held `bytes`.
+fn holding(bytes: usize) -> (World, ConnId) {
+    let limits = Limits { max_memory: MEMORY, ..Limits::default() };
+    let mut world = World::daemon(EngineConfig { limits, ..EngineConfig::default() });
+    let id = world.open();
+    world.peer(id).room = 0;
+    let header = 10;
+    let payload = bytes - world.engine.memory() - header - limits::SEND_QUEUE_ENTRY_BYTES;
+    world.engine.send(id, Message::Binary(vec![0; payload].into()));
+    world.turn();
+    (world, id)
+}
+
+fn memory(bytes: usize) -> String {
+    let (mut world, id) = holding(bytes);
+    if world.ending(id).is_none() {
+        assert_eq!(world.engine.memory(), bytes);
+        return "held".into();
+    }
+    world.make_room(id, usize::MAX);
+    word(&mut world, id)
+}
+
+/// What an upgrade is told while so much is held, itself included.
+fn memory_at_an_upgrade(bytes: usize) -> String {
+    let (mut world, _) = holding(bytes - limits::TLS_SESSION_BYTES);
+    let id = world.connect();
+    world.input(id, upgrade(common::GOOD).as_bytes());
+    status_of(&world.take(id))
+}
+
+/// What a new connection is told while so much is held, itself included.
+fn memory_at_an_accept(bytes: usize) -> String {
+    let (mut world, _) = holding(bytes - limits::TLS_SESSION_BYTES);
+    if world.engine.handle_accept(([127, 0, 0, 1], 40_000).into(), true).is_err() {
+        return "turned away".into();
+    }
+    let (mut world, _) = holding(bytes - limits::TLS_SESSION_BYTES);
+    let id = world.connect();
+    world.input(id, b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    word(&mut world, id)
 }

@@ -36,6 +36,8 @@ const MARKS: &[(&str, usize)] = &[
     ("invalid_utf8", 10),
     ("message_timeout", 50),
     ("message_too_big", 10),
+    ("not read near the ceiling", 10),
+    ("overloaded", 50),
     ("peer_closed", 100),
     ("peer_vanished", 100),
     ("protocol", 30),

@@ -7,15 +7,16 @@
 //!
 //! 1. [`Engine::handle_now`] with the time, read once.
 //! 2. [`Engine::handle_accept`] for a new connection; [`Engine::handle_input`], [`Engine::handle_end`] or
-//!    [`Engine::handle_error`] for what its socket brought, as far as [`Engine::intake`] allows.
+//!    [`Engine::handle_error`] for what its socket brought, as far as [`Engine::intake`] allows; then
+//!    [`Engine::handle_held`]. [`Engine::handle_hang_up`] where the peer's end is seen and must not be read up to.
 //! 3. After each of these, [`Engine::poll_event`] until `None`: the host answers by [`Engine::send`],
 //!    [`Engine::publish`], [`Engine::respond`], …
 //!    Then, if [`Engine::poll_flush_due`] says so, step 6 at once.
 //! 4. [`Engine::poll_ready`], a bounded number of times: sessions with input left over, or that may be read
 //!    again; step 3 after each.
 //! 5. [`Engine::poll_timeout_due`], a bounded number of times: deadlines; step 3 after each.
-//! 6. [`Engine::poll_dirty`] until `None`: write [`Engine::output`], tell [`Engine::handle_written`], obey
-//!    [`Engine::fate`]; when the socket is closed, [`Engine::handle_released`].
+//! 6. [`Engine::poll_dirty`] until `None`: write [`Engine::output`], tell [`Engine::handle_written`] and
+//!    [`Engine::handle_held`], obey [`Engine::fate`]; when the socket is closed, [`Engine::handle_released`].
 //! 7. Sleep for [`Engine::poll_timeout`], which is zero while anything is left for 3 to 6.
 //!
 //! [`Engine::mark_ready`] and [`Engine::mark_dirty`] put a session on the lists of 4 and 6 again, for what only
@@ -26,8 +27,12 @@
 //! Not here: sockets, TLS and the clock (`net/`); what a message means (`app/`).
 
 mod addresses;
+mod broadcast;
+mod config;
+mod door;
 mod event;
 mod hub;
+mod ledger;
 mod network;
 mod newcomers;
 mod rate;
@@ -36,70 +41,27 @@ mod session;
 mod shared;
 mod timer;
 
+pub use config::{EngineConfig, RefuseBy};
 pub use event::{Event, Fate, Intake, Published, Refused, SubscribeError};
 pub use hub::ConnId;
 pub use network::Network;
 pub use send_queue::SendQueue;
 
 use std::borrow::Cow;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use slab::Slab;
 
 use crate::auth::{Authenticate, Identity, Ticket, Verdict};
 use crate::engine::hub::{Directory, Hub, Memberships};
-use crate::engine::session::{Session, Welcome};
+use crate::engine::session::Session;
 use crate::engine::shared::Shared;
 use crate::error::CloseReason;
-use crate::limits::{
-    CHANNEL_NAME_BYTES, CONNECTIONS_OVERFLOW, CONNECTIONS_PER_IP_OVERFLOW, CONNECTIONS_RESERVED, Limits,
-    SEND_QUEUE_ENTRY_BYTES,
-};
+use crate::limits::{CHANNEL_NAME_BYTES, CONNECTIONS_RESERVED};
 use crate::time::Now;
-use crate::wire::http::{Origins, Response};
-use crate::wire::websocket::{Message, PreparedMessage};
-
-/// What an engine is told once.
-#[derive(Debug, Clone)]
-pub struct EngineConfig {
-    /// The bounds. Default: [`Limits::default`].
-    pub limits: Limits,
-    /// The path of the WebSocket endpoint. Empty: every path upgrades. Default `/ws`.
-    pub path: String,
-    /// Subprotocols that may be selected, the preferred one first. Default `json`.
-    pub subprotocols: Vec<String>,
-    /// Which origins may upgrade. Default [`Origins::Same`].
-    pub origins: Origins,
-    /// How a peer is told that its credentials do not let it in. Default [`RefuseBy::Http`].
-    pub refuse_by: RefuseBy,
-    /// Addresses that no limit by address counts, since many peers stand behind each. Default none.
-    pub trusted_proxies: Vec<Network>,
-}
-
-/// How an upgrade is refused for its credentials. All other refusals are HTTP answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum RefuseBy {
-    /// By the status of the answer, 401 or 403.
-    #[default]
-    Http,
-    /// The upgrade is completed, and the session closed with 4401 or 4403 and the reason: a page in a browser can see
-    /// these, and not a status.
-    Close,
-}
-
-impl Default for EngineConfig {
-    fn default() -> Self {
-        EngineConfig {
-            limits: Limits::default(),
-            path: "/ws".into(),
-            subprotocols: vec!["json".into()],
-            origins: Origins::Same,
-            refuse_by: RefuseBy::Http,
-            trusted_proxies: Vec::new(),
-        }
-    }
-}
+use crate::wire::http::Response;
+use crate::wire::websocket::Message;
 
 /// All sessions. See the module for the order of calls.
 ///
@@ -134,37 +96,13 @@ impl Engine {
 
     // --- in: the driver ---
 
-    /// The time, once a turn. A monotonic time that goes backwards is taken for standing still.
+    /// The time, once a turn. A monotonic time that goes backwards is taken for standing still. What could not be
+    /// closed in the last turn for lack of memory may be closed now.
     pub fn handle_now(&mut self, now: Now) {
         let mono_us = now.mono_us.max(self.shared.now.mono_us);
         self.shared.now = Now { mono_us, ..now };
-    }
-
-    /// A connection was accepted. Above [`Limits::connections`] a few are let in to be told 503, and above
-    /// [`Limits::connections_per_ip`] a few to be told 429; further ones are turned away: drop the socket. Where
-    /// [`Limits::pre_auth_connections`] are there, the oldest of them is dropped for it.
-    pub fn handle_accept(&mut self, peer: SocketAddr, secure: bool) -> Result<ConnId, Refused> {
-        let welcome = self.welcome(peer.ip())?;
-        let index = u32::try_from(self.sessions.vacant_key()).map_err(|_| Refused)?;
-        while self.shared.newcomers.count() >= self.shared.config.limits.pre_auth_connections {
-            let sessions = &self.sessions;
-            let Some(oldest) = self.shared.newcomers.oldest(|id| is_newcomer(sessions, id)) else { break };
-            self.with(oldest, |session, shared| session.vanish(shared, CloseReason::Crowded));
-        }
-        self.generation = self.generation.wrapping_add(1);
-        let id = ConnId::new(index, self.generation);
-        self.sessions.insert(Session::new(&mut self.shared, id, peer, secure, welcome));
-        let sessions = &self.sessions;
-        self.shared.newcomers.enter(id, |id| is_newcomer(sessions, id));
-        self.shared.addresses.enter(peer.ip());
-        self.shared.events.push_back(Event::Accepted { id, peer });
-        Ok(id)
-    }
-
-    /// How many connections were dropped by [`Limits::pre_auth_connections`] since this was last told; told at most once in
-    /// [`crate::limits::CROWD_LOG_INTERVAL`], for a warning.
-    pub fn poll_crowded(&mut self) -> Option<usize> {
-        self.shared.newcomers.poll_dropped(self.shared.now.mono_us)
+        self.shared.ledger.begin_turn();
+        self.settle();
     }
 
     /// What the peer sent, in plain text. Whatever cannot be looked at now is kept; [`Engine::intake`] says
@@ -190,23 +128,37 @@ impl Engine {
         self.with(id, |session, shared| session.handle_written(shared, progress, pending));
     }
 
+    /// What the shell holds for a session in memory, in bytes: input that is not plain text yet, and output that is
+    /// encrypted already. Told whenever it may have changed; cheap where it has not.
+    pub fn handle_held(&mut self, id: ConnId, bytes: usize) {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        if self.session(id).is_some_and(|session| session.held() != bytes) {
+            self.with(id, |session, _| session.handle_held(bytes));
+        }
+    }
+
     /// The socket is closed: the session's slot is free.
     pub fn handle_released(&mut self, id: ConnId) {
         self.with(id, |session, shared| session.vanish(shared, CloseReason::PeerVanished));
         if let Some(peer) = self.peer(id) {
             self.shared.addresses.leave(peer.ip());
-            self.sessions.remove(id.index());
+            self.sessions.remove(id.index()).discharge(&mut self.shared);
         }
     }
 
     // --- out: the driver ---
 
     /// Goes on with one session that has input left over, and names it: it may be read again if
-    /// [`Engine::intake`] says so.
+    /// [`Engine::intake`] says so. Those that were not read for lack of memory come last, as soon as there is some.
     pub fn poll_ready(&mut self) -> Option<ConnId> {
-        let id = self.shared.ready.pop_front()?;
+        let Shared { ready, ledger, .. } = &mut self.shared;
+        let starved = if ready.is_empty() { ledger.poll_starved() } else { None };
+        let id = starved.or_else(|| ready.pop_front())?;
         self.with(id, |session, shared| {
-            session.unmark_ready();
+            match starved {
+                Some(_) => session.feed(),
+                None => session.unmark_ready(),
+            }
             session.handle_ready(shared);
         });
         Some(id)
@@ -214,7 +166,7 @@ impl Engine {
 
     /// How many sessions wait for [`Engine::poll_ready`].
     pub fn ready(&self) -> usize {
-        self.shared.ready.len()
+        self.shared.ready.len() + self.shared.ledger.resumable()
     }
 
     /// Asks to be named by [`Engine::poll_ready`] again: the socket may hold more.
@@ -250,9 +202,11 @@ impl Engine {
         self.session_mut(id)?.output()
     }
 
-    /// What to do with the socket's input.
-    pub fn intake(&self, id: ConnId) -> Intake {
-        self.session(id).map_or(Intake::Discard, Session::intake)
+    /// What to do with the socket's input: asked before each read. Whoever is told to pause is named by
+    /// [`Engine::poll_ready`] when that is over.
+    pub fn intake(&mut self, id: ConnId) -> Intake {
+        let intake = self.session(id).map_or(Intake::Discard, Session::intake);
+        self.ration(id, intake)
     }
 
     /// What to do with the socket. [`Fate::Drop`] for an id whose session has gone.
@@ -279,8 +233,9 @@ impl Engine {
     /// How long the driver may sleep: zero while there are events, sessions to go on with, or output;
     /// `None` when only a socket can bring anything.
     pub fn poll_timeout(&self) -> Option<Duration> {
-        let Shared { events, ready, dirty, .. } = &self.shared;
-        if !events.is_empty() || !ready.is_empty() || !dirty.is_empty() {
+        let Shared { events, ready, dirty, ledger, .. } = &self.shared;
+        let is_short = ledger.is_due() || ledger.resumable() > 0;
+        if !events.is_empty() || !ready.is_empty() || !dirty.is_empty() || is_short {
             return Some(Duration::ZERO);
         }
         self.shared.wheel.poll_timeout(self.shared.now)
@@ -292,31 +247,6 @@ impl Engine {
     /// it is cut with 1013.
     pub fn send(&mut self, id: ConnId, message: Message) -> bool {
         self.with(id, |session, shared| session.identity().is_some() && session.send(shared, message)).unwrap_or(false)
-    }
-
-    /// Queues one encoded message for every subscriber of `channel`. Never waits: a session whose queue has
-    /// no room for it is cut with 1013 and loses it, all others get it.
-    pub fn publish(&mut self, channel: &str, message: &PreparedMessage, except: Option<ConnId>) -> Published {
-        let mut broadcast = Broadcast::new(message);
-        for &id in self.hub.subscribers(channel) {
-            if Some(id) != except
-                && let Some(session) = self.sessions.get_mut(id.index())
-            {
-                broadcast.deliver(session, &mut self.shared);
-            }
-        }
-        self.finish(broadcast)
-    }
-
-    /// The same for every open session.
-    pub fn publish_to_all(&mut self, message: &PreparedMessage, except: Option<ConnId>) -> Published {
-        let mut broadcast = Broadcast::new(message);
-        for (_, session) in &mut self.sessions {
-            if Some(session.id) != except {
-                broadcast.deliver(session, &mut self.shared);
-            }
-        }
-        self.finish(broadcast)
     }
 
     /// Subscribes an open session to a channel; `Ok(false)` when it was subscribed already.
@@ -338,6 +268,8 @@ impl Engine {
             return Err(SubscribeError::TooMany);
         }
         self.hub.subscribe(id, &mut session.memberships, channel);
+        session.account(&mut self.shared);
+        self.settle();
         self.check();
         Ok(true)
     }
@@ -348,6 +280,7 @@ impl Engine {
             return false;
         }
         let was_subscribed = self.hub.unsubscribe(id, channel, &mut self.sessions);
+        self.account(id);
         self.check();
         was_subscribed
     }
@@ -393,6 +326,7 @@ impl Engine {
     pub fn shut_down(&mut self, spread: Duration) {
         for (_, session) in &mut self.sessions {
             session.shut_down(&mut self.shared, spread);
+            session.account(&mut self.shared);
         }
         self.settle();
     }
@@ -401,6 +335,7 @@ impl Engine {
     pub fn drop_all(&mut self) {
         for (_, session) in &mut self.sessions {
             session.vanish(&mut self.shared, CloseReason::ServerShutdown);
+            session.account(&mut self.shared);
         }
         self.settle();
     }
@@ -459,18 +394,6 @@ impl Engine {
 
     // --- within ---
 
-    /// How a connection from this address is received.
-    fn welcome(&self, ip: IpAddr) -> Result<Welcome, Refused> {
-        let (limit, present) = (self.shared.config.limits.connections, self.sessions.len());
-        match self.shared.addresses.excess(ip) {
-            _ if present >= limit.saturating_add(CONNECTIONS_OVERFLOW) => Err(Refused),
-            excess if excess > CONNECTIONS_PER_IP_OVERFLOW => Err(Refused),
-            _ if present >= limit => Ok(Welcome::ServerIsFull),
-            0 => Ok(Welcome::Served),
-            _ => Ok(Welcome::AddressIsFull),
-        }
-    }
-
     fn session(&self, id: ConnId) -> Option<&Session> {
         self.sessions.get(id.index()).filter(|session| session.id == id)
     }
@@ -483,26 +406,40 @@ impl Engine {
     fn with<T>(&mut self, id: ConnId, act: impl FnOnce(&mut Session, &mut Shared) -> T) -> Option<T> {
         let session = self.sessions.get_mut(id.index()).filter(|session| session.id == id)?;
         let result = act(session, &mut self.shared);
+        session.account(&mut self.shared);
         #[cfg(debug_assertions)]
         session.check_invariants();
         self.settle();
         Some(result)
     }
 
-    /// Takes sessions that have ended out of their channels.
+    /// Takes sessions that have ended out of their channels; and ends those that hold the most while the peers hold
+    /// too much.
+    #[inline]
     fn settle(&mut self) {
-        while let Some(id) = self.shared.departed.pop() {
-            self.hub.unsubscribe_all(id, &mut self.sessions);
+        if !self.shared.departed.is_empty() || self.shared.ledger.is_over() {
+            self.settle_all();
         }
     }
 
-    /// Cuts those that a broadcast found slow.
-    fn finish(&mut self, Broadcast { matched, slow, .. }: Broadcast<'_>) -> Published {
-        let dropped = slow.len();
-        for id in slow {
-            self.with(id, Session::cut);
+    #[cold]
+    fn settle_all(&mut self) {
+        loop {
+            while let Some(id) = self.shared.departed.pop() {
+                self.hub.unsubscribe_all(id, &mut self.sessions);
+                self.account(id);
+            }
+            if !self.close_heaviest() {
+                return;
+            }
         }
-        Published { matched, queued: matched - dropped, dropped }
+    }
+
+    /// Enters in the ledger what a session weighs now.
+    fn account(&mut self, id: ConnId) {
+        if let Some(session) = self.sessions.get_mut(id.index()).filter(|session| session.id == id) {
+            session.account(&mut self.shared);
+        }
     }
 
     /// What must hold between two calls; debug builds check it at every change of a channel, as long as there
@@ -528,37 +465,6 @@ impl Engine {
         for (_, session) in &self.sessions {
             session.check_invariants();
         }
-    }
-}
-
-fn is_newcomer(sessions: &Slab<Session>, id: ConnId) -> bool {
-    sessions.get(id.index()).is_some_and(|session| session.id == id && session.is_newcomer())
-}
-
-/// One message on its way to many sessions.
-struct Broadcast<'a> {
-    message: &'a PreparedMessage,
-    matched: usize,
-    /// Sessions without room for it.
-    slow: Vec<ConnId>,
-}
-
-impl Broadcast<'_> {
-    fn new(message: &PreparedMessage) -> Broadcast<'_> {
-        Broadcast { message, matched: 0, slow: Vec::new() }
-    }
-
-    /// Queues it for one session, if that is open and has room.
-    fn deliver(&mut self, session: &mut Session, shared: &mut Shared) {
-        if session.identity().is_none() {
-            return;
-        }
-        self.matched += 1;
-        let frame = self.message.frame();
-        if session.has_room(shared, frame.len() + SEND_QUEUE_ENTRY_BYTES) {
-            session.queue(shared).push_shared(frame.clone());
-        } else {
-            self.slow.push(session.id);
-        }
+        self.check_ledger();
     }
 }

@@ -8,9 +8,11 @@
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
+use std::sync::Arc;
 
 use tungstenite::Bytes;
 
+use crate::engine::ledger::SharedFrame;
 use crate::limits::{CONTEXT_KEEP_BYTES, SEND_QUEUE_ENTRY_BYTES, SEND_QUEUE_KEEP_BYTES};
 use crate::wire::websocket::frame_length;
 
@@ -27,6 +29,8 @@ pub struct SendQueue {
     entries: usize,
     /// What the segments that are not broadcasts cost: their bytes as they leave, their entries with the last byte.
     own: usize,
+    /// Bytes of the broadcasts in it, sent or not: they go with the last queue that holds them.
+    pinned: usize,
     /// Where the last segment's trailing pong starts, if it ends with one.
     pong_at: Option<usize>,
     /// An emptied buffer, for the next segment of small frames.
@@ -60,14 +64,23 @@ enum Data {
     /// A payload that pins nothing but itself.
     Settled(Bytes),
     /// A broadcast.
-    Shared(Bytes),
+    Shared(Arc<SharedFrame>),
 }
 
 impl Segment {
     fn bytes(&self) -> &[u8] {
         match &self.data {
             Data::Own(bytes) => bytes,
-            Data::Lent(bytes) | Data::Settled(bytes) | Data::Shared(bytes) => bytes,
+            Data::Lent(bytes) | Data::Settled(bytes) => bytes,
+            Data::Shared(frame) => frame.bytes(),
+        }
+    }
+
+    /// How much of it is not this queue's alone.
+    fn pinned(&self) -> usize {
+        match &self.data {
+            Data::Shared(frame) => frame.bytes().len(),
+            Data::Own(_) | Data::Lent(_) | Data::Settled(_) => 0,
         }
     }
 
@@ -101,6 +114,26 @@ impl SendQueue {
         self.own
     }
 
+    /// What the queue makes the process hold by itself: all segments that are not broadcasts, whole, since what has been
+    /// sent of one goes with its end; the entries; and the spare buffer.
+    pub(super) fn weight(&self) -> usize {
+        self.bytes + self.sent - self.pinned + self.entries * SEND_QUEUE_ENTRY_BYTES + self.spare.capacity()
+    }
+
+    /// Bytes of broadcasts that it keeps, perhaps not alone.
+    pub(super) fn pinned(&self) -> usize {
+        self.pinned
+    }
+
+    /// The broadcasts in it.
+    #[cfg(any(test, debug_assertions))]
+    pub(super) fn frames(&self) -> impl Iterator<Item = &Arc<SharedFrame>> {
+        self.segments.iter().filter_map(|segment| match &segment.data {
+            Data::Shared(frame) => Some(frame),
+            Data::Own(_) | Data::Lent(_) | Data::Settled(_) => None,
+        })
+    }
+
     /// Queues an HTTP head or body that `write` appends to the buffer it is given.
     pub(super) fn push_http(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         self.append(Kind::Http, write);
@@ -123,9 +156,10 @@ impl SendQueue {
     }
 
     /// Queues one whole encoded frame that other queues share.
-    pub(super) fn push_shared(&mut self, frame: Bytes) {
+    pub(super) fn push_shared(&mut self, frame: Arc<SharedFrame>) {
         self.pong_at = None;
-        self.bytes += frame.len();
+        self.bytes += frame.bytes().len();
+        self.pinned += frame.bytes().len();
         self.entries += 1;
         self.segments.push_back(Segment { kind: Kind::Frames, data: Data::Shared(frame), entries: 1 });
     }
@@ -163,13 +197,16 @@ impl SendQueue {
         self.segments.truncate(keep);
         self.bytes = self.segments.iter().map(|segment| segment.bytes().len()).sum::<usize>() - self.sent;
         self.entries = self.segments.iter().map(|segment| segment.entries).sum();
+        self.pinned = self.segments.iter().map(Segment::pinned).sum();
         let own = |segment: &Segment| segment.own_cost(segment.bytes().len(), segment.entries);
         self.own = self.segments.iter().map(own).sum();
         self.own -= self.segments.front().map_or(0, |first| first.own_cost(self.sent, 0));
     }
 
-    /// Copies what would outlive this turn to its exact size, so that 10 KiB never pin a buffer of 64.
+    /// Copies what would outlive this turn to its exact size, so that 10 KiB never pin a buffer of 64; a spare buffer does
+    /// not outlive it.
     pub(super) fn settle(&mut self) {
+        self.spare = Vec::new();
         for segment in &mut self.segments {
             if let Data::Lent(bytes) = &mut segment.data {
                 let bytes = std::mem::take(bytes);
@@ -200,6 +237,7 @@ impl SendQueue {
         }
         if let Data::Own(bytes) = &mut segment.data {
             bytes.truncate(end);
+            bytes.shrink_to_fit();
             segment.entries = entries;
         }
         1
@@ -239,6 +277,7 @@ impl SendQueue {
             self.sent = 0;
             self.entries -= first.entries;
             self.own -= first.own_cost(0, first.entries);
+            self.pinned -= first.pinned();
             if let Some(Segment { data: Data::Own(mut buffer), .. }) = self.segments.pop_front()
                 && buffer.capacity() <= SEND_QUEUE_KEEP_BYTES
             {
@@ -290,13 +329,17 @@ mod tests {
         slices[..count].iter().flat_map(|slice| slice.to_vec()).collect()
     }
 
+    fn shared(bytes: &[u8]) -> Arc<SharedFrame> {
+        SharedFrame::new(Bytes::copy_from_slice(bytes), &Arc::default())
+    }
+
     /// Every way of queueing, in one queue; returns it with the frames in order.
     fn mixed() -> (SendQueue, Vec<Vec<u8>>) {
         let mut queue = SendQueue::default();
         let frames = vec![frame(b"one"), frame(b"two"), frame(b"shared"), frame(b"a large payload"), frame(b"last")];
         queue.push_frame(|out| out.extend_from_slice(&frames[0]));
         queue.push_frame(|out| out.extend_from_slice(&frames[1]));
-        queue.push_shared(Bytes::copy_from_slice(&frames[2]));
+        queue.push_shared(shared(&frames[2]));
         queue.push_header_and_payload(
             |out| out.extend_from_slice(&frames[3][..2]),
             Bytes::copy_from_slice(&frames[3][2..]),
@@ -333,6 +376,24 @@ mod tests {
         assert_eq!((queue.cost(), rest(&queue)), (cost, frames.concat()));
         queue.advance(queue.len());
         assert_eq!((queue.cost(), queue.own_cost()), (0, 0));
+    }
+
+    #[test]
+    fn what_a_queue_holds_goes_segment_by_segment() {
+        let (mut queue, frames) = mixed();
+        let own: Vec<usize> = frames.iter().map(Vec::len).collect();
+        let own = own[0] + own[1] + own[3] + own[4];
+        assert_eq!((queue.weight(), queue.pinned()), (own + 5 * 64, frames[2].len()));
+        queue.advance(frames[0].len());
+        assert_eq!(queue.weight(), own + 5 * 64, "what is sent of a buffer is still in it");
+        queue.advance(frames[1].len() + 3);
+        let rest = frames[3].len() + frames[4].len();
+        assert_eq!(queue.weight(), rest + 3 * 64 + queue.spare.capacity());
+        assert_eq!(queue.pinned(), frames[2].len(), "a broadcast that is partly sent is whole in memory");
+        queue.advance(frames[2].len() - 3);
+        assert_eq!((queue.weight(), queue.pinned()), (rest + 2 * 64 + queue.spare.capacity(), 0));
+        queue.advance(queue.len());
+        assert_eq!(queue.weight(), queue.spare.capacity());
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use crate::auth::{Authenticate, Identity};
 use crate::engine::addresses::Addresses;
 use crate::engine::hub::ConnId;
+use crate::engine::ledger::Ledger;
 use crate::engine::newcomers::Newcomers;
 use crate::engine::send_queue::SendQueue;
 use crate::engine::timer::{TimerTable, TimerWheel};
@@ -23,6 +24,8 @@ pub(super) struct Shared {
     pub authenticator: Box<dyn Authenticate>,
     pub now: Now,
     pub wheel: TimerWheel,
+    /// What the peers make the process hold.
+    pub ledger: Ledger,
     /// What the host has not taken yet.
     pub events: VecDeque<Event>,
     /// Sessions with something to write, or to be dropped. Each is in it once.
@@ -49,6 +52,7 @@ impl Shared {
     pub fn new(config: EngineConfig, authenticator: Box<dyn Authenticate>, now: Now, seed: u64) -> Shared {
         let limits = &config.limits;
         Shared {
+            ledger: Ledger::new(limits.max_memory),
             addresses: Addresses::new(
                 &config.trusted_proxies,
                 limits.connections_per_ip,

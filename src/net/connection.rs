@@ -118,6 +118,15 @@ impl<S: Socket> Connection<S> {
         }
     }
 
+    /// What is held in memory for the session: input that is not plain text yet, and ciphertext to write.
+    pub fn held(&self) -> usize {
+        match &self.transport {
+            Transport::Plain => 0,
+            #[cfg(feature = "tls")]
+            Transport::Tls(tls) => tls.held(),
+        }
+    }
+
     /// Whether its TLS is not established yet.
     pub fn is_handshaking(&self) -> bool {
         match &self.transport {

@@ -475,6 +475,7 @@ impl<I: Io> Server<I> {
                 break;
             }
             let filled = match self.engine.intake(id) {
+                Intake::Pause if connection.read_closed && self.engine.handle_hang_up(id) => continue,
                 Intake::Pause => return,
                 Intake::Discard => {
                     let at_most = self.engine.config().limits.message_bytes.saturating_add(LINGER_BYTES);
@@ -485,6 +486,7 @@ impl<I: Io> Server<I> {
             // One that has hung up costs nothing.
             self.handshakes -= usize::from(is_handshaking && !matches!(filled, Filled::End));
             hand_over(&mut self.engine, id, filled);
+            self.engine.handle_held(id, connection.held());
             if connection.has_unsent() {
                 self.engine.mark_dirty(id);
             }
@@ -510,6 +512,7 @@ impl<I: Io> Server<I> {
             match connection.flush(self.engine.output(id), is_last, &mut self.buffers) {
                 Ok(flushed) => {
                     self.engine.handle_written(id, flushed.progress, flushed.pending);
+                    self.engine.handle_held(id, connection.held());
                     if flushed.again {
                         again.push(id);
                     }

@@ -173,6 +173,11 @@ impl Tls {
         }
     }
 
+    /// What is kept of the input, and of the output, in bytes.
+    pub fn held(&self) -> usize {
+        self.kept.capacity() + self.unsent.capacity()
+    }
+
     pub fn is_handshaking(&self) -> bool {
         self.connection.is_handshaking()
     }

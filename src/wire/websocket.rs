@@ -16,8 +16,8 @@ pub use tungstenite::{Bytes, Utf8Bytes};
 
 use crate::error::CloseReason;
 use crate::limits::{
-    CLOSE_REASON_BYTES, CONTEXT_KEEP_BYTES, CONTEXT_READ_BYTES, CONTEXT_WRITE_BYTES, CONTROL_PAYLOAD_BYTES,
-    FRAMES_PER_TURN, MESSAGE_BYTES_MAX,
+    CLOSE_REASON_BYTES, CONTEXT_BYTES, CONTEXT_KEEP_BYTES, CONTEXT_READ_BYTES, CONTEXT_WRITE_BYTES,
+    CONTROL_PAYLOAD_BYTES, FRAMES_PER_TURN, MESSAGE_BYTES_MAX,
 };
 
 /// The longest header of a frame (RFC 6455, section 5.2).
@@ -125,6 +125,16 @@ impl FrameWalker {
     /// Payload that is still to come of the frame under way, in bytes.
     pub fn remaining(&self) -> u64 {
         self.remaining
+    }
+
+    /// What a context keeps of the message under way, in bytes: the payload that has come, and twice that where it comes
+    /// in fragments, for they are collected in a buffer that grows by doubling. A control frame between them is not
+    /// counted.
+    pub fn held(&self) -> usize {
+        let announced = self.message_bytes as usize;
+        let received = announced.saturating_sub(usize::try_from(self.remaining).unwrap_or(usize::MAX));
+        let in_fragments = self.fragments > 1 || self.fragments == 1 && self.remaining == 0;
+        if in_fragments { 2 * received } else { received }
     }
 
     /// Walks on through `input`, as far as one turn may go: [`FRAMES_PER_TURN`] frames, or up to a Close
@@ -331,6 +341,11 @@ impl Context {
             Err(E::Protocol(error)) => Received::Violation(CloseReason::Protocol(error.to_string().into())),
             Err(error) => Received::Violation(CloseReason::Protocol(error.to_string().into())),
         }
+    }
+
+    /// What it keeps beside the message under way: itself, and the buffer that its largest message has grown.
+    pub fn weight(&self) -> usize {
+        CONTEXT_BYTES + self.largest
     }
 
     /// Whether it may be lent on: it holds no buffer that a large message has grown.

@@ -8,7 +8,7 @@
 
 use std::cell::{RefCell, RefMut};
 use std::collections::VecDeque;
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, Read as _};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -114,7 +114,9 @@ impl State {
     fn deliver(&mut self) {
         for wire in &mut self.wires {
             let count = wire.pace.min(wire.in_flight.len());
-            wire.arrived.extend(wire.in_flight.drain(..count));
+            let mut bytes = vec![0; count];
+            wire.in_flight.read_exact(&mut bytes).unwrap();
+            wire.arrived.extend(&bytes);
             wire.readable_edge |= count > 0;
             if wire.peer_ends && wire.in_flight.is_empty() && !wire.peer_ended {
                 wire.peer_ended = true;
@@ -219,6 +221,22 @@ impl Network {
     /// What the server wrote since the last call.
     pub fn take(&self, peer: usize) -> Vec<u8> {
         std::mem::take(&mut self.state().wires[peer].written)
+    }
+
+    /// What the peer has sent and the server has not read.
+    pub fn unread(&self, peer: usize) -> usize {
+        let wire = &self.state().wires[peer];
+        wire.in_flight.len() + wire.arrived.len()
+    }
+
+    /// How much the server wrote since the last [`Network::take`].
+    pub fn written(&self, peer: usize) -> usize {
+        self.state().wires[peer].written.len()
+    }
+
+    /// At most this many bytes arrive at the server at once.
+    pub fn arrive_in(&self, peer: usize, bytes: usize) {
+        self.state().wires[peer].pace = bytes;
     }
 
     /// The server has ended its half.
@@ -336,9 +354,7 @@ impl Socket for MemorySocket {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         let count = buffer.len().min(wire.arrived.len());
-        for (slot, byte) in buffer.iter_mut().zip(wire.arrived.drain(..count)) {
-            *slot = byte;
-        }
+        wire.arrived.read_exact(&mut buffer[..count])?;
         Ok(count)
     }
 

@@ -187,6 +187,7 @@ impl World {
     pub fn turn(&mut self) {
         self.answer();
         for _ in 0..100_000 {
+            self.engine.handle_now(self.now);
             while self.engine.poll_ready().is_some() {
                 self.answer();
             }

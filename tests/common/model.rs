@@ -214,7 +214,9 @@ impl Model {
 
 /// Whether this end may come between what a peer said and the answer to it: it is not in the peer's own stream.
 fn is_sudden(reason: &CloseReason) -> bool {
-    reason.initiator() == Initiator::Server || matches!(reason, CloseReason::Transport(_) | CloseReason::SlowConsumer)
+    let is_of_the_moment =
+        matches!(reason, CloseReason::Transport(_) | CloseReason::SlowConsumer | CloseReason::Overloaded);
+    reason.initiator() == Initiator::Server || is_of_the_moment
 }
 
 /// A message of the server as such a line.

@@ -202,6 +202,10 @@ impl RandomPeer {
 
     /// More questions than a turn may serve, or more answers than may wait.
     fn burst(&mut self, chance: &mut Chance) {
+        if chance.once_in(3) {
+            let large = self.chat(Some("a"), chance).replacen(',', &format!(",{}", " ".repeat(30_000)), 1);
+            return self.outbox.extend(frames::text(&large));
+        }
         if chance.once_in(2) {
             let large = frames::text(&format!(r#"{{"type":"ping","id":"{}"}}"#, "x".repeat(2000)));
             return self.outbox.extend(large.repeat(70));

@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use barewire::app::Router;
 use barewire::engine::{Fate, Intake};
-use barewire::limits::{CONTROL_FRAMES_BURST, EXPIRIES_PER_TURN, RateAlgorithm, TICK_MILLIS, WHEEL_SLOTS};
+use barewire::limits::{
+    CONTROL_FRAMES_BURST, EXPIRIES_PER_TURN, MEMORY_NEAR_PART, RateAlgorithm, TICK_MILLIS, WHEEL_SLOTS,
+};
 use barewire::{CloseReason, Engine, EngineConfig, Limits, Now};
 
 use super::chance::Chance;
@@ -38,10 +40,11 @@ impl Simulator {
     pub fn new(seed: u64) -> Simulator {
         let mut chance = Chance::new(seed);
         let limits = Limits {
-            message_bytes: 3000,
+            message_bytes: *chance.pick(&[3000, 3000, 40_000]),
             fragments: 6,
             connections: PEERS - 1,
             channels_per_session: 3,
+            max_memory: *chance.pick(&[1 << 29, 1 << 29, 42_000, 50_000, 65_000]),
             send_queue_bytes: *chance.pick(&[3000, 20_000, 500_000]),
             messages_per_window: *chance.pick(&[0, 0, 5, 30]),
             window: Duration::from_micros(*chance.pick(&[1_000_001, 3_000_000])),
@@ -152,7 +155,8 @@ impl Simulator {
     fn hurry(&mut self, at: usize) {
         while !self.peers[at].outbox.is_empty() && !self.peers[at].has_ended {
             if self.engine.intake(self.peers[at].id) == Intake::Pause {
-                return self.model.mark("not read");
+                let is_short = self.is_near_the_ceiling();
+                return self.model.mark(if is_short { "not read near the ceiling" } else { "not read" });
             }
             self.deliver(at);
             self.turn();
@@ -204,6 +208,7 @@ impl Simulator {
 
     /// One turn, as the contract of the engine has it.
     fn turn(&mut self) {
+        self.engine.handle_now(self.now);
         self.answer();
         for _ in 0..self.engine.ready() {
             self.engine.poll_ready();
@@ -277,6 +282,11 @@ impl Simulator {
 
     // --- what must hold ---
 
+    fn is_near_the_ceiling(&self) -> bool {
+        let ceiling = self.engine.config().limits.max_memory;
+        self.engine.memory() > ceiling - ceiling / MEMORY_NEAR_PART
+    }
+
     fn check(&mut self) {
         for peer in &mut self.peers {
             peer.absorb(&self.model);
@@ -284,6 +294,7 @@ impl Simulator {
         assert!(!self.engine.has_events());
         assert_eq!(self.engine.open_sessions(), self.model.open_sessions(), "open sessions");
         assert_eq!(self.engine.channels(), self.model.channels(), "channels");
+        assert!(self.engine.memory() <= self.engine.config().limits.max_memory, "{} bytes held", self.engine.memory());
         for peer in &self.peers {
             let session = &self.model.sessions[&peer.id];
             let burst = self.model.limits.control_frames_per_second * CONTROL_FRAMES_BURST;
@@ -325,6 +336,10 @@ impl Simulator {
             self.check();
             if self.peers.iter().all(|peer| peer.outbox.is_empty()) {
                 break;
+            }
+            if self.is_near_the_ceiling() {
+                // Half messages may wait for each other, until the first of them is due.
+                self.pass(Duration::from_secs(1));
             }
         }
         let open = self.model.open_sessions();
@@ -375,7 +390,7 @@ impl Simulator {
             self.check();
         }
         assert_eq!(self.engine.sessions(), 0, "{:?}", self.peers);
-        assert_eq!((self.engine.open_sessions(), self.engine.channels()), (0, 0));
+        assert_eq!((self.engine.open_sessions(), self.engine.channels(), self.engine.memory()), (0, 0, 0));
         self.engine.check_invariants();
         assert!(self.model.addresses.is_empty());
         self.pass(Duration::from_millis(TICK_MILLIS * (WHEEL_SLOTS as u64 + 1)));

@@ -3,6 +3,7 @@
 //! Not here: how we come to close (`mod.rs` beside this file), what is read once frames do not count any more
 //! (`net/connection.rs`).
 
+use super::weight::weight_of_frames;
 use super::{Phase, Session};
 use crate::engine::shared::Shared;
 use crate::limits::LINGER_BYTES;
@@ -22,6 +23,11 @@ impl Closing {
     /// Goes on where the open session stood.
     pub fn new(walker: FrameWalker, context: Option<Box<Context>>) -> Closing {
         Closing { walker, context, received: 0 }
+    }
+
+    /// What the message under way weighs, in bytes.
+    pub fn weight(&self) -> usize {
+        weight_of_frames(&self.walker, self.context.as_deref())
     }
 
     /// Payload still to come of the frame under way.

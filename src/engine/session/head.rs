@@ -7,6 +7,7 @@
 
 use super::{Open, Phase, Session};
 use crate::auth::{Attempt, Decision, Proof, Ticket, Verdict};
+use crate::engine::ledger::Measure;
 use crate::engine::shared::Shared;
 use crate::engine::timer::Timer;
 use crate::engine::{Event, RefuseBy};
@@ -43,6 +44,11 @@ impl Head {
         Head { received: Vec::new(), scanner: HeadScanner::default(), head_only: false, welcome, answered: false }
     }
 
+    /// What it holds, in bytes.
+    pub fn weight(&self) -> usize {
+        self.received.capacity()
+    }
+
     /// Whether the peer owes nothing: it may end the stream here in good order.
     pub fn is_between_requests(&self) -> bool {
         self.answered && self.received.is_empty()
@@ -56,6 +62,8 @@ pub struct Await {
     /// HEAD: the answer's body is not sent.
     head_only: bool,
     keep_alive: bool,
+    /// What the host may keep of the request, or we of the upgrade, in bytes.
+    weight: usize,
     /// Bytes of the request's body, which follow the head and are dropped.
     body: usize,
     /// Set while an upgrade is being judged.
@@ -68,9 +76,15 @@ impl Await {
             version: head.version(),
             head_only: head.method() == "HEAD",
             keep_alive: head.keep_alive(),
+            weight: head.weight(),
             body: head.content_length(),
             upgrade,
         })
+    }
+
+    /// What is kept of the request, at most, in bytes.
+    pub fn weight(&self) -> usize {
+        self.weight
     }
 
     /// Whether it is an upgrade that is being judged.
@@ -151,6 +165,10 @@ impl Session {
         if let Some(left) = shared.addresses.blocked_for(self.peer.ip(), shared.now.mono_us) {
             let whole = left.as_secs() + u64::from(left.subsec_nanos() > 0);
             return self.refuse(shared, too_many(whole));
+        }
+        if shared.ledger.is_near() {
+            shared.ledger.note(Measure::Refused, shared.now);
+            return self.refuse(shared, unavailable());
         }
         self.timers.stop(Timer::Head);
         self.set_timer(shared, Timer::Authentication, shared.config.limits.auth_timeout);
@@ -296,7 +314,7 @@ fn too_many(seconds: u64) -> Refusal {
     Refusal::new(429, "Too Many Requests").with_header("Retry-After", seconds.to_string())
 }
 
-/// 503 with `Retry-After`: too many connections, or a host that gives no answer.
+/// 503 with `Retry-After`: too many connections, too little memory, or a host that gives no answer.
 pub(super) fn unavailable() -> Refusal {
     Refusal::new(503, "Service Unavailable").with_header("Retry-After", RETRY_AFTER_SECONDS.to_string())
 }

@@ -38,9 +38,7 @@ impl Session {
         }
         open.who = match std::mem::replace(&mut open.who, Who::Unknown) {
             // What was read in one piece with the `auth` waits for its verdict too.
-            Who::Known(identity) => {
-                Who::Renewing(Box::new(Renewal { identity, held: shared.take_back_messages(self.id) }))
-            }
+            Who::Known(identity) => Who::Renewing(Box::new(Renewal::new(identity, shared.take_back_messages(self.id)))),
             Who::Renewing(renewal) => Who::Renewing(renewal),
             Who::Unknown | Who::Verifying => Who::Verifying,
         };

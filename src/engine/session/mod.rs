@@ -20,7 +20,8 @@
 //! out of Head, Await, Body or Open: what follows is only the winding down of the transport.
 //!
 //! In this folder: `head.rs` (HTTP and the way in), `open.rs` (frames), `heartbeat.rs` (is it alive), `in_band.rs`
-//! (authentication by message), `closing.rs` (what still comes behind our Close).
+//! (authentication by message), `closing.rs` (what still comes behind our Close), `weight.rs` (what it makes the process
+//! hold).
 //! Not here: who is subscribed to what (`engine/hub.rs`), sockets and TLS (`net/`).
 
 mod closing;
@@ -28,6 +29,7 @@ mod head;
 mod heartbeat;
 mod in_band;
 mod open;
+mod weight;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -49,6 +51,7 @@ use crate::wire::websocket::encode_close;
 pub(super) use closing::Closing;
 pub(super) use head::{Await, Head, Welcome};
 pub(super) use open::Open;
+pub(super) use weight::fixed_weight;
 
 /// See the module.
 #[derive(Debug)]
@@ -82,6 +85,10 @@ pub(super) struct Session {
     timers: TimerTable,
     /// Ticket of the last question to the authenticator.
     serial: u32,
+    /// What it is charged in the ledger.
+    charged: u32,
+    /// What the shell holds for it, in bytes.
+    held: u32,
     /// The queue was not empty when it was last written.
     behind: bool,
     /// Not read, because too many replies wait.
@@ -90,6 +97,10 @@ pub(super) struct Session {
     input_ended: bool,
     in_dirty: bool,
     in_ready: bool,
+    /// Not read, because the peers hold too much and this one more than its share.
+    is_starved: bool,
+    /// Let in for lack of memory only to be told 503.
+    pub is_turned_away: bool,
 }
 
 const _: () = assert!(size_of::<Session>() <= SESSION_BYTES);
@@ -107,11 +118,15 @@ impl Session {
             memberships: Memberships::default(),
             timers: TimerTable::default(),
             serial: 0,
+            charged: 0,
+            held: 0,
             behind: false,
             paused: false,
             input_ended: false,
             in_dirty: false,
             in_ready: false,
+            is_starved: false,
+            is_turned_away: false,
         };
         session.set_timer(shared, Timer::Head, shared.config.limits.head_timeout);
         session
@@ -379,12 +394,13 @@ impl Session {
         self.end(shared, reason);
     }
 
-    /// Cuts a session whose queue is full: what is partly on the wire is completed, then 1013.
-    pub fn cut(&mut self, shared: &mut Shared) {
+    /// Cuts a session that holds too much, for a reason that has a code: what is partly on the wire is completed,
+    /// then comes the Close.
+    pub fn cut(&mut self, shared: &mut Shared, reason: CloseReason) {
         if let Some(queue) = &mut self.queue {
             queue.cut();
         }
-        self.fail(shared, CloseReason::SlowConsumer);
+        self.fail(shared, reason);
     }
 
     /// Over, but what is queued is still written: a WebSocket's end within the close timeout, an HTTP answer
@@ -418,6 +434,7 @@ impl Session {
         self.phase = Phase::Gone;
         self.leftover = Vec::new();
         self.queue = None;
+        self.held = 0;
         self.mark_dirty(shared);
     }
 
@@ -450,6 +467,8 @@ impl Session {
                 Timer::Message if !self.takes_input() => {
                     self.set_timer(shared, Timer::Message, shared.config.limits.message_timeout);
                 }
+                // For lack of memory nobody waits longer than that, half a message in hand.
+                Timer::Message if self.is_starved => self.fail(shared, CloseReason::Overloaded),
                 Timer::Message => self.fail(shared, CloseReason::MessageTimeout),
                 Timer::Heartbeat => self.heartbeat(shared),
                 Timer::Close => self.vanish(shared, CloseReason::PeerVanished),

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::heartbeat::Heartbeat;
+use super::weight::weight_of_frames;
 use super::{Phase, Session};
 use crate::auth::Identity;
 use crate::engine::Event;
@@ -13,7 +14,7 @@ use crate::engine::rate::{Admission, Pace};
 use crate::engine::shared::Shared;
 use crate::engine::timer::Timer;
 use crate::error::CloseReason;
-use crate::limits::{MESSAGE_BYTES_UNAUTHENTICATED, SEND_QUEUE_COPY_BYTES};
+use crate::limits::{MESSAGE_BYTES_UNAUTHENTICATED, SEND_QUEUE_COPY_BYTES, SEND_QUEUE_ENTRY_BYTES};
 use crate::time::micros;
 use crate::wire::websocket::{
     Context, FrameWalker, Message, MessageLimits, Received, encode_message_header, encode_ping, frame_length, is_pong,
@@ -51,6 +52,16 @@ pub(super) struct Renewal {
     pub identity: Identity,
     /// Messages that the host has not seen, and refusals of messages between them: they wait for the verdict.
     pub held: Vec<Event>,
+    /// What they weigh, in bytes.
+    pub weight: usize,
+}
+
+impl Renewal {
+    pub fn new(identity: Identity, held: Vec<Event>) -> Renewal {
+        let bytes = |event: &Event| if let Event::Message { message, .. } = event { message.len() } else { 0 };
+        let weight = held.iter().map(|event| bytes(event) + SEND_QUEUE_ENTRY_BYTES).sum();
+        Renewal { identity, held, weight }
+    }
 }
 
 impl Open {
@@ -114,6 +125,15 @@ impl Open {
 
     pub fn take_framing(&mut self) -> (FrameWalker, Option<Box<Context>>) {
         (std::mem::take(&mut self.walker), self.context.take())
+    }
+
+    /// What it holds of frames under way, and of messages that wait for a verdict.
+    pub fn weight(&self) -> usize {
+        let held = match &self.who {
+            Who::Renewing(renewal) => renewal.weight,
+            Who::Unknown | Who::Verifying | Who::Known(_) => 0,
+        };
+        weight_of_frames(&self.walker, self.context.as_deref()) + held
     }
 
     fn message_limits(&self, shared: &Shared) -> MessageLimits {
@@ -253,7 +273,7 @@ impl Session {
             return false;
         }
         if !self.has_room(shared, 0) {
-            self.cut(shared);
+            self.cut(shared, CloseReason::SlowConsumer);
             return false;
         }
         let queue = self.queue(shared);
@@ -285,7 +305,7 @@ impl Session {
             // The wall clock was set forward past the timer's moment.
             return self.close(shared, CloseReason::TokenExpired);
         }
-        let is_read = self.takes_input();
+        let is_read = self.takes_input() && !self.is_starved;
         let Phase::Open(open) = &mut self.phase else { return };
         if !open.heartbeat.is_alive() {
             return self.vanish(shared, CloseReason::HeartbeatLost);

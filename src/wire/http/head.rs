@@ -128,6 +128,11 @@ impl RequestHead {
         self.content_length
     }
 
+    /// What it keeps, in bytes.
+    pub fn weight(&self) -> usize {
+        self.raw.len() + size_of_val(&*self.fields)
+    }
+
     /// Whether the peer wants to keep the connection for another request (RFC 9112, section 9.3): HTTP/1.1 unless it
     /// says `close`, HTTP/1.0 only if it says `keep-alive` and not `close`.
     pub fn keep_alive(&self) -> bool {
