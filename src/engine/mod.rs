@@ -55,7 +55,7 @@ use slab::Slab;
 
 use crate::auth::{Authenticate, Identity, Ticket, Verdict};
 use crate::engine::hub::{Directory, Hub, Memberships};
-use crate::engine::session::Session;
+use crate::engine::session::{Heartbeat, Session};
 use crate::engine::shared::Shared;
 use crate::error::CloseReason;
 use crate::limits::{CHANNEL_NAME_BYTES, CONNECTIONS_RESERVED};
@@ -372,9 +372,19 @@ impl Engine {
         self.session(id).into_iter().flat_map(|session| self.hub.names(&session.memberships))
     }
 
+    /// Whether the peer of an open session has been heard of since its last heartbeat. If not, the next one ends it.
+    pub fn is_alive(&self, id: ConnId) -> bool {
+        self.session(id).and_then(Session::heart).is_some_and(Heartbeat::is_alive)
+    }
+
+    /// When the last heartbeat of an open session was sent, in microseconds of the driver's monotonic clock.
+    pub fn pinged_at(&self, id: ConnId) -> Option<u64> {
+        self.session(id)?.heart()?.pinged_at()
+    }
+
     /// The round trip of the last heartbeat that was answered.
     pub fn round_trip(&self, id: ConnId) -> Option<Duration> {
-        self.session(id)?.round_trip()
+        self.session(id)?.heart()?.round_trip()
     }
 
     /// When the session was accepted, in microseconds of the driver's monotonic clock.

@@ -66,7 +66,7 @@ fn ticks(now: Now) -> u64 {
 }
 
 /// A number modulo 2^32.
-pub fn low_half(number: u64) -> u32 {
+fn low_half(number: u64) -> u32 {
     let [_, _, _, _, a, b, c, d] = number.to_be_bytes();
     u32::from_be_bytes([a, b, c, d])
 }

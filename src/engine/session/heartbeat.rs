@@ -4,7 +4,6 @@
 
 use std::time::Duration;
 
-use crate::engine::timer::low_half;
 use crate::time::Now;
 
 /// See the module.
@@ -16,8 +15,8 @@ pub struct Heartbeat {
     is_pinged: bool,
     /// Number of the last ping, its payload.
     ping: u32,
-    /// When that was sent, in microseconds of the monotonic clock, modulo 2^32 (71 minutes).
-    pinged_us: u32,
+    /// When that was sent, in microseconds of the monotonic clock; [`u64::MAX`] where none was.
+    pinged_us: u64,
     /// [`u32::MAX`] where none is known.
     round_trip_us: u32,
 }
@@ -25,7 +24,7 @@ pub struct Heartbeat {
 impl Heartbeat {
     /// A peer that has just come in.
     pub fn new() -> Heartbeat {
-        Heartbeat { is_alive: true, is_pinged: false, ping: 0, pinged_us: 0, round_trip_us: u32::MAX }
+        Heartbeat { is_alive: true, is_pinged: false, ping: 0, pinged_us: u64::MAX, round_trip_us: u32::MAX }
     }
 
     /// Whether the peer has been heard of since the last ping, or was not listened to.
@@ -43,7 +42,7 @@ impl Heartbeat {
         self.is_alive = !is_read;
         self.is_pinged = true;
         self.ping = self.ping.wrapping_add(1);
-        self.pinged_us = low_half(now.mono_us);
+        self.pinged_us = now.mono_us;
         self.ping.to_be_bytes()
     }
 
@@ -51,11 +50,16 @@ impl Heartbeat {
     pub fn take_pong(&mut self, now: Now, payload: &[u8]) {
         if self.is_pinged && payload == self.ping.to_be_bytes() {
             self.is_pinged = false;
-            self.round_trip_us = low_half(now.mono_us).wrapping_sub(self.pinged_us);
+            self.round_trip_us = u32::try_from(now.mono_us.saturating_sub(self.pinged_us)).unwrap_or(u32::MAX);
         }
     }
 
-    /// The round trip of the last ping that was answered.
+    /// When the last ping was sent, in microseconds of the monotonic clock.
+    pub fn pinged_at(&self) -> Option<u64> {
+        (self.pinged_us != u64::MAX).then_some(self.pinged_us)
+    }
+
+    /// The round trip of the last ping that was answered; `None` also where that took more than 71 minutes.
     pub fn round_trip(&self) -> Option<Duration> {
         (self.round_trip_us != u32::MAX).then(|| Duration::from_micros(self.round_trip_us.into()))
     }

@@ -50,6 +50,7 @@ use crate::wire::websocket::encode_close;
 
 pub(super) use closing::Closing;
 pub(super) use head::{Await, Head, Welcome};
+pub(super) use heartbeat::Heartbeat;
 pub(super) use open::Open;
 pub(super) use weight::fixed_weight;
 
@@ -525,9 +526,10 @@ impl Session {
         }
     }
 
-    pub fn round_trip(&self) -> Option<Duration> {
+    /// What is known of the heartbeats of an open session.
+    pub fn heart(&self) -> Option<&Heartbeat> {
         let Phase::Open(open) = &self.phase else { return None };
-        open.round_trip()
+        Some(open.heart())
     }
 
     /// What must hold between two calls of the engine.

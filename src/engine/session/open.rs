@@ -99,9 +99,9 @@ impl Open {
         }
     }
 
-    /// The round trip of the last ping that was answered.
-    pub fn round_trip(&self) -> Option<Duration> {
-        self.heartbeat.round_trip()
+    /// What is known of its heartbeats.
+    pub fn heart(&self) -> &Heartbeat {
+        &self.heartbeat
     }
 
     /// Who it was, for telling its end.
