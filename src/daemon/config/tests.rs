@@ -141,7 +141,7 @@ fn a_heartbeat_whose_pongs_are_too_many_is_refused_with_the_shortest_that_is_not
 }
 
 #[test]
-fn every_key_takes_its_range_and_nothing_past_it() {
+fn every_key_takes_its_range_and_nothing_past_it_in_any_layer() {
     let named: Vec<&str> = CASES.iter().map(|(name, ..)| *name).collect();
     assert_eq!(named, KEYS.iter().map(|key| key.name).collect::<Vec<_>>(), "a row for each key, in the same order");
     for (name, good, bad) in CASES {
@@ -154,9 +154,17 @@ fn every_key_takes_its_range_and_nothing_past_it() {
             assert_eq!(again, settings, "{name} = {text:?} is not printed back as itself");
         }
         for text in *bad {
-            let error = set(&[(*name, *text)]).expect_err(text);
-            let (start, end) = (format!("--set: {name} = {text:?}: "), format!("; allowed: {}", key.allowed()));
-            assert!(error.starts_with(&start) && error.ends_with(&end), "{error}");
+            let (section, short) = name.split_once('.').unwrap();
+            let toml = format!("[{section}]\n{short} = {}", serde_json::to_string(text).unwrap().replace('\u{7f}', r"\u007f"));
+            for (source, error) in [
+                ("--set", set(&[(*name, *text)])),
+                (&*key.variable(), environment(&[(&*key.variable(), *text)])),
+                ("barewire.toml", file(&toml)),
+            ] {
+                let error = error.expect_err(text);
+                let (start, end) = (format!("{source}: {name} = {text:?}: "), format!("; allowed: {}", key.allowed()));
+                assert!(error.starts_with(&start) && error.ends_with(&end), "{error}");
+            }
             let mut settings = Settings::default();
             key.set(&mut settings, &Value::Text((*text).into())).unwrap_err();
             assert_eq!(settings, Settings::default(), "{name} = {text:?} changed something");
