@@ -21,11 +21,11 @@ mod tls_client;
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::process::{Command, Stdio};
 
 use common::frames;
-use program::{BARE, Daemon, LOOPBACK, TemporaryFile, refusal, run};
+use program::{BARE, Daemon, LOOPBACK, TemporaryFile, barewire, refusal, run};
 use server::{connect, connect_tls, eventually, hear, hear_close, read_past, read_to_end, say, websocket};
 
 const HEALTH: &[u8] = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -128,6 +128,75 @@ fn a_port_in_use_is_exit_code_1_and_names_the_address() {
 }
 
 #[test]
+fn it_serves_from_any_directory_and_with_a_pair_of_its_own() {
+    let elsewhere = TemporaryFile::new("elsewhere.pem", OTHER_KEY);
+    let folder = std::path::Path::new(elsewhere.path()).parent().unwrap();
+    let mut daemon = Daemon::spawn(barewire(&["--listen", "127.0.0.1:0"]).current_dir(folder));
+    assert!(hear(&mut websocket(connect_tls(daemon.tls_addr()))).contains("connected"));
+    assert!(daemon.wait_for("Try it: ").contains(" --no-check "));
+
+    let pair = ["/certs/dev-cert.pem", "/certs/dev-key.pem"].map(|name| env!("CARGO_MANIFEST_DIR").to_owned() + name);
+    let mut daemon = Daemon::start(&["--tls-cert", &pair[0], "--tls-key", &pair[1]]);
+    assert!(hear(&mut websocket(connect_tls(daemon.tls_addr()))).contains("connected"));
+    assert!(!daemon.wait_for("Try it: ").contains("--no-check"));
+    daemon.signal("TERM");
+    let (_, output) = daemon.end();
+    assert!(!output.contains("development certificate"), "{output}");
+}
+
+/// What is answered to an upgrade with these header lines, as far as it has come in one piece.
+fn upgrade(addr: SocketAddr, headers: &str) -> String {
+    let mut client = connect(addr);
+    client.write_all(common::upgrade(headers).as_bytes()).unwrap();
+    let mut bytes = [0; 1000];
+    let count = client.read(&mut bytes).unwrap();
+    String::from_utf8_lossy(&bytes[..count]).into_owned()
+}
+
+#[test]
+fn what_the_keys_say_of_the_door_is_what_happens_there() {
+    const WRONG: &str = "Authorization: Basic dXNlcjp3cm9uZw==\r\n";
+    const OFFER: &str = "Authorization: Basic dXNlcjpwYXNz\r\nSec-WebSocket-Protocol: json, v1, v2\r\n";
+    const FOREIGN: &str = "Authorization: Basic dXNlcjpwYXNz\r\nOrigin: https://a.example\r\n";
+    let cases: &[(&str, &str, &str, &str)] = &[
+        ("server.path=/ws", "", "HTTP/1.1 101 ", ""),
+        ("server.path=/other", "", "HTTP/1.1 404 ", ""),
+        ("server.path=", "", "HTTP/1.1 101 ", ""),
+        ("server.subprotocols=json", OFFER, "HTTP/1.1 101 ", "Sec-WebSocket-Protocol: json\r\n"),
+        ("server.subprotocols=v2,v1", OFFER, "HTTP/1.1 101 ", "Sec-WebSocket-Protocol: v2\r\n"),
+        ("auth.origins=same", FOREIGN, "HTTP/1.1 403 ", ""),
+        ("auth.origins=https://a.example", FOREIGN, "HTTP/1.1 101 ", ""),
+        ("auth.origins=any", FOREIGN, "HTTP/1.1 101 ", ""),
+        ("auth.methods=basic", "", "HTTP/1.1 401 ", r#"Basic realm="barewire""#),
+        ("auth.methods=none", WRONG, "HTTP/1.1 101 ", ""),
+        ("auth.wrong_password_status=403", WRONG, "HTTP/1.1 403 ", ""),
+        ("auth.wrong_password_status=401", WRONG, "HTTP/1.1 401 ", r#"Basic realm="barewire""#),
+        ("auth.refuse=close", WRONG, "HTTP/1.1 101 ", ""),
+        ("limits.head_bytes=256", &format!("X: {}\r\n", "x".repeat(256)), "HTTP/1.1 431 ", ""),
+    ];
+    for (setting, headers, start, part) in cases {
+        let mut daemon = Daemon::start(&["--set", setting]);
+        let answer = upgrade(daemon.plain_addr(), headers);
+        assert!(answer.starts_with(start) && answer.contains(part), "{setting}: {answer}");
+    }
+    let mut daemon = Daemon::start(&["--set", "auth.methods=basic", "--set", "auth.realm=the back door"]);
+    assert!(upgrade(daemon.plain_addr(), "").contains(r#"realm="the back door""#));
+
+    let mut daemon = Daemon::start(&["--set", "auth.refuse=close"]);
+    let mut client = connect(daemon.plain_addr());
+    client.write_all(common::upgrade(WRONG).as_bytes()).unwrap();
+    read_past(&mut client, &[&4403u16.to_be_bytes()[..], b"Forbidden"].concat());
+
+    // One address may fail once; a proxy, behind which many stand, as often as it likes.
+    for (proxies, status) in [("", "429"), ("127.0.0.0/8", "403")] {
+        let proxies = format!("server.trusted_proxies={proxies}");
+        let mut daemon = Daemon::start(&["--set", "limits.auth_failures_per_minute=1", "--set", &proxies]);
+        assert!(upgrade(daemon.plain_addr(), WRONG).starts_with("HTTP/1.1 403 "));
+        assert!(upgrade(daemon.plain_addr(), WRONG).starts_with(&format!("HTTP/1.1 {status} ")), "{proxies}");
+    }
+}
+
+#[test]
 fn a_certificate_that_cannot_be_used_is_one_line_and_exit_code_2() {
     let cert = concat!(env!("CARGO_MANIFEST_DIR"), "/certs/dev-cert.pem");
     let key = concat!(env!("CARGO_MANIFEST_DIR"), "/certs/dev-key.pem");
@@ -225,19 +294,33 @@ fn a_second_signal_exits_at_once() {
 
 // --- out of descriptors ---
 
+/// The program after this has been said to the shell.
+fn within(limit: &str) -> Daemon {
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!(r#"{limit} && exec "$0" "$@""#), BARE]).args(LOOPBACK);
+    command.env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    Daemon::spawn(&mut command)
+}
+
+#[test]
+fn the_soft_limit_of_open_files_is_raised_and_there_are_no_more_connections_than_it_leaves() {
+    let mut daemon = within("ulimit -Sn 64 && ulimit -Hn 100");
+    assert!(daemon.wait_for("Limits: ").contains("limits.connections 68, open files 100, "));
+    let warning = daemon.wait_for("is above the open-file limit");
+    assert!(warning.contains("WARN") && warning.contains("limits.connections = 10000"), "{warning}");
+}
+
 #[test]
 fn out_of_descriptors_those_who_wait_are_served_when_there_are_some_again() {
     const CLIENTS: usize = 100;
-    let mut command = Command::new("sh");
-    command.args(["-c", r#"ulimit -n 64 && exec "$0" "$@""#, BARE]).args(LOOPBACK);
-    command.env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut daemon = Daemon::spawn(&mut command);
+    let mut daemon = within("ulimit -n 64");
     let addr = daemon.plain_addr();
     let mut clients: Vec<_> = (0..CLIENTS).map(|_| connect(addr)).collect();
     for client in &mut clients {
         client.write_all(HEALTH).unwrap();
     }
-    daemon.wait_for("cannot accept connections for now");
+    let line = daemon.wait_for("cannot accept connections for now");
+    assert!(line.contains("ERROR") && line.contains("] WebSocket Server Error: cannot accept"), "{line}");
     // The queue is first in, first out: when the first half is gone there is room for the second, and nobody
     // else connects. Served means answered, be it by 200 or, above the limit of connections, by 503.
     let waiting = clients.split_off(CLIENTS / 2);

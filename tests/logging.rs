@@ -20,6 +20,7 @@ mod tls_client;
 use std::io::{BufRead, BufReader, PipeReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
+use barewire::limits::LOG_TEXT_CHARS;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use common::frames;
@@ -45,6 +46,9 @@ fn the_log_tells_the_life_of_a_session() {
         read_past(&mut client, b"connected");
         client
     };
+    // Who is not logged in, or speaks HTTP, is no client yet.
+    let _http = is_healthy(addr);
+    let _unknown = websocket_without_login(addr);
     let (first, mut second) = (open(), open());
     for client in [&first, &second] {
         let line = daemon.wait_for(&format!("New connection from {}", client.local_addr().unwrap()));
@@ -68,7 +72,14 @@ fn each_line_has_its_words_and_its_level() {
     say(&mut client, r#"{"type":"dance"}"#);
     say(&mut client, "no JSON");
     hear_of(&mut client, "Invalid format");
+    // A long text is cut, and what is no plain character of it is escaped.
+    let start = "{\"type\":\"ping\",\"payload\":\"\u{202e}";
+    let filling = "x".repeat(LOG_TEXT_CHARS - start.chars().count());
+    say(&mut client, format!("{start}{filling}canary\"}}"));
+    hear_of(&mut client, "canary");
     drop(client);
+    let shown = format!("] Received: {}{filling}…", start.replace('\u{202e}', r"\u{202e}"));
+    assert!(daemon.wait_for("xxx").ends_with(&shown));
     for (level, words) in [
         ("INFO ", "New connection from 127.0.0.1:"),
         ("INFO ", "Client connected: user (1 total)"),
@@ -276,6 +287,14 @@ fn chatter(client: &mut TcpStream, first: usize, count: usize) {
         client.write_all(&frames::text(&format!(r#"{{"type":"ping","id":{number}}}"#))).unwrap();
         read_past(client, format!(r#""id":{number}}}"#).as_bytes());
     }
+}
+
+/// An upgrade without credentials, which is let in and has said nothing yet.
+fn websocket_without_login(addr: SocketAddr) -> TcpStream {
+    let mut client = connect(addr);
+    client.write_all(common::upgrade("").as_bytes()).unwrap();
+    read_past(&mut client, b"101 Switching Protocols");
+    client
 }
 
 /// Asks; returns the connection, which is still open.

@@ -155,7 +155,8 @@ fn every_key_takes_its_range_and_nothing_past_it_in_any_layer() {
         }
         for text in *bad {
             let (section, short) = name.split_once('.').unwrap();
-            let toml = format!("[{section}]\n{short} = {}", serde_json::to_string(text).unwrap().replace('\u{7f}', r"\u007f"));
+            let toml =
+                format!("[{section}]\n{short} = {}", serde_json::to_string(text).unwrap().replace('\u{7f}', r"\u007f"));
             for (source, error) in [
                 ("--set", set(&[(*name, *text)])),
                 (&*key.variable(), environment(&[(&*key.variable(), *text)])),
