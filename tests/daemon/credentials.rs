@@ -266,3 +266,100 @@ fn neither_token_nor_secret_nor_hash_is_ever_printed_not_even_at_trace() {
         assert!(!output.contains(secret), "{secret} is in\n{output}");
     }
 }
+
+/// A long line in the middle of a file, such as only that file has.
+fn middle(path: &str) -> String {
+    let text = std::fs::read_to_string(path).unwrap();
+    text.lines().find(|line| line.len() > 40 && !line.starts_with("-----")).unwrap().to_owned()
+}
+
+#[test]
+fn no_secret_is_in_any_answer_nor_in_what_a_subcommand_prints() {
+    const HASH: &str = "$2a$06$m0CrhHm10qJ3lXRY.5zDGO3rS2KdeeWLuGmsfGlMfOxih58VYVfxe";
+    let secret = TemporaryFile::new("secret-silent", SECRET);
+    let users = TemporaryFile::new("users-silent", &format!("bob:{HASH}\n"));
+    let own = format!("auth.jwt_secret_file={}", secret.path());
+    let pair = ["dev-cert", "dev-key"].map(|name| format!("{}/certs/{name}.pem", env!("CARGO_MANIFEST_DIR")));
+    let tls_key = middle(&pair[1]);
+    let settings = [
+        &["--users-file", users.path(), "--set", &own, "--user", "eve:canary-plain"][..],
+        &["--tls-cert", &pair[0], "--tls-key", &pair[1], "--log-level", "trace"],
+    ]
+    .concat();
+    let good = line(&run(&[&["gen-token", "anna"], &settings[..]].concat()));
+    let wrong = good.replace(&good[good.len() - 8..], "canaryAA");
+    let signature = |token: &str| token.rsplit('.').next().unwrap().to_owned();
+    let silent = [
+        "canary".into(),
+        HASH[30..].into(),
+        basic("eve:canary-plain")[6..].into(),
+        basic("bob:canary-wrong")[6..].into(),
+        signature(&good),
+        tls_key,
+    ];
+    let told = |text: &str, whose: &str| {
+        for secret in &silent {
+            assert!(!text.contains(secret.as_str()), "{secret} is in what {whose} says: {text}");
+        }
+    };
+    for subcommand in ["check", "print-config"] {
+        let output = run(&[&[subcommand], &settings[..]].concat());
+        assert_eq!(output.status.code(), Some(0));
+        told(&format!("{output:?}"), subcommand);
+    }
+    // Each file where another kind is asked for.
+    for (flag, file) in [
+        ("--users-file", secret.path()),
+        ("--users-file", pair[1].as_str()),
+        ("--set=auth.jwt_secret_file", pair[1].as_str()),
+        ("--tls-key", secret.path()),
+        ("--tls-key", users.path()),
+        ("--config", secret.path()),
+        ("--config", users.path()),
+        ("--config", pair[1].as_str()),
+    ] {
+        let mut arguments = settings.clone();
+        let joined = format!("{flag}={file}");
+        arguments.push(&joined);
+        for subcommand in ["check", "serve", "gen-token"] {
+            let operand = if subcommand == "gen-token" { &["bob"][..] } else { &[] };
+            let output = run(&[&[subcommand], operand, &LOOPBACK, &arguments].concat());
+            told(&format!("{output:?}"), &format!("{subcommand} {joined}"));
+        }
+    }
+
+    let mut daemon = Daemon::start(&settings);
+    let addr = daemon.plain_addr();
+    let passwords = ["eve:canary-plain", "bob:canary-wrong", "canary:canary-wrong"].map(basic);
+    let mut says = Vec::new();
+    for credentials in passwords.iter().cloned().chain([format!("Bearer {good}"), format!("Bearer {wrong}")]) {
+        let header = format!("Authorization: {credentials}\r\n");
+        let token = credentials.strip_prefix("Bearer ").unwrap_or(&credentials);
+        let auth = frames::text(&format!(r#"{{"type":"auth","token":"{token}"}}"#));
+        let unasked = frames::text(&format!(r#"{{"type":"Auth","token":"{token}"}}"#));
+        says.push([common::upgrade(&header).as_bytes(), &auth, &unasked].concat());
+        says.push([common::upgrade("").as_bytes(), &auth, &unasked].concat());
+        says.push([common::upgrade("").as_bytes(), &unasked].concat());
+        says.push(format!("GET /nowhere HTTP/1.1\r\nHost: x\r\n{header}\r\n").into_bytes());
+        says.push(format!("GET /ws HTTP/1.1\r\nHost: x\r\n{header}: {token}\r\n\r\n").into_bytes());
+    }
+    for token in [&good, &wrong] {
+        says.push(common::upgrade(&format!("Sec-WebSocket-Protocol: json, bearer.{token}\r\n")).into_bytes());
+        says.push(common::upgrade(&format!("Sec-WebSocket-Protocol: bearer.{token}, json, json\r\n")).into_bytes());
+    }
+    // The only answer that may hold a token is the one that selects it, since nothing else was offered.
+    for bytes in says {
+        let mut client = connect(addr);
+        client.write_all(&bytes).unwrap();
+        client.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 "));
+        told(&String::from_utf8_lossy(&answer), &format!("the answer to {}", String::from_utf8_lossy(&bytes)));
+    }
+    daemon.signal("TERM");
+    let (code, output) = daemon.end();
+    assert_eq!(code, Some(0));
+    assert!(output.contains("Client connected: eve") && output.contains("Client connected: anna"), "{output}");
+    told(&output, "the log");
+}
