@@ -21,7 +21,7 @@ use barewire::auth::{Identity, Methods, NoAuth};
 use barewire::limits::MESSAGE_BYTES_UNAUTHENTICATED;
 use barewire::{ConnId, EngineConfig, Limits, PreparedMessage};
 use common::http::{basic, head};
-use common::{GOOD, World, frames, methods, upgrade};
+use common::{GOOD, World, frames, methods, upgrade, users};
 
 const SUCCESS: &str = r#"{"type":"auth_success"}"#;
 const FAILED: &str = r#"{"type":"error","message":"Authentication failed"}"#;
@@ -95,6 +95,24 @@ fn an_upgrade_is_judged_by_the_ways_that_are_on() {
 }
 
 #[test]
+fn a_password_may_hold_colons_and_any_character_and_the_scheme_is_of_any_case() {
+    for password in [":", "a:b:c", "pä ß", "🦀", " ", "\t", "\"\\"] {
+        let credentials = format!("zoë:{password}");
+        for scheme in ["Basic ", "basic ", "BASIC  "] {
+            let methods = Methods { users: users(&[&credentials]), ..methods() };
+            let mut world = World::guarded(EngineConfig::default(), methods);
+            let token = basic(&credentials).replace("Basic ", scheme);
+            let known = world.open_with(&format!("Authorization: {token}\r\n"));
+            let told = unknown(&mut world);
+            world.input(told, &frames::text(&auth(&token)));
+            for id in [known, told] {
+                assert_eq!(world.engine.identity(id).map(Identity::user), Some("zoë"), "{credentials} {scheme}");
+            }
+        }
+    }
+}
+
+#[test]
 fn where_no_way_is_on_nobody_gets_in_and_where_nobody_is_asked_everyone_is_anonymous() {
     for headers in ["", GOOD] {
         let mut world = World::guarded(EngineConfig::default(), Methods { basic: false, message: false, ..methods() });
@@ -147,6 +165,20 @@ fn a_right_auth_message_opens_the_session_in_any_framing() {
             assert_eq!(world.engine.open_sessions(), 1);
         }
     }
+}
+
+#[test]
+fn a_message_takes_a_password_where_there_are_users_whether_an_upgrade_does_or_not() {
+    let mut world = World::guarded(EngineConfig::default(), Methods { basic: false, ..methods() });
+    let id = unknown(&mut world);
+    world.input(id, &auth_basic("user:pass"));
+    assert_eq!(world.transcript(id), [SUCCESS.to_owned(), connected("user")]);
+
+    let nobody = Methods { basic: false, users: users(&[]), ..methods() };
+    let mut world = World::guarded(EngineConfig::default(), nobody);
+    let id = unknown(&mut world);
+    world.input(id, &auth_basic("user:pass"));
+    assert_eq!(world.transcript(id), [FAILED, FAILED_CLOSE]);
 }
 
 #[test]

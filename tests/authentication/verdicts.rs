@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use barewire::auth::{Identity, Verdict};
+use barewire::auth::{Attempt, Authenticate, Decision, Identity, Ticket, Verdict};
 use barewire::engine::Intake;
 use barewire::wire::http::{Refusal, Response};
 use barewire::{CloseReason, ConnId, EngineConfig, Limits, PreparedMessage};
@@ -45,6 +45,36 @@ fn the_authenticator_sees_the_whole_attempt() {
     world.resolve(ticket, Verdict::AskInBand);
     world.input(id, &frames::text(&auth("to\\u006ben")));
     assert_eq!(pending.take().1, "token peer 127.0.0.1:40000 secure true");
+    // Without TLS, without an Origin, and from elsewhere.
+    let id = world.engine.handle_accept("[2001:db8::7]:1".parse().unwrap(), false).unwrap();
+    world.engine.handle_input(id, upgrade("").as_bytes());
+    assert_eq!(pending.take().1, "GET /ws 5 origin None peer [2001:db8::7]:1 secure false");
+}
+
+/// An authenticator that has made up its mind.
+struct AtOnce(fn() -> Verdict);
+
+impl Authenticate for AtOnce {
+    fn begin(&mut self, _: &Attempt<'_>, _: Ticket) -> Decision {
+        Decision::Now((self.0)())
+    }
+}
+
+#[test]
+fn a_verdict_may_come_at_once_with_a_user_or_with_a_status_a_reason_and_headers_of_its_own() {
+    let mut world = World::guarded(EngineConfig::default(), AtOnce(|| Verdict::Accept(Identity::new("anna"))));
+    let id = world.open_with("");
+    assert_eq!(world.engine.identity(id), Some(&Identity::new("anna")));
+
+    let elsewhere = || Verdict::Refuse(Refusal::new(421, "not here").with_header("Location", "https://b.example"));
+    let mut world = World::guarded(EngineConfig::default(), AtOnce(elsewhere));
+    let id = world.connect();
+    let answer = world.ask(id, &upgrade("").repeat(2));
+    assert_eq!(
+        (answer.status, answer.body.as_str(), answer.header("Location"), answer.header("Connection")),
+        (421, "not here", Some("https://b.example"), Some("close"))
+    );
+    assert!(world.peer(id).ended);
 }
 
 #[test]
