@@ -419,6 +419,30 @@ fn a_subprotocol_is_selected_and_a_token_only_where_it_is_the_sole_offer() {
 }
 
 #[test]
+fn only_what_is_marked_or_the_sole_offer_of_three_parts_is_a_token_unless_it_is_a_subprotocol_of_ours() {
+    let subprotocols: Vec<String> = ["json", "v1.our.own", "bearer.ours"].map(String::from).into();
+    let config = EngineConfig { subprotocols, ..EngineConfig::default() };
+    let mut world = World::guarded(config, all_ways(tokens()));
+    for (offer, expected) in [
+        ("json", "101 unknown"),
+        ("v1.our.own", "101 unknown"),
+        ("bearer.ours", "101 unknown"),
+        ("a.b", "101 unknown"),
+        ("a.b.c.d", "101 unknown"),
+        ("a.b.c, json", "101 unknown"),
+        ("a.b.c", "401"),
+        ("bearer.a.b.c", "401"),
+        ("bearer.", "401"),
+        ("bearer.x", "401"),
+        ("bearer.json", "401"),
+        ("json, bearer.json", "401"),
+        ("bearer.v1.our.own", "401"),
+    ] {
+        assert_eq!(outcome(&mut world, &format!("Sec-WebSocket-Protocol: {offer}\r\n")).1, expected, "{offer}");
+    }
+}
+
+#[test]
 fn a_refusal_says_what_would_be_right() {
     let basic_challenge = r#"Basic realm="barewire", charset="UTF-8""#;
     let bearer_challenge = r#"Bearer realm="barewire""#;

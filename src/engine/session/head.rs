@@ -172,8 +172,7 @@ impl Session {
         }
         self.timers.stop(Timer::Head);
         self.set_timer(shared, Timer::Authentication, shared.config.limits.auth_timeout);
-        let is_token = |offer: &&str| !shared.config.subprotocols.iter().any(|name| name == offer);
-        let token = upgrade.token().filter(is_token).map(str::to_owned);
+        let token = upgrade.token(&shared.config.subprotocols).map(str::to_owned);
         self.phase = Phase::Await(Await::new(head, Some(upgrade)));
         let proof = Proof::Upgrade { head, origin, token: token.as_deref() };
         let attempt = self.attempt(shared, proof);

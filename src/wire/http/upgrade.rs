@@ -55,12 +55,13 @@ impl Upgrade {
     }
 
     /// The token among the offers, since a browser has no other header to put it in: what stands behind `bearer.`, or
-    /// the only offer, if it has the shape `x.y.z` of a JWT.
-    pub fn token(&self) -> Option<&str> {
-        let marked = self.protocols.iter().find_map(|offer| offer.strip_prefix(TOKEN_PREFIX));
+    /// the only offer, if it has the shape `x.y.z` of a JWT. An offer that is one of `supported` is none.
+    pub fn token(&self, supported: &[String]) -> Option<&str> {
+        let is_foreign = |offer: &&String| !supported.contains(offer);
+        let marked = self.protocols.iter().filter(is_foreign).find_map(|offer| offer.strip_prefix(TOKEN_PREFIX));
         match (marked, self.protocols.as_slice()) {
             (Some(token), _) => Some(token),
-            (None, [only]) if has_three_parts(only) => Some(only),
+            (None, [only]) if is_foreign(&only) && has_three_parts(only) => Some(only),
             (None, _) => None,
         }
     }
@@ -71,7 +72,7 @@ impl Upgrade {
         let offered = |name: &&String| self.protocols.contains(name);
         match (supported.iter().find(offered), self.protocols.as_slice()) {
             (Some(known), _) => self.protocols.iter().find(|offer| *offer == known).map(String::as_str),
-            (None, [only]) if self.token().is_some() => Some(only),
+            (None, [only]) if self.token(supported).is_some() => Some(only),
             (None, _) => None,
         }
     }
