@@ -195,8 +195,8 @@ pub fn load(
     if !flags.users.is_empty() {
         settings.users = sources::users(&flags.users)?;
     }
-    checks::check(&settings)?;
     let origins = layers.iter().map(sources::Assignment::origin).map(|(key, source)| (key, source.into())).collect();
+    checks::check(&settings).map_err(|error| error.with_source(&origins))?;
     Ok(Configuration { settings, file, origins })
 }
 
@@ -315,6 +315,15 @@ impl fmt::Debug for Secret {
 impl ConfigError {
     fn new(sentence: impl Into<String>) -> ConfigError {
         ConfigError(sentence.into())
+    }
+
+    /// Names first who has set the key that the sentence begins with; a default has nobody to name.
+    fn with_source(self, origins: &BTreeMap<&'static str, String>) -> ConfigError {
+        let key = self.0.split(' ').next().unwrap_or_default();
+        match origins.get(key) {
+            Some(source) => ConfigError(format!("{source}: {}", self.0)),
+            None => self,
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use toml::de::{DeTable, DeValue};
 use super::keys::Key;
 use super::value::Value;
 use super::{ConfigError, FILE_VARIABLE, Secret, Settings, User, VARIABLE_PREFIX};
-use barewire::limits::{MESSAGE_BYTES_HARDENED, USER_ID_BYTES};
+use barewire::limits::{MESSAGE_BYTES_HARDENED, PASSWORD_BYTES, USER_ID_BYTES};
 
 /// The names that `--preset` takes.
 pub const PRESETS: [&str; 2] = ["default", "hardened"];
@@ -176,6 +176,12 @@ pub fn users(pairs: &[Secret]) -> Result<Vec<User>, ConfigError> {
         }
         if password.is_empty() {
             return Err(wrong(format!("an empty password for {name:?}")));
+        }
+        if password.len() > PASSWORD_BYTES {
+            return Err(wrong(format!(
+                "a password of {} bytes for {name:?}, more than {PASSWORD_BYTES}",
+                password.len()
+            )));
         }
         if password.chars().any(char::is_control) {
             return Err(wrong(format!("a control character in the password of {name:?}")));

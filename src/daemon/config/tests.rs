@@ -135,7 +135,7 @@ fn a_heartbeat_whose_pongs_are_too_many_is_refused_with_the_shortest_that_is_not
     assert!(pair("4", "250ms").is_ok() && pair("0", "100ms").is_ok());
     assert_eq!(
         pair("4", "249ms").unwrap_err(),
-        "heartbeat.interval = 249ms with limits.control_frames_per_second = 4: the answers to its pings would be too \
+        "--set: heartbeat.interval = 249ms with limits.control_frames_per_second = 4: the answers to its pings would be too \
          many; allowed: at least 250ms"
     );
 }
@@ -542,10 +542,18 @@ fn giving_one_kind_of_listener_drops_the_default_of_the_other() {
 }
 
 #[test]
+fn a_contradiction_names_who_has_set_the_key_that_it_begins_with() {
+    let reason = "tls.cert = \"c.pem\" without tls.key; allowed: both or neither";
+    assert_eq!(file("tls.cert = 'c.pem'"), Err(format!("barewire.toml: {reason}")));
+    assert_eq!(environment(&[("BAREWIRE_TLS_CERT", "c.pem")]), Err(format!("BAREWIRE_TLS_CERT: {reason}")));
+    assert_eq!(set(&OWN_PAIR[..1]), Err(format!("--set: {reason}")));
+}
+
+#[test]
 fn no_listener_at_all_is_an_error() {
     for pairs in [&[("server.listen", "")][..], &[("server.listen", ""), ("server.plain_listen", "")]] {
         let error = set(pairs).unwrap_err();
-        assert!(error.starts_with("server.listen and server.plain_listen are both empty"), "{error}");
+        assert!(error.starts_with("--set: server.listen and server.plain_listen are both empty"), "{error}");
     }
 }
 
@@ -555,8 +563,14 @@ const OWN_PAIR: [(&str, &str); 2] = [("tls.cert", "c.pem"), ("tls.key", "k.pem")
 fn certificate_and_key_come_as_a_pair() {
     assert_eq!(set(&OWN_PAIR).unwrap().certificate_files(), Some((Path::new("c.pem"), Path::new("k.pem"))));
     assert_eq!(set(&[]).unwrap().certificate_files(), None);
-    assert_eq!(set(&OWN_PAIR[..1]), Err("tls.cert = \"c.pem\" without tls.key; allowed: both or neither".to_string()));
-    assert_eq!(set(&OWN_PAIR[1..]), Err("tls.key = \"k.pem\" without tls.cert; allowed: both or neither".to_string()));
+    assert_eq!(
+        set(&OWN_PAIR[..1]),
+        Err("--set: tls.cert = \"c.pem\" without tls.key; allowed: both or neither".to_string())
+    );
+    assert_eq!(
+        set(&OWN_PAIR[1..]),
+        Err("--set: tls.key = \"k.pem\" without tls.cert; allowed: both or neither".to_string())
+    );
 }
 
 #[test]

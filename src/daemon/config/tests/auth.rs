@@ -15,7 +15,8 @@ fn a_user_flag_removes_the_default_user() {
 #[test]
 fn a_wrong_user_is_told_without_its_password() {
     let longest = "n".repeat(USER_ID_BYTES);
-    assert!(Given { flags: users(&[&format!("{longest}:hush")]), ..Given::default() }.load().is_ok());
+    let most = "h".repeat(PASSWORD_BYTES);
+    assert!(Given { flags: users(&[&format!("{longest}:{most}")]), ..Given::default() }.load().is_ok());
     for (pair, reason) in [
         ("hush", "no : between name and password"),
         ("", "no : between name and password"),
@@ -23,6 +24,10 @@ fn a_wrong_user_is_told_without_its_password() {
         ("bob:", "an empty password for \"bob\""),
         ("b\nob:hush", "a control character in the name \"b\\nob\""),
         ("bob:hush\n", "a control character in the password of \"bob\""),
+        (
+            &format!("bob:hush{}", "h".repeat(PASSWORD_BYTES - 3)),
+            "a password of 1025 bytes for \"bob\", more than 1024",
+        ),
         (&format!("{longest}n:hush"), "a name of 256 bytes, more than 255"),
         (&format!("{}\u{e9}:hush", "n".repeat(USER_ID_BYTES - 1)), "a name of 256 bytes, more than 255"),
     ] {
@@ -64,7 +69,7 @@ fn a_key_of_tokens_does_not_remove_the_default_user_but_who_takes_no_passwords_h
     assert!(!with("bearer").unwrap().uses_default_user());
     for methods in ["bearer,message", "bearer,basic"] {
         let error = with(methods).unwrap_err();
-        assert!(error.starts_with("server.listen = 0.0.0.0:1: the default user"), "{error}");
+        assert!(error.starts_with("--set: server.listen = 0.0.0.0:1: the default user"), "{error}");
     }
 }
 
@@ -78,8 +83,8 @@ fn tokens_have_one_key_of_the_kind_that_their_algorithm_needs() {
     };
     assert_eq!(file(&[secret]), Ok("auth.jwt_secret_file s".to_string()));
     assert_eq!(file(&[secret, ("auth.methods", "bearer")]), Ok("auth.jwt_secret_file s".to_string()));
-    let both = "auth.jwt_secret_file = \"s\" and auth.jwt_public_key_file = \"p\"; allowed: one of them";
-    let needs_secret = "auth.jwt_public_key_file = \"p\" with auth.jwt_algorithm = HS256; \
+    let both = "--set: auth.jwt_secret_file = \"s\" and auth.jwt_public_key_file = \"p\"; allowed: one of them";
+    let needs_secret = "--set: auth.jwt_public_key_file = \"p\" with auth.jwt_algorithm = HS256; \
                         allowed: auth.jwt_secret_file, or RS256, ES256 or EdDSA";
     assert_eq!(file(&[public]), Err(needs_secret.to_string()));
     for algorithm in ["RS256", "ES256", "EdDSA"] {
@@ -87,10 +92,10 @@ fn tokens_have_one_key_of_the_kind_that_their_algorithm_needs() {
         assert_eq!(file(&[algorithm, public]), Ok("auth.jwt_public_key_file p".to_string()));
         assert_eq!(file(&[algorithm, public, secret]), Err(both.to_string()));
         let error = file(&[algorithm, secret]).unwrap_err();
-        let start = format!("auth.jwt_secret_file = \"s\" with auth.jwt_algorithm = {}; allowed: ", algorithm.1);
+        let start = format!("--set: auth.jwt_secret_file = \"s\" with auth.jwt_algorithm = {}; allowed: ", algorithm.1);
         assert!(error.starts_with(&start), "{error}");
         assert!(file(&[algorithm]).is_ok(), "an algorithm alone is for gen-token");
     }
     let error = file(&[("auth.methods", "bearer")]).unwrap_err();
-    assert!(error.starts_with("auth.methods = bearer without a key; set auth.jwt_secret_file or "), "{error}");
+    assert!(error.starts_with("--set: auth.methods = bearer without a key; set auth.jwt_secret_file or "), "{error}");
 }

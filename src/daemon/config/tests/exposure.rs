@@ -16,7 +16,7 @@ fn the_development_certificate_is_only_for_loopback() {
     };
     for address in BEYOND_LOOPBACK {
         let reason = "the development certificate is only for loopback addresses; set tls.cert and tls.key";
-        assert_eq!(with(address, &[]), Err(format!("server.listen = {address}: {reason}")));
+        assert_eq!(with(address, &[]), Err(format!("--set: server.listen = {address}: {reason}")));
         assert!(!with(address, &OWN_PAIR).unwrap().uses_development_certificate());
         assert!(with(&format!("127.0.0.1:2,{address}"), &[]).is_err(), "the second of a list: {address}");
     }
@@ -36,7 +36,7 @@ fn the_default_user_is_only_for_loopback() {
         };
         for address in BEYOND_LOOPBACK {
             for method in ["basic", "message"] {
-                assert_eq!(with(address, method, &[]), Err(format!("{key} = {address}: {reason}")));
+                assert_eq!(with(address, method, &[]), Err(format!("--set: {key} = {address}: {reason}")));
                 assert!(with(address, method, &["user:other", "bob:pass"]).is_ok());
                 assert!(with(address, method, &["bob:pw", "user:pass"]).is_err(), "the same pair, typed");
             }
@@ -56,7 +56,7 @@ fn credentials_over_a_plain_listener_beyond_loopback_need_a_yes() {
     };
     for address in BEYOND_LOOPBACK {
         let reason = "credentials would cross the network in the clear; auth.allow_plain = true accepts that";
-        assert_eq!(with(address, &[]), Err(format!("server.plain_listen = {address}: {reason}")));
+        assert_eq!(with(address, &[]), Err(format!("--set: server.plain_listen = {address}: {reason}")));
         assert!(with(address, &[("auth.allow_plain", "true")]).is_ok());
         assert!(with(address, &[("auth.methods", "none")]).is_ok());
     }
