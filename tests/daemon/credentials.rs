@@ -267,99 +267,120 @@ fn neither_token_nor_secret_nor_hash_is_ever_printed_not_even_at_trace() {
     }
 }
 
-/// A long line in the middle of a file, such as only that file has.
-fn middle(path: &str) -> String {
-    let text = std::fs::read_to_string(path).unwrap();
-    text.lines().find(|line| line.len() > 40 && !line.starts_with("-----")).unwrap().to_owned()
+/// A configuration with a secret of each kind.
+struct Vault {
+    secret: TemporaryFile,
+    users: TemporaryFile,
+    tls_key: String,
+    settings: Vec<String>,
+    /// A token that it made, and one like it whose signature is wrong.
+    tokens: [String; 2],
+}
+
+impl Vault {
+    const HASH: &str = "$2a$06$m0CrhHm10qJ3lXRY.5zDGO3rS2KdeeWLuGmsfGlMfOxih58VYVfxe";
+    const PASSWORDS: [&str; 3] = ["eve:canary-plain", "bob:canary-wrong", "canary:canary-wrong"];
+
+    fn new(name: &str) -> Vault {
+        let secret = TemporaryFile::new(&format!("secret-{name}"), SECRET);
+        let users = TemporaryFile::new(&format!("users-{name}"), &format!("bob:{}\n", Self::HASH));
+        let [tls_cert, tls_key] =
+            ["cert", "key"].map(|it| format!("{}/certs/dev-{it}.pem", env!("CARGO_MANIFEST_DIR")));
+        let settings = [
+            format!("--users-file={}", users.path()),
+            format!("--set=auth.jwt_secret_file={}", secret.path()),
+            format!("--user={}", Self::PASSWORDS[0]),
+            format!("--tls-cert={tls_cert}"),
+            format!("--tls-key={tls_key}"),
+            "--log-level=trace".into(),
+        ];
+        let mut vault = Vault { secret, users, tls_key, settings: settings.into(), tokens: Default::default() };
+        let good = line(&run(&[&["gen-token", "anna"], &vault.settings()[..]].concat()));
+        vault.tokens = [good.replace(&good[good.len() - 8..], "canaryAA"), good];
+        vault
+    }
+
+    fn settings(&self) -> Vec<&str> {
+        self.settings.iter().map(String::as_str).collect()
+    }
+
+    /// Panics if a secret is in what somebody says.
+    fn is_kept_by(&self, text: &str, whose: &str) {
+        let key = std::fs::read_to_string(&self.tls_key).unwrap();
+        let key = key.lines().find(|line| line.len() > 40 && !line.starts_with("-----")).unwrap();
+        let signature = self.tokens[1].rsplit('.').next().unwrap();
+        let passwords = Self::PASSWORDS.map(|pair| basic(pair)["Basic ".len()..].to_owned());
+        let passwords = passwords.iter().map(String::as_str);
+        for secret in passwords.chain(["canary-", "canaryAA", &Self::HASH[30..], signature, key]) {
+            assert!(!text.contains(secret), "{secret} is in what {whose} says: {text}");
+        }
+    }
 }
 
 #[test]
-fn no_secret_is_in_any_answer_nor_in_what_a_subcommand_prints() {
-    const HASH: &str = "$2a$06$m0CrhHm10qJ3lXRY.5zDGO3rS2KdeeWLuGmsfGlMfOxih58VYVfxe";
-    let secret = TemporaryFile::new("secret-silent", SECRET);
-    let users = TemporaryFile::new("users-silent", &format!("bob:{HASH}\n"));
-    let own = format!("auth.jwt_secret_file={}", secret.path());
-    let pair = ["dev-cert", "dev-key"].map(|name| format!("{}/certs/{name}.pem", env!("CARGO_MANIFEST_DIR")));
-    let tls_key = middle(&pair[1]);
-    let settings = [
-        &["--users-file", users.path(), "--set", &own, "--user", "eve:canary-plain"][..],
-        &["--tls-cert", &pair[0], "--tls-key", &pair[1], "--log-level", "trace"],
-    ]
-    .concat();
-    let good = line(&run(&[&["gen-token", "anna"], &settings[..]].concat()));
-    let wrong = good.replace(&good[good.len() - 8..], "canaryAA");
-    let signature = |token: &str| token.rsplit('.').next().unwrap().to_owned();
-    let silent = [
-        "canary".into(),
-        HASH[30..].into(),
-        basic("eve:canary-plain")[6..].into(),
-        basic("bob:canary-wrong")[6..].into(),
-        signature(&good),
-        tls_key,
-    ];
-    let told = |text: &str, whose: &str| {
-        for secret in &silent {
-            assert!(!text.contains(secret.as_str()), "{secret} is in what {whose} says: {text}");
-        }
-    };
+fn no_secret_is_in_what_a_subcommand_prints_whichever_file_is_taken_for_another() {
+    let vault = Vault::new("printed");
     for subcommand in ["check", "print-config"] {
-        let output = run(&[&[subcommand], &settings[..]].concat());
-        assert_eq!(output.status.code(), Some(0));
-        told(&format!("{output:?}"), subcommand);
+        let output = run(&[&[subcommand], &vault.settings()[..]].concat());
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        vault.is_kept_by(&format!("{output:?}"), subcommand);
     }
-    // Each file where another kind is asked for.
+    let (secret, users, key) = (vault.secret.path(), vault.users.path(), vault.tls_key.as_str());
     for (flag, file) in [
-        ("--users-file", secret.path()),
-        ("--users-file", pair[1].as_str()),
-        ("--set=auth.jwt_secret_file", pair[1].as_str()),
-        ("--tls-key", secret.path()),
-        ("--tls-key", users.path()),
-        ("--config", secret.path()),
-        ("--config", users.path()),
-        ("--config", pair[1].as_str()),
+        ("--users-file", secret),
+        ("--users-file", key),
+        ("--set=auth.jwt_secret_file", key),
+        ("--tls-key", secret),
+        ("--tls-key", users),
+        ("--tls-cert", key),
+        ("--config", secret),
+        ("--config", users),
+        ("--config", key),
     ] {
-        let mut arguments = settings.clone();
-        let joined = format!("{flag}={file}");
-        arguments.push(&joined);
-        for subcommand in ["check", "serve", "gen-token"] {
-            let operand = if subcommand == "gen-token" { &["bob"][..] } else { &[] };
-            let output = run(&[&[subcommand], operand, &LOOPBACK, &arguments].concat());
-            told(&format!("{output:?}"), &format!("{subcommand} {joined}"));
+        let wrong = format!("{flag}={file}");
+        for subcommand in [&["check"][..], &["serve"], &["print-config"], &["gen-token", "bob"]] {
+            let output = run(&[subcommand, &LOOPBACK, &vault.settings(), &[&wrong]].concat());
+            let is_refused = output.status.code() == Some(2);
+            assert!(is_refused || subcommand.len() == 2 || subcommand == ["print-config"], "{wrong}: {output:?}");
+            vault.is_kept_by(&format!("{output:?}"), &format!("{subcommand:?} {wrong}"));
         }
     }
+}
 
-    let mut daemon = Daemon::start(&settings);
-    let addr = daemon.plain_addr();
-    let passwords = ["eve:canary-plain", "bob:canary-wrong", "canary:canary-wrong"].map(basic);
+#[test]
+fn no_secret_is_in_any_answer_nor_in_the_log_of_it() {
+    let vault = Vault::new("answered");
+    let mut daemon = Daemon::start(&vault.settings());
     let mut says = Vec::new();
-    for credentials in passwords.iter().cloned().chain([format!("Bearer {good}"), format!("Bearer {wrong}")]) {
-        let header = format!("Authorization: {credentials}\r\n");
-        let token = credentials.strip_prefix("Bearer ").unwrap_or(&credentials);
+    let passwords = Vault::PASSWORDS.map(|pair| (basic(pair), basic(pair)));
+    let tokens = vault.tokens.clone().map(|token| (format!("Bearer {token}"), token));
+    for (header, token) in passwords.into_iter().chain(tokens) {
+        let header = format!("Authorization: {header}\r\n");
         let auth = frames::text(&format!(r#"{{"type":"auth","token":"{token}"}}"#));
-        let unasked = frames::text(&format!(r#"{{"type":"Auth","token":"{token}"}}"#));
-        says.push([common::upgrade(&header).as_bytes(), &auth, &unasked].concat());
-        says.push([common::upgrade("").as_bytes(), &auth, &unasked].concat());
-        says.push([common::upgrade("").as_bytes(), &unasked].concat());
+        let misspelt = frames::text(&format!(r#"{{"type":"Auth","token":"{token}"}}"#));
+        says.push([common::upgrade(&header).as_bytes(), &auth, &misspelt].concat());
+        says.push([common::upgrade("").as_bytes(), &auth, &misspelt].concat());
+        says.push([common::upgrade("").as_bytes(), &misspelt].concat());
         says.push(format!("GET /nowhere HTTP/1.1\r\nHost: x\r\n{header}\r\n").into_bytes());
         says.push(format!("GET /ws HTTP/1.1\r\nHost: x\r\n{header}: {token}\r\n\r\n").into_bytes());
     }
-    for token in [&good, &wrong] {
+    // An answer may hold a token only where that was the sole offer, and so is selected.
+    for token in &vault.tokens {
         says.push(common::upgrade(&format!("Sec-WebSocket-Protocol: json, bearer.{token}\r\n")).into_bytes());
         says.push(common::upgrade(&format!("Sec-WebSocket-Protocol: bearer.{token}, json, json\r\n")).into_bytes());
     }
-    // The only answer that may hold a token is the one that selects it, since nothing else was offered.
     for bytes in says {
-        let mut client = connect(addr);
+        let mut client = connect(daemon.plain_addr());
         client.write_all(&bytes).unwrap();
         client.shutdown(std::net::Shutdown::Write).unwrap();
         let mut answer = Vec::new();
         client.read_to_end(&mut answer).unwrap();
         assert!(answer.starts_with(b"HTTP/1.1 "));
-        told(&String::from_utf8_lossy(&answer), &format!("the answer to {}", String::from_utf8_lossy(&bytes)));
+        vault.is_kept_by(&String::from_utf8_lossy(&answer), &format!("the answer to {}", bytes.escape_ascii()));
     }
     daemon.signal("TERM");
     let (code, output) = daemon.end();
     assert_eq!(code, Some(0));
     assert!(output.contains("Client connected: eve") && output.contains("Client connected: anna"), "{output}");
-    told(&output, "the log");
+    vault.is_kept_by(&output, "the log");
 }
