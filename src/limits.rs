@@ -216,8 +216,14 @@ pub const READ_BYTES_PER_TURN_BULK: usize = 256 * KIB;
 pub const FRAMES_PER_TURN: usize = 64;
 /// Connections accepted in one turn.
 pub const ACCEPTS_PER_TURN: usize = 64;
-/// Reads of connections that are in their TLS handshake, in one turn; the rest waits for the next.
+/// TLS handshakes that are gone on with in one turn; the rest waits for the next.
 pub const HANDSHAKES_PER_TURN: usize = 8;
+/// Reads of connections that are in their TLS handshake, in one turn: most of those that bring only a piece of it cost
+/// little.
+pub const HANDSHAKE_READS_PER_TURN: usize = 8 * HANDSHAKES_PER_TURN;
+/// Connections that wait for [`HANDSHAKES_PER_TURN`]. While there are so many, none is accepted that could only wait with
+/// them: it waits in the kernel, where nobody is dropped for the next.
+pub const HANDSHAKES_WAITING: usize = 8 * HANDSHAKES_PER_TURN;
 /// Timer entries that fire in one turn.
 pub const EXPIRIES_PER_TURN: usize = 256;
 /// Commands of other threads carried out in one turn.

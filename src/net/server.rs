@@ -27,8 +27,8 @@ use crate::engine::{ConnId, Engine, EngineConfig, Event, Fate, Intake};
 use crate::error::{CloseReason, Error};
 use crate::limits::{
     ACCEPTS_PER_TURN, COMMANDS_PER_TURN, COMMANDS_WAITING, CONNECTIONS_RESERVED, CROWDED_TURNS, EXPIRIES_PER_TURN,
-    HANDSHAKES_PER_TURN, LINGER_BYTES, LISTENERS_MAX, READ_BYTES_PER_TURN_BULK, READY_PER_TURN,
-    SEND_BUFFER_BYTES_DEFAULT,
+    HANDSHAKE_READS_PER_TURN, HANDSHAKES_PER_TURN, HANDSHAKES_WAITING, LINGER_BYTES, LISTENERS_MAX,
+    READ_BYTES_PER_TURN_BULK, READY_PER_TURN, SEND_BUFFER_BYTES_DEFAULT,
 };
 use crate::time::micros;
 use crate::wire::http::Response;
@@ -118,8 +118,11 @@ pub struct Server<I: Io = SystemIo> {
     tls: Option<TlsConfig>,
     ready: Vec<Ready>,
     step: Step,
-    /// TLS handshakes that may still be served this turn.
+    /// TLS handshakes that may still be gone on with this turn; and reads that may still be tried for it.
     handshakes: usize,
+    handshake_reads: usize,
+    /// Connections that were not read in the last turn because its handshakes were spent.
+    handshakes_waiting: usize,
     /// Turns in a row that have put off their timers.
     crowded_turns: usize,
     buffers: Buffers,
@@ -176,6 +179,8 @@ impl<I: Io> Server<I> {
             ready: Vec::with_capacity(READY_PER_TURN),
             step: Step::Wait,
             handshakes: HANDSHAKES_PER_TURN,
+            handshake_reads: HANDSHAKE_READS_PER_TURN,
+            handshakes_waiting: 0,
             crowded_turns: 0,
             buffers: Buffers::new(),
             commands,
@@ -240,7 +245,10 @@ impl<I: Io> Server<I> {
                         Step::Sockets { next: next + 1 }
                     }
                     // Those that are marked from now on are for the next turn.
-                    None => Step::Leftovers { left: self.engine.ready() },
+                    None => {
+                        self.handshakes_waiting = 0;
+                        Step::Leftovers { left: self.engine.ready() }
+                    }
                 },
                 Step::Leftovers { left: 0 } => match self.postpones_timers() {
                     true => Step::Flush,
@@ -327,7 +335,7 @@ impl<I: Io> Server<I> {
     fn wait(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
         let timeout = timeout.into_iter().chain(self.poll_timeout()).min();
         self.ready.clear();
-        self.handshakes = HANDSHAKES_PER_TURN;
+        (self.handshakes, self.handshake_reads) = (HANDSHAKES_PER_TURN, HANDSHAKE_READS_PER_TURN);
         match self.io.wait(timeout, &mut self.ready) {
             Ok(()) => {}
             // A signal: nothing is ready, and the turn goes on.
@@ -380,7 +388,9 @@ impl<I: Io> Server<I> {
         let Some(listener) = self.listeners.get_mut(index).filter(|_| left > 0) else {
             return Step::Sockets { next: 0 };
         };
-        if !listener.may_accept() {
+        // Who is let in faster than handshakes go on is dropped as the oldest of a crowd before its turn comes.
+        let is_held_up = listener.is_secure && self.handshakes_waiting >= HANDSHAKES_WAITING;
+        if !listener.may_accept() || is_held_up {
             return Step::Accept { listener: index + 1, left };
         }
         match self.io.accept(index) {
@@ -471,7 +481,8 @@ impl<I: Io> Server<I> {
             }
             // A handshake costs as much as a hundred messages: a crowd at the door must not stall those inside.
             let is_handshaking = connection.is_handshaking();
-            if is_handshaking && self.handshakes == 0 {
+            if is_handshaking && (self.handshakes == 0 || self.handshake_reads == 0) {
+                self.handshakes_waiting += usize::from(self.handshakes == 0);
                 break;
             }
             let filled = match self.engine.intake(id) {
@@ -483,8 +494,12 @@ impl<I: Io> Server<I> {
                 }
                 Intake::Read(limit) => connection.fill(limit, &mut self.buffers),
             };
-            // One that has hung up costs nothing.
-            self.handshakes -= usize::from(is_handshaking && !matches!(filled, Filled::End));
+            // One that has hung up costs nothing, and a piece of a hello next to nothing.
+            let is_gone = matches!(filled, Filled::End | Filled::Broken(CloseReason::Transport(_)));
+            if is_handshaking && !is_gone {
+                self.handshake_reads -= 1;
+                self.handshakes -= usize::from(connection.has_unsent() || !connection.is_handshaking());
+            }
             hand_over(&mut self.engine, id, filled);
             self.engine.handle_held(id, connection.held());
             if connection.has_unsent() {
