@@ -124,6 +124,8 @@ pub(super) struct Tls {
     pub unsent: Vec<u8>,
     /// The socket refused some of it: it is written before anything else is encrypted.
     pub is_behind: bool,
+    /// Something was sent, so the peer may have said all it has to say.
+    pub has_answered: bool,
     pub outgoing: Outgoing,
 }
 
@@ -155,9 +157,14 @@ impl From<TlsFailure> for CloseReason {
 impl Tls {
     pub fn new(config: &TlsConfig) -> Result<Tls, TlsFailure> {
         match UnbufferedServerConnection::new(config.config.clone()) {
-            Ok(connection) => {
-                Ok(Tls { connection, kept: Vec::new(), unsent: Vec::new(), is_behind: false, outgoing: Outgoing::Open })
-            }
+            Ok(connection) => Ok(Tls {
+                connection,
+                kept: Vec::new(),
+                unsent: Vec::new(),
+                is_behind: false,
+                has_answered: false,
+                outgoing: Outgoing::Open,
+            }),
             Err(error) => Err(TlsFailure::new(error)),
         }
     }
@@ -205,6 +212,7 @@ impl Tls {
                 }
                 Ok(ConnectionState::TransmitTlsData(data)) => {
                     data.done();
+                    self.has_answered = true;
                     true
                 }
                 Ok(ConnectionState::PeerClosed) => {
