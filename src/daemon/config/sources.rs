@@ -30,6 +30,16 @@ pub struct Flags {
     pub keys: Vec<Flag>,
 }
 
+impl Flags {
+    /// One of the flags that were given, if there is any.
+    pub fn first(&self) -> Option<&'static str> {
+        let own = [("--config", self.config.is_some()), ("--preset", self.preset.is_some())];
+        let own = own.into_iter().chain([("--user", !self.users.is_empty())]);
+        let keys = self.keys.iter().map(|key| key.flag);
+        own.filter_map(|(flag, is_given)| is_given.then_some(flag)).chain(keys).next()
+    }
+}
+
 /// A flag that sets a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Flag {
