@@ -191,7 +191,7 @@ pub fn users(pairs: &[Secret]) -> Result<Vec<User>, ConfigError> {
             return Err(wrong(format!("a control character in the password of {name:?}")));
         }
         if users.iter().any(|user| user.name == name) {
-            return Err(wrong(format!("{name:?} is given twice")));
+            return Err(ConfigError::new(format!("--user: {name:?} is given twice; allowed: once")));
         }
         users.push(User { name: name.into(), password: password.into() });
     }
