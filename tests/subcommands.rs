@@ -54,9 +54,10 @@ fn check_opens_no_port() {
 #[test]
 fn check_refuses_what_serve_refuses_in_the_same_words() {
     let junk = TemporaryFile::new("check-junk.pem", "no PEM at all");
-    let too_many = ["127.0.0.1:1"; 257].join(",");
-    let cases: [&[&str]; 6] = [
+    let too_many = ["127.0.0.1:0"; 257].join(",");
+    let cases: [&[&str]; 7] = [
         &["--set", "limits.headers=0"],
+        &["--listen", "127.0.0.1:1", "--plain-listen", "127.0.0.1:1"],
         &["--config", "/nonexistent/barewire.toml"],
         &["--listen", "0.0.0.0:443"],
         &["--tls-cert", "/nonexistent/chain.pem", "--tls-key", "/nonexistent/\nkey.pem"],

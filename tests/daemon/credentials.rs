@@ -2,6 +2,7 @@
 //!
 //! Not here: which password or token is good (`../authentication.rs`).
 
+use std::fs;
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::process::{Output, Stdio};
@@ -141,14 +142,20 @@ fn a_token_that_cannot_be_made_is_one_line_that_says_why() {
     let public = format!("--set=auth.jwt_public_key_file={}", key("p256-public"));
     let (rsa, ed, ec) = (key("rsa-private"), key("ed25519-private"), key("p256-private"));
     let long = "n".repeat(256);
-    let cases: [(&[&str], &str); 13] = [
+    // The key of `openssl ecparam -genkey`, in its own form (RFC 5915).
+    let sec1 = TemporaryFile::new("sec1.pem", &fs::read_to_string(&ec).unwrap().replace("PRIVATE", "EC PRIVATE"));
+    let cases: [(&[&str], &str); 14] = [
         (&["bob"], "gen-token signs HS256 with auth.jwt_secret_file, and there is none"),
         (&["bob", p256], "gen-token signs ES256 with --key, and there is none"),
         (&["bob", &own, "--key", &ec], "HS256 signs with auth.jwt_secret_file"),
-        (&["bob", p256, "--key", &rsa], "rsa-private.pem: ES256: the key does not fit"),
-        (&["bob", p256, "--key", &ed], "ed25519-private.pem: ES256: the key does not fit"),
+        (
+            &["bob", p256, "--key", &rsa],
+            "rsa-private.pem: a key that does not fit (WrongAlgorithm); allowed with ES256: a P-256 key, PEM",
+        ),
+        (&["bob", p256, "--key", &ed], "ed25519-private.pem: a key that does not fit"),
         (&["bob", p256, "--key", "/nonexistent"], "--key = /nonexistent: No such file"),
-        (&["bob", p256, "--key", secret.path()], "no private key"),
+        (&["bob", p256, "--key", secret.path()], "no private key, or an encrypted one; allowed with ES256: "),
+        (&["bob", p256, "--key", sec1.path()], "BEGIN EC PRIVATE KEY"),
         (&["", &own], "SUB = \"\" is no user id; allowed: 1 to 255 bytes"),
         (&[&long, &own], "is no user id; allowed: 1 to 255 bytes"),
         (&["b\nb", &own], "SUB = \"b\\nb\" is no user id"),

@@ -107,10 +107,18 @@ pub fn preset(name: Option<&str>) -> Result<Vec<Assignment>, ConfigError> {
     }
 }
 
-/// The keys of a TOML file: one table for each section. Paths in it begin in the file's own folder.
-pub fn file(path: &Path, read: impl FnOnce(&Path) -> io::Result<String>) -> Result<Vec<Assignment>, ConfigError> {
+/// The keys of the TOML file that the flag or variable `name` gives: one table for each section. Paths in it begin in the
+/// file's own folder.
+pub fn file(
+    name: &str,
+    path: &Path,
+    read: impl FnOnce(&Path) -> io::Result<String>,
+) -> Result<Vec<Assignment>, ConfigError> {
     let source = path.display().to_string();
-    let text = read(path).map_err(|error| ConfigError::new(format!("{source}: cannot be read: {error}")))?;
+    if source.is_empty() {
+        return Err(ConfigError::new(format!("{name} is empty; allowed: the path of a file")));
+    }
+    let text = read(path).map_err(|error| ConfigError::new(format!("{name} = {source}: {error}")))?;
     let document = DeTable::parse(&text).map_err(|error| {
         // Only the message: what the file holds at that place may be a secret.
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();

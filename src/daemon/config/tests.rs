@@ -70,7 +70,11 @@ fn users(pairs: &[&str]) -> Flags {
 const CASES: &[(&str, &[&str], &[&str])] = &[
     ("server.listen", &["127.0.0.1:0", "[::1]:8443, 127.0.0.2:65535", "127.0.0.1:1"], LISTEN_WRONG),
     ("server.plain_listen", &["", "127.0.0.1:0", "[::1]:80,127.0.0.1:80"], LISTEN_WRONG),
-    ("server.path", &["", "/", "/ws", "/a/b~%20"], &["ws", " ", "/a b", "/a?b", "/a#b", "/\u{e9}", "/\n", "*"]),
+    (
+        "server.path",
+        &["", "/", "/ws", "/a/b~%20"],
+        &["ws", "/health", " ", "/a b", "/a?b", "/a#b", "/\u{e9}", "/\n", "*"],
+    ),
     ("server.subprotocols", &["", "json", "json, v2.json"], &[",", "a b", "a/b", "json,", "\u{e9}"]),
     ("server.trusted_proxies", &["", "10.0.0.0/8, fd00::/8", "192.0.2.1,::1"], PROXIES_WRONG),
     ("tls.cert", &["c.pem", "/etc/a b/\u{e9}.pem"], &[]),
@@ -394,7 +398,15 @@ fn what_is_not_toml_is_told_by_its_line_without_its_text() {
 fn a_file_that_cannot_be_read_is_named() {
     let flags = Flags { config: Some("no\nsuch.toml".into()), ..Flags::default() };
     let error = load(&flags, [], |_| Err(io::ErrorKind::NotFound.into())).map_err(one_line).unwrap_err();
-    assert_eq!(error, "no\\nsuch.toml: cannot be read: entity not found");
+    assert_eq!(error, "--config = no\\nsuch.toml: entity not found");
+    for (value, expected) in [
+        ("no.toml", "BAREWIRE_CONFIG = no.toml: entity not found"),
+        ("", "BAREWIRE_CONFIG is empty; allowed: the path of a file"),
+    ] {
+        let variables = [(FILE_VARIABLE.into(), value.into())];
+        let error = load(&Flags::default(), variables, |_| Err(io::ErrorKind::NotFound.into())).unwrap_err();
+        assert_eq!(error.to_string(), expected);
+    }
 }
 
 #[test]
@@ -458,6 +470,9 @@ fn an_unknown_key_is_answered_with_the_nearest() {
         ("listen", "server.listen"),
         ("Server.Path", "server.path"),
         ("tls.certificate", "tls.cert"),
+        ("auth.user", "auth.users_file"),
+        ("auth.jwt_secret", "auth.jwt_secret_file"),
+        ("users", "auth.users_file"),
         ("limit", "limits.message_bytes"),
         ("log", "log.level"),
     ] {
@@ -541,6 +556,20 @@ fn no_listener_at_all_is_an_error() {
 }
 
 const OWN_PAIR: [(&str, &str); 2] = [("tls.cert", "c.pem"), ("tls.key", "k.pem")];
+
+#[test]
+fn two_listeners_at_one_address_are_refused_before_the_second_cannot_be_bound() {
+    let with = |secure: &str, plain: &str| set(&[("server.listen", secure), ("server.plain_listen", plain)]);
+    for (secure, plain, error) in [
+        ("127.0.0.1:1,127.0.0.1:1", "", "server.listen = 127.0.0.1:1"),
+        ("127.0.0.1:1", "[::1]:2, 127.0.0.1:1", "server.plain_listen = 127.0.0.1:1"),
+    ] {
+        let end = "there is a listener at this address already; allowed: another address or port";
+        assert_eq!(with(secure, plain).unwrap_err(), format!("{error}: {end}"));
+    }
+    assert!(with("127.0.0.1:0,127.0.0.1:0", "127.0.0.1:0").is_ok(), "port 0 is another one each time");
+    assert!(with("127.0.0.1:1,[::1]:1", "127.0.0.2:1,127.0.0.1:2").is_ok());
+}
 
 #[test]
 fn certificate_and_key_come_as_a_pair() {
