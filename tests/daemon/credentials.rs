@@ -2,7 +2,6 @@
 //!
 //! Not here: which password or token is good (`../authentication.rs`).
 
-use std::fs;
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::process::{Output, Stdio};
@@ -13,6 +12,15 @@ use super::program::{Daemon, LOOPBACK, TemporaryFile, barewire, refusal, run};
 use super::server::{connect, read_past};
 
 const SECRET: &str = "canary-secret-of-32-bytes-for-hs\n";
+
+/// `p256-private.pem` in the form of `openssl ecparam -genkey` (RFC 5915).
+const SEC1_KEY: &str = "\
+-----BEGIN EC PRIVATE KEY-----
+MHcCAQEEIFFeP7mcHzwi5vUzVn8Fjp+3mY/355qVJwRdEO6+UcQpoAoGCCqGSM49
+AwEHoUQDQgAEgj8F/OO4OGRchXVcCPdiD3aFps4Y3J4ZB2g9CNG6RW00tq/vcIF7
+CoLHQ/uLDW5rE5xJigiehdfYb9c0WarFfQ==
+-----END EC PRIVATE KEY-----
+";
 
 fn key(name: &str) -> String {
     format!("{}/tests/keys/{name}.pem", env!("CARGO_MANIFEST_DIR"))
@@ -142,8 +150,7 @@ fn a_token_that_cannot_be_made_is_one_line_that_says_why() {
     let public = format!("--set=auth.jwt_public_key_file={}", key("p256-public"));
     let (rsa, ed, ec) = (key("rsa-private"), key("ed25519-private"), key("p256-private"));
     let long = "n".repeat(256);
-    // The key of `openssl ecparam -genkey`, in its own form (RFC 5915).
-    let sec1 = TemporaryFile::new("sec1.pem", &fs::read_to_string(&ec).unwrap().replace("PRIVATE", "EC PRIVATE"));
+    let sec1 = TemporaryFile::new("sec1.pem", SEC1_KEY);
     let cases: [(&[&str], &str); 14] = [
         (&["bob"], "gen-token signs HS256 with auth.jwt_secret_file, and there is none"),
         (&["bob", p256], "gen-token signs ES256 with --key, and there is none"),
