@@ -216,6 +216,9 @@ pub const READ_BYTES_PER_TURN_BULK: usize = 256 * KIB;
 pub const FRAMES_PER_TURN: usize = 64;
 /// Connections accepted in one turn.
 pub const ACCEPTS_PER_TURN: usize = 64;
+/// Reads of up to [`READ_BYTES_PER_TURN_BULK`] in one turn, for all sessions together; the rest waits for the next. What
+/// they bring costs the most to serve: a message of 1 MiB takes milliseconds to parse.
+pub const BULK_READS_PER_TURN: usize = 4;
 /// Reads of connections that are in their TLS handshake, in one turn; the rest waits for the next.
 pub const HANDSHAKES_PER_TURN: usize = 8;
 /// Timer entries that fire in one turn.

@@ -133,6 +133,7 @@ fn the_fixed_limits_are_the_constants() {
             limits::FRAMES_PER_TURN,
             kib(limits::READ_BYTES_PER_TURN_BULK)
         ),
+        format!("{} sessions", limits::BULK_READS_PER_TURN),
         format!("{} connections", limits::ACCEPTS_PER_TURN),
         limits::REFUSALS_PER_WINDOW.to_string(),
         format!("`limits.message_bytes` and {}", kib(limits::LINGER_BYTES)),

@@ -26,8 +26,8 @@ use crate::auth::Authenticate;
 use crate::engine::{ConnId, Engine, EngineConfig, Event, Fate, Intake};
 use crate::error::{CloseReason, Error};
 use crate::limits::{
-    ACCEPTS_PER_TURN, COMMANDS_PER_TURN, COMMANDS_WAITING, CONNECTIONS_RESERVED, CROWDED_TURNS, EXPIRIES_PER_TURN,
-    HANDSHAKES_PER_TURN, LINGER_BYTES, LISTENERS_MAX, READ_BYTES_PER_TURN_BULK, READY_PER_TURN,
+    ACCEPTS_PER_TURN, BULK_READS_PER_TURN, COMMANDS_PER_TURN, COMMANDS_WAITING, CONNECTIONS_RESERVED, CROWDED_TURNS,
+    EXPIRIES_PER_TURN, HANDSHAKES_PER_TURN, LINGER_BYTES, LISTENERS_MAX, READ_BYTES_PER_TURN_BULK, READY_PER_TURN,
     SEND_BUFFER_BYTES_DEFAULT,
 };
 use crate::time::micros;
@@ -120,6 +120,8 @@ pub struct Server<I: Io = SystemIo> {
     step: Step,
     /// TLS handshakes that may still be served this turn.
     handshakes: usize,
+    /// Large payloads that may still be read on this turn.
+    bulk_reads: usize,
     /// Turns in a row that have put off their timers.
     crowded_turns: usize,
     buffers: Buffers,
@@ -177,6 +179,7 @@ impl<I: Io> Server<I> {
             ready: Vec::with_capacity(READY_PER_TURN),
             step: Step::Wait,
             handshakes: HANDSHAKES_PER_TURN,
+            bulk_reads: BULK_READS_PER_TURN,
             crowded_turns: 0,
             buffers: Buffers::new(),
             commands,
@@ -329,6 +332,7 @@ impl<I: Io> Server<I> {
         let timeout = timeout.into_iter().chain(self.poll_timeout()).min();
         self.ready.clear();
         self.handshakes = HANDSHAKES_PER_TURN;
+        self.bulk_reads = BULK_READS_PER_TURN;
         match self.io.wait(timeout, &mut self.ready) {
             Ok(()) => {}
             // A signal: nothing is ready, and the turn goes on.
@@ -482,7 +486,12 @@ impl<I: Io> Server<I> {
                     let at_most = self.engine.config().limits.message_bytes.saturating_add(LINGER_BYTES);
                     connection.discard(READ_BYTES_PER_TURN_BULK, at_most, &mut self.buffers)
                 }
-                Intake::Read(limit) => connection.fill(limit, &mut self.buffers),
+                // Those with a small thing to say do not wait for all that are in the middle of a large one.
+                Intake::Read(READ_BYTES_PER_TURN_BULK) if self.bulk_reads == 0 => break,
+                Intake::Read(limit) => {
+                    self.bulk_reads -= usize::from(limit == READ_BYTES_PER_TURN_BULK);
+                    connection.fill(limit, &mut self.buffers)
+                }
             };
             // One that has hung up costs nothing.
             self.handshakes -= usize::from(is_handshaking && !matches!(filled, Filled::End));
