@@ -163,7 +163,7 @@ fn whoever_is_not_well_is_exit_code_1_and_one_line_that_says_why() {
     }
     // Where TLS is asked for, it is spoken.
     let (code, line) = refusal(&["health", "--listen", &impostor("HTTP/1.1 200 OK\r\n\r\n".into()).to_string()]);
-    assert!(code == 1 && line.contains("is not well: "), "{line}");
+    assert!(code == 1 && line.contains("is not well: no TLS: "), "{line}");
 }
 
 #[test]
