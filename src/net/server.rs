@@ -37,12 +37,12 @@ use crate::wire::http::Response;
 /// What a server is told once.
 #[derive(Debug, Clone)]
 pub struct ServerConfig {
-    /// Addresses of TLS listeners. Needs [`ServerConfig::tls`]. Port 0 takes a free one.
+    /// Addresses of TLS listeners. Needs [`ServerConfig::tls`]. Port 0 takes a free one. Default none.
     #[cfg(feature = "tls")]
     pub listen: Vec<SocketAddr>,
-    /// Addresses of plain listeners.
+    /// Addresses of plain listeners, likewise. Default none: a server without listeners serves nobody.
     pub plain_listen: Vec<SocketAddr>,
-    /// Certificate and key of the TLS listeners.
+    /// Certificate and key of the TLS listeners. Default none.
     #[cfg(feature = "tls")]
     pub tls: Option<TlsConfig>,
     /// `SO_SNDBUF` of accepted sockets, in bytes; 0 leaves the system's. Default [`SEND_BUFFER_BYTES_DEFAULT`].
@@ -136,7 +136,8 @@ pub struct Server<I: Io = SystemIo> {
 }
 
 impl Server {
-    /// Opens the listeners. `authenticator` decides who may come in.
+    /// Opens the listeners, all of them or none. `authenticator` decides who may come in. [`Error::Config`] comes before
+    /// anything is opened, [`Error::Bind`] names the address that cannot be had.
     pub fn bind(config: ServerConfig, authenticator: Box<dyn Authenticate>) -> Result<Server, Error> {
         let addrs: Vec<_> = config.addrs().map(|(addr, _)| addr).collect();
         config.check()?;
