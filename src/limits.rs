@@ -219,8 +219,14 @@ pub const ACCEPTS_PER_TURN: usize = 64;
 /// Reads of up to [`READ_BYTES_PER_TURN_BULK`] in one turn, for all sessions together; the rest waits for the next. What
 /// they bring costs the most to serve: a message of 1 MiB takes milliseconds to parse.
 pub const BULK_READS_PER_TURN: usize = 4;
-/// Reads of connections that are in their TLS handshake, in one turn; the rest waits for the next.
+/// TLS handshakes that are gone on with in one turn; the rest waits for the next.
 pub const HANDSHAKES_PER_TURN: usize = 8;
+/// Reads of connections that are in their TLS handshake, in one turn: most of those that bring only a piece of it cost
+/// little.
+pub const HANDSHAKE_READS_PER_TURN: usize = 8 * HANDSHAKES_PER_TURN;
+/// Connections that wait for [`HANDSHAKES_PER_TURN`]. While there are so many, none is accepted that could only wait with
+/// them: it waits in the kernel, where nobody is dropped for the next.
+pub const HANDSHAKES_WAITING: usize = 8 * HANDSHAKES_PER_TURN;
 /// Timer entries that fire in one turn.
 pub const EXPIRIES_PER_TURN: usize = 256;
 /// Commands of other threads carried out in one turn.

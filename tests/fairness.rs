@@ -14,17 +14,18 @@ mod memory;
 #[path = "common/tls_client.rs"]
 mod tls_client;
 
+use std::io::Write;
 use std::time::Duration;
 
 use barewire::app::Router;
 use barewire::limits::{
-    ACCEPTS_PER_TURN, BULK_READS_PER_TURN, FRAMES_PER_TURN, HANDSHAKES_PER_TURN, READ_BYTES_PER_TURN,
-    READ_BYTES_PER_TURN_BULK, READ_ROOM_BYTES,
+    ACCEPTS_PER_TURN, BULK_READS_PER_TURN, FRAMES_PER_TURN, HANDSHAKE_READS_PER_TURN, HANDSHAKES_PER_TURN,
+    HANDSHAKES_WAITING, READ_BYTES_PER_TURN, READ_BYTES_PER_TURN_BULK, READ_ROOM_BYTES,
 };
 use barewire::{EngineConfig, Event, Limits, ServerConfig};
 use common::frames::{self, BINARY, CONTINUATION, PING, TEXT};
 use memory::{Call, FIRST, Site};
-use tls_client::TLS13;
+use tls_client::{TLS13, TlsPeer};
 
 /// The turn that is under way when the victim speaks, and the one that brings what it said.
 const TURNS: usize = 2;
@@ -231,19 +232,78 @@ fn connects_cost_a_victim_no_more_than_the_accepts_of_two_turns() {
     }
 }
 
+/// What a client says first.
+fn hello() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    tls_client::client(tls_client::client_config(TLS13)).write_tls(&mut bytes).unwrap();
+    bytes
+}
+
 #[test]
 fn handshakes_cost_a_victim_no_more_than_those_of_two_turns() {
-    let hello = tls_client::client(tls_client::client_config(TLS13));
-    let hello = {
-        let (mut client, mut bytes) = (hello, Vec::new());
-        client.write_tls(&mut bytes).unwrap();
-        bytes
-    };
+    let hello = hello();
     for attackers in [1, 10] {
         let mut siege = Siege::lay(0, Vec::new());
         let connects = |siege: &mut Siege| (0..attackers).for_each(|_| crowd(siege, FIRST, &hello));
-        // The victim is read too, once.
+        // The victim is read too, once. Where nobody is let in the host is not asked before the next turn is over.
         let served = siege.worst(connects, |siege| siege.site.network.calls(Call::Read));
-        assert_within("handshakes", served - 1, TURNS * HANDSHAKES_PER_TURN);
+        assert_within("handshakes", served - 1, (TURNS + 1) * HANDSHAKES_PER_TURN);
+    }
+}
+
+#[test]
+fn pieces_of_hellos_cost_a_victim_no_more_than_the_reads_of_two_turns() {
+    for attackers in [1, 10] {
+        let mut siege = Siege::lay(0, Vec::new());
+        let connects = |siege: &mut Siege| (0..attackers).for_each(|_| crowd(siege, FIRST, &[22, 3, 1, 64, 0, 1]));
+        let served = siege.worst(connects, |siege| siege.site.network.calls(Call::Read));
+        assert_within("pieces", served - 1, TURNS * HANDSHAKE_READS_PER_TURN);
+    }
+}
+
+/// How a flooder behaves that has said hello.
+type Manner = fn(&memory::Network, usize);
+
+#[test]
+fn a_flood_of_hellos_drops_nobody_who_came_in_the_middle_of_it() {
+    let stays: Manner = |_, _| {};
+    let manners: [(&str, Manner); 3] = [
+        ("stays", stays),
+        ("resets", |network, peer| network.reset(peer)),
+        ("ends", |network, peer| network.end(peer)),
+    ];
+    let limits = Limits { pre_auth_connections: 8 * HANDSHAKES_WAITING, ..Limits::default() };
+    for (name, manner) in manners {
+        let engine = EngineConfig { limits: limits.clone(), ..EngineConfig::default() };
+        let config = ServerConfig { tls: Some(tls_client::server_config()), engine, ..ServerConfig::default() };
+        let mut site = Site::new(config, Box::new(common::methods()));
+        let hello = hello();
+        let flood = |site: &mut Site| {
+            for _ in 0..ACCEPTS_PER_TURN {
+                let peer = site.network.connect(FIRST);
+                site.network.send(peer, &hello);
+                manner(&site.network, peer);
+            }
+            site.server.poll(Some(Duration::ZERO)).unwrap();
+            while let Some(event) = site.server.poll_event() {
+                Router.handle(site.server.engine(), event);
+            }
+        };
+        (0..10).for_each(|_| flood(&mut site));
+        let mut honest = TlsPeer::new(&mut site, tls_client::client_config(TLS13));
+        let ahead = honest.peer - site.network.calls(Call::Accept).min(honest.peer);
+        honest.tls.writer().write_all(common::upgrade(common::GOOD).as_bytes()).unwrap();
+        let mut polls = 0;
+        while honest.received.is_empty() {
+            let ciphertext = honest.ciphertext();
+            site.network.send(honest.peer, &ciphertext);
+            flood(&mut site);
+            let bytes = site.network.take(honest.peer);
+            honest.read(&bytes);
+            assert!(!site.network.is_dropped(honest.peer), "{name}: dropped, {ahead} were before it");
+            polls += 1;
+            assert!(polls < 10 * ahead, "{name}: {ahead} were before it, and it still waits");
+        }
+        assert!(honest.received.starts_with(b"HTTP/1.1 101 "), "{name}");
     }
 }

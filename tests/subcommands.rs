@@ -54,9 +54,10 @@ fn check_opens_no_port() {
 #[test]
 fn check_refuses_what_serve_refuses_in_the_same_words() {
     let junk = TemporaryFile::new("check-junk.pem", "no PEM at all");
-    let too_many = ["127.0.0.1:1"; 257].join(",");
-    let cases: [&[&str]; 6] = [
+    let too_many = ["127.0.0.1:0"; 257].join(",");
+    let cases: [&[&str]; 7] = [
         &["--set", "limits.headers=0"],
+        &["--listen", "127.0.0.1:1", "--plain-listen", "127.0.0.1:1"],
         &["--config", "/nonexistent/barewire.toml"],
         &["--listen", "0.0.0.0:443"],
         &["--tls-cert", "/nonexistent/chain.pem", "--tls-key", "/nonexistent/\nkey.pem"],
@@ -162,7 +163,7 @@ fn whoever_is_not_well_is_exit_code_1_and_one_line_that_says_why() {
     }
     // Where TLS is asked for, it is spoken.
     let (code, line) = refusal(&["health", "--listen", &impostor("HTTP/1.1 200 OK\r\n\r\n".into()).to_string()]);
-    assert!(code == 1 && line.contains("is not well: "), "{line}");
+    assert!(code == 1 && line.contains("is not well: no TLS: "), "{line}");
 }
 
 #[test]

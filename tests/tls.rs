@@ -18,7 +18,7 @@ mod tls_client;
 use std::io::Write;
 use std::time::Duration;
 
-use barewire::limits::HANDSHAKES_PER_TURN;
+use barewire::limits::HANDSHAKE_READS_PER_TURN;
 use barewire::{PreparedMessage, ServerConfig};
 use common::frames;
 use memory::{FIRST, Site};
@@ -99,8 +99,8 @@ fn a_handshake_may_come_in_pieces_of_any_size() {
 #[test]
 fn a_crowd_that_goes_on_shaking_hands_keeps_nobody_waiting() {
     let mut site = site();
-    // As many as are served in one turn, each with something new in every turn, and seen first.
-    let crowd: Vec<_> = (0..HANDSHAKES_PER_TURN).map(|_| site.network.connect(FIRST)).collect();
+    // As many as are read in one turn, each with something new in every turn, and seen first.
+    let crowd: Vec<_> = (0..HANDSHAKE_READS_PER_TURN).map(|_| site.network.connect(FIRST)).collect();
     let mut peer = TlsPeer::new(&mut site, tls_client::client_config(TLS13));
     site.rest();
     for &dribbler in &crowd {

@@ -68,7 +68,8 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// What an identity may do. The default is everything, and no channel of its own.
+/// What an identity may do. The default is everything, and no channel of its own. It is for the host to apply, as
+/// [`crate::app::Router`] does: the engine carries it, and asks nobody's rights when the host subscribes or publishes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Rights {
     /// Channels it is subscribed to when it comes in, whatever `subscribe` says.

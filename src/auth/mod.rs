@@ -54,7 +54,8 @@ pub struct Ticket {
     pub(crate) ip: IpAddr,
 }
 
-/// Somebody who wants to come in, or to stay.
+/// Somebody who wants to come in, or to stay. What is borrowed lives as long as the call: for an answer that comes later,
+/// copy what it needs.
 #[derive(Debug, Clone, Copy)]
 pub struct Attempt<'a> {
     /// What is shown.
@@ -67,7 +68,7 @@ pub struct Attempt<'a> {
     pub now: Now,
 }
 
-/// What there is to judge.
+/// What there is to judge. Refuse a kind that you do not know.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum Proof<'a> {
@@ -80,23 +81,25 @@ pub enum Proof<'a> {
         /// The token among the offered subprotocols, where there is one ([`crate::wire::http::Upgrade::token`]).
         token: Option<&'a str>,
     },
-    /// The token of an `auth` message.
+    /// The token of an `auth` message: the first of a session that was let in by [`Verdict::AskInBand`], or one that
+    /// [`crate::Engine::renew`] was given.
     Message {
         /// The token as sent.
         token: &'a str,
     },
 }
 
-/// The answer to an [`Attempt`].
+/// The answer to an [`Attempt`]. What it means to the peer is said by the engine: the answer to the upgrade; for an `auth`
+/// message `{"type":"auth_success"}`, or `{"type":"error","message":"Authentication failed"}` and 1008.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is this one.
+    /// It is this one. In a renewal it must be the same user, else it counts as a refusal.
     Accept(Identity),
-    /// Only for an upgrade: let it in unauthenticated; an `auth` message must follow within the auth timeout.
-    /// To an `auth` message this is a refusal.
+    /// Only for an upgrade: let it in unauthenticated; an `auth` message must follow within
+    /// [`crate::Limits::auth_timeout`]. To an `auth` message this is a refusal.
     AskInBand,
-    /// There are no credentials, or they could not be judged. An upgrade is answered with this; an `auth` message
-    /// with `Authentication failed` and 1008.
+    /// There are no credentials, or they could not be judged. An upgrade is answered with this (or, for a status of 401
+    /// or 403, as [`crate::EngineConfig::refuse_by`] says); of an `auth` message the refusal's text is not told.
     Refuse(Refusal),
     /// The credentials are wrong. The same, and it counts against the peer's address:
     /// [`crate::Limits::auth_failures_per_minute`].
@@ -113,9 +116,57 @@ pub enum Decision {
 }
 
 /// Decides who a peer is. Called inside a turn: it must neither block nor panic.
+///
+/// What takes time goes to a thread, which answers by a [`crate::Handle`]. A server has its handle only when it is bound,
+/// with the authenticator in it; so the two meet in a channel:
+///
+/// ```no_run
+/// use std::sync::mpsc::{SyncSender, sync_channel};
+/// use std::thread;
+///
+/// use barewire::auth::{Attempt, Authenticate, Decision, Identity, Proof, Ticket, Verdict};
+/// use barewire::wire::http::Refusal;
+/// use barewire::{Server, ServerConfig};
+///
+/// struct Asks(SyncSender<(String, Ticket)>);
+///
+/// impl Authenticate for Asks {
+///     fn begin(&mut self, attempt: &Attempt<'_>, ticket: Ticket) -> Decision {
+///         let token = match attempt.proof {
+///             Proof::Upgrade { token: Some(token), .. } | Proof::Message { token } => token,
+///             Proof::Upgrade { .. } => return Decision::Now(Verdict::AskInBand),
+///             _ => return Decision::Now(Verdict::Refuse(Refusal::new(401, "Unauthorized"))),
+///         };
+///         // A bounded channel: who finds no room is told so.
+///         match self.0.try_send((token.to_owned(), ticket)) {
+///             Ok(()) => Decision::Later,
+///             Err(_) => Decision::Now(Verdict::Refuse(Refusal::new(503, "Service Unavailable"))),
+///         }
+///     }
+/// }
+///
+/// # fn look_up(token: &str) -> Option<String> { None }
+/// # fn main() -> Result<(), barewire::Error> {
+/// let (asks, asked) = sync_channel(64);
+/// let mut server = Server::bind(ServerConfig::default(), Box::new(Asks(asks)))?;
+/// let handle = server.handle();
+/// thread::spawn(move || {
+///     for (token, ticket) in asked {
+///         let verdict = match look_up(&token) {
+///             Some(user) => Verdict::Accept(Identity::new(user)),
+///             None => Verdict::Deny(Refusal::new(401, "Invalid token")),
+///         };
+///         // Where it is full (`HandleError::Full`), try again.
+///         let _ = handle.resolve(ticket, verdict);
+///     }
+/// });
+/// server.run(|_, _| {})
+/// # }
+/// ```
 pub trait Authenticate {
-    /// Judge `attempt`. After [`Decision::Later`] exactly one verdict for `ticket` is expected; until then
-    /// nothing more of that session is read, and its deadline runs.
+    /// Judge `attempt`. After [`Decision::Later`] exactly one verdict for `ticket` is expected; until then nothing more of
+    /// that session is read. Without one within [`crate::Limits::auth_timeout`] of the upgrade request (in a renewal: of
+    /// the `auth` message) the upgrade is answered 503, or the session closed with 1008 `Authentication timeout`.
     fn begin(&mut self, attempt: &Attempt<'_>, ticket: Ticket) -> Decision;
 }
 

@@ -51,10 +51,10 @@ enum Kind {
 }
 
 impl PasswordHash {
-    /// What [`PasswordHash::parse`] takes, to end an error with.
+    /// What [`PasswordHash::parse`] takes, in words.
     pub const ALLOWED: &'static str = "an argon2id hash ($argon2id$v=19$m=…,t=…,p=…$…) or a bcrypt one ($2b$…)";
 
-    /// Reads a hash. An error is a reason that does not show it.
+    /// Reads a hash. An error says what is allowed, and does not show it.
     pub fn parse(text: &str) -> Result<PasswordHash, String> {
         if text.starts_with("$argon2id$") {
             return parse_argon2id(text);
@@ -62,17 +62,17 @@ impl PasswordHash {
         if ["$2a$", "$2b$", "$2y$"].iter().any(|version| text.starts_with(version)) {
             return parse_bcrypt(text);
         }
-        Err("not a hash of a known kind".into())
+        Err(not_a_hash("not a hash of a known kind"))
     }
 
     /// Hashes a password with a random `salt`. An error is a reason that does not show the password: it is empty, or
     /// longer than [`PASSWORD_BYTES`], or it is not one that bcrypt would take whole.
     pub fn make(algorithm: HashAlgorithm, password: &[u8], salt: [u8; 16]) -> Result<PasswordHash, String> {
         if password.is_empty() {
-            return Err("the password is empty".into());
+            return Err(format!("the password is empty; allowed: 1 to {PASSWORD_BYTES} bytes"));
         }
         if password.len() > PASSWORD_BYTES {
-            return Err(format!("the password has {} bytes; allowed: 1 to {PASSWORD_BYTES}", password.len()));
+            return Err(format!("the password has more than {PASSWORD_BYTES} bytes; allowed: 1 to {PASSWORD_BYTES}"));
         }
         match algorithm {
             HashAlgorithm::Argon2id => {
@@ -83,10 +83,13 @@ impl PasswordHash {
                     .map_err(|error| format!("the password cannot be hashed: {error}"))?;
                 Ok(PasswordHash(Kind::Argon2id { params, salt: salt.into(), hash }))
             }
-            HashAlgorithm::Bcrypt if !fits_bcrypt(password) => Err(format!(
-                "bcrypt takes 1 to {BCRYPT_PASSWORD_BYTES} bytes, none of them zero, and this password is another; \
-                 argon2id takes it"
+            HashAlgorithm::Bcrypt if password.len() > BCRYPT_PASSWORD_BYTES => Err(format!(
+                "the password has {} bytes; allowed with bcrypt: 1 to {BCRYPT_PASSWORD_BYTES}, with argon2id to {PASSWORD_BYTES}",
+                password.len()
             )),
+            HashAlgorithm::Bcrypt if !fits_bcrypt(password) => {
+                Err("the password holds a zero byte; allowed with argon2id, not with bcrypt".into())
+            }
             HashAlgorithm::Bcrypt => {
                 let parts = bcrypt::hash_with_salt(password, BCRYPT_COST_DEFAULT, salt)
                     .map_err(|error| format!("the password cannot be hashed: {error}"))?;
@@ -151,9 +154,13 @@ fn fits_bcrypt(password: &[u8]) -> bool {
     password.len() <= BCRYPT_PASSWORD_BYTES && !password.contains(&0)
 }
 
+fn not_a_hash(reason: &str) -> String {
+    format!("{reason}; allowed: {}", PasswordHash::ALLOWED)
+}
+
 /// `$argon2id$v=19$m=<KiB>,t=<passes>,p=<lanes>$<salt>$<hash>`, both base64 without padding.
 fn parse_argon2id(text: &str) -> Result<PasswordHash, String> {
-    let malformed = || "a malformed argon2id hash".to_owned();
+    let malformed = || not_a_hash("a malformed argon2id hash");
     let parts: Vec<&str> = text.split('$').collect();
     let ["", "argon2id", "v=19", costs, salt, hash] = parts.as_slice() else { return Err(malformed()) };
     let costs: Vec<&str> = costs.split(',').collect();
@@ -178,7 +185,7 @@ fn parse_argon2id(text: &str) -> Result<PasswordHash, String> {
 }
 
 fn parse_bcrypt(text: &str) -> Result<PasswordHash, String> {
-    let parts: bcrypt::HashParts = text.parse().map_err(|_| "a malformed bcrypt hash".to_owned())?;
+    let parts: bcrypt::HashParts = text.parse().map_err(|_| not_a_hash("a malformed bcrypt hash"))?;
     match parts.get_cost() {
         4..=BCRYPT_COST_MAX => Ok(PasswordHash(Kind::Bcrypt { text: text.into() })),
         cost => Err(format!("a bcrypt hash of cost {cost}; allowed: 4 to {BCRYPT_COST_MAX}")),
@@ -221,12 +228,20 @@ mod tests {
     fn a_password_is_hashed_whole_or_not_at_all() {
         let make = |algorithm, bytes: &[u8]| PasswordHash::make(algorithm, bytes, [1; 16]);
         for algorithm in [HashAlgorithm::Argon2id, HashAlgorithm::Bcrypt] {
-            assert_eq!(make(algorithm, b"").unwrap_err(), "the password is empty");
-            assert!(make(algorithm, &[b'x'; PASSWORD_BYTES + 1]).is_err());
+            assert_eq!(make(algorithm, b"").unwrap_err(), "the password is empty; allowed: 1 to 1024 bytes");
+            let reason = make(algorithm, &[b'x'; PASSWORD_BYTES + 1]).unwrap_err();
+            assert_eq!(reason, "the password has more than 1024 bytes; allowed: 1 to 1024");
         }
         assert!(make(HashAlgorithm::Argon2id, &[b'x'; PASSWORD_BYTES]).is_ok());
-        assert!(make(HashAlgorithm::Bcrypt, &[b'x'; BCRYPT_PASSWORD_BYTES + 1]).is_err());
-        assert!(make(HashAlgorithm::Bcrypt, b"x\0y").is_err());
+        for (password, reason) in [
+            (
+                &[b'x'; BCRYPT_PASSWORD_BYTES + 1][..],
+                "the password has 73 bytes; allowed with bcrypt: 1 to 72, with argon2id to 1024",
+            ),
+            (b"x\0y", "the password holds a zero byte; allowed with argon2id, not with bcrypt"),
+        ] {
+            assert_eq!(make(HashAlgorithm::Bcrypt, password).unwrap_err(), reason);
+        }
 
         let longest = [b'x'; BCRYPT_PASSWORD_BYTES];
         let text = bcrypt::hash_with_salt(longest, 4, [1; 16]).unwrap().to_string();
@@ -288,6 +303,7 @@ mod tests {
         ] {
             let reason = PasswordHash::parse(text).unwrap_err();
             assert!(!reason.contains(secret) && !reason.contains("rS2Kdee"), "{reason}");
+            assert!(reason.contains("; allowed: "), "{reason}");
         }
     }
 

@@ -25,6 +25,9 @@ pub(super) type Digest = [u8; 32];
 /// What is mixed into the digest of a name alone, so that it is never that of a name and a password.
 const NAME_LABEL: &[u8] = b"name\0";
 
+/// What some editors put before the text of a file; it would be a part of the first name, and nobody could see it.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// Who may come in with a password.
 pub struct Users {
     key: [u8; 32],
@@ -68,28 +71,29 @@ impl Users {
         self.pairs.push(digest);
     }
 
-    /// Adds the users of a file: a line `name:hash` for each ([`PasswordHash::ALLOWED`]); blank lines and those that
-    /// begin with `#` do not count. An error names the line, never the hash, and then nobody was added.
+    /// Adds the users of a file: a line `name:hash` for each ([`PasswordHash::ALLOWED`]); blank lines, those that begin
+    /// with `#`, spaces around a line and a byte order mark do not count. An error names the line and what is allowed,
+    /// never the hash, and then nobody was added.
     pub fn add_file(&mut self, text: &str) -> Result<(), String> {
         let mut added = BTreeMap::new();
         let mut hashes = self.hashes.clone();
-        for (number, line) in text.lines().enumerate() {
+        for (number, line) in text.trim_start_matches(BYTE_ORDER_MARK).lines().enumerate() {
             let line = line.trim();
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            let wrong = |reason: &str| {
-                format!("line {}: {reason}; allowed: name:hash, the hash {}", number + 1, PasswordHash::ALLOWED)
-            };
-            let (name, hash) = line.split_once(':').ok_or_else(|| wrong("no : between name and hash"))?;
-            check_name(name.as_bytes()).ok_or_else(|| {
-                wrong(&format!("a name must have 1 to {USER_ID_BYTES} bytes and no control character"))
+            let wrong = |reason: String| format!("line {}: {reason}", number + 1);
+            let (name, hash) = line.split_once(':').ok_or_else(|| {
+                wrong(format!("no : between name and hash; allowed: name:hash, the hash {}", PasswordHash::ALLOWED))
             })?;
-            let hash = PasswordHash::parse(hash).map_err(|reason| wrong(&reason))?;
+            check_name(name.as_bytes()).ok_or_else(|| {
+                wrong(format!("no name of a user; allowed: 1 to {USER_ID_BYTES} bytes without control characters"))
+            })?;
+            let hash = PasswordHash::parse(hash).map_err(wrong)?;
             let digest = self.digest(NAME_LABEL, name.as_bytes());
             let is_taken = self.names.contains_key(&digest) || added.insert(digest, hashes.len()).is_some();
             if is_taken {
-                return Err(wrong(&format!("{name:?} is given twice")));
+                return Err(wrong(format!("{name:?} is given twice; allowed: once")));
             }
             hashes.push(Arc::new(hash));
         }
@@ -258,25 +262,33 @@ mod tests {
     #[test]
     fn a_wrong_line_is_named_by_its_number_and_nobody_is_added() {
         let long = "n".repeat(USER_ID_BYTES + 1);
-        let name = "a name must have 1 to 255 bytes and no control character";
+        let name = "no name of a user; allowed: 1 to 255 bytes without control characters";
+        let hash = "allowed: an argon2id hash ($argon2id$v=19$";
         for (line, reason) in [
-            ("bob", "no : between name and hash"),
+            ("bob", "no : between name and hash; allowed: name:hash, the hash an argon2id hash"),
             (&format!(":{HASH}"), name),
             (&format!("{long}:{HASH}"), name),
             (&format!("b\u{7}:{HASH}"), name),
-            ("bob:hush", "not a hash of a known kind"),
-            (&format!("ann:{HASH}"), "\"ann\" is given twice"),
-            (&format!("bob:{}", &HASH[..59]), "a malformed bcrypt hash"),
+            ("bob:hush", &format!("not a hash of a known kind; {hash}")),
+            (&format!("bob: {HASH}"), &format!("not a hash of a known kind; {hash}")),
+            (&format!("ann:{HASH}"), "\"ann\" is given twice; allowed: once"),
+            (&format!("bob:{}", &HASH[..59]), "a malformed bcrypt hash; allowed: "),
             (&format!("bob:{}", HASH.replace("04", "16")), "a bcrypt hash of cost 16; allowed: 4 to 15"),
         ] {
             let mut users = Users::new([7; 32]);
             let error = users.add_file(&format!("# x\nann:{HASH}\n{line}\n")).unwrap_err();
-            assert!(error.starts_with(&format!("line 3: {reason}; allowed: name:hash, ")), "{error}");
+            assert!(error.starts_with(&format!("line 3: {reason}")), "{error}");
+            assert_eq!(error.matches("allowed").count(), 1, "{error}");
             assert!(!error.contains("hush") && !error.contains("n5oyx"), "{error}");
             assert!(users.is_empty());
         }
         let mut twice = users(&format!("ann:{HASH}"));
         assert!(twice.add_file(&format!("ann:{HASH}")).unwrap_err().contains("given twice"));
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_first_name() {
+        assert!(users(&format!("\u{feff}bob:{HASH}\n")).is_in_file("bob"));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use barewire::auth::HashAlgorithm;
 use clap::{Args, Parser, Subcommand};
 
 use super::config::{self, EXIT_CODE, FILE_VARIABLE, Flag, Flags, KEYS, Secret, VARIABLE_PREFIX};
+use super::failure::in_one_line;
 use super::gen_token::{GenToken, TOKEN_LIFE_MAX, TOKEN_LIFE_MIN};
 use super::hash_password::HashPassword;
 
@@ -69,10 +70,11 @@ where
     I: IntoIterator<Item = A>,
     A: Into<OsString> + Clone,
 {
-    CommandLine::try_parse_from(arguments).map(CommandLine::into_invocation).map_err(|error| {
+    let typed = CommandLine::try_parse_from(arguments).map_err(|error| {
         let text = error.to_string();
-        if error.use_stderr() { Outcome::Misuse(in_one_line(&text)) } else { Outcome::Answer(text) }
-    })
+        if error.use_stderr() { misuse(&first_paragraph(&text)) } else { Outcome::Answer(text) }
+    })?;
+    typed.into_invocation().map_err(|sentence| misuse(&sentence))
 }
 
 /// A lean HTTPS + WebSocket messaging daemon.
@@ -138,6 +140,9 @@ struct TypedToken {
 struct TypedPassword {
     /// Print NAME:hash, a line for the users file, instead of the hash alone
     name: Option<String>,
+    /// Taken only to say that it is not taken, and not to show it.
+    #[arg(hide = true)]
+    password: Option<Secret>,
     /// How to hash: argon2id or bcrypt
     #[arg(long, default_value = "argon2id", value_parser = hash_algorithm)]
     algorithm: HashAlgorithm,
@@ -185,7 +190,8 @@ struct TypedFlags {
 }
 
 impl CommandLine {
-    fn into_invocation(self) -> Invocation {
+    /// An error is a sentence.
+    fn into_invocation(self) -> Result<Invocation, String> {
         let (command, flags) = match self.command {
             None => (Command::Serve, self.flags),
             Some(TypedCommand::Serve(flags)) => (Command::Serve, self.flags.then(flags)),
@@ -195,11 +201,13 @@ impl CommandLine {
             Some(TypedCommand::GenToken { asked, flags }) => {
                 (Command::GenToken(asked.into_command()), self.flags.then(*flags))
             }
-            Some(TypedCommand::HashPassword(TypedPassword { name, algorithm })) => {
-                (Command::HashPassword(HashPassword { name, algorithm }), self.flags)
-            }
+            Some(TypedCommand::HashPassword(typed)) => (Command::HashPassword(typed.into_command()?), self.flags),
         };
-        Invocation { command, flags: flags.into_flags() }
+        let flags = flags.into_flags();
+        if let (Command::HashPassword(_), Some(flag)) = (&command, flags.first()) {
+            return Err(format!("{flag} is of no use to hash-password; allowed: NAME and --algorithm"));
+        }
+        Ok(Invocation { command, flags })
     }
 }
 
@@ -212,6 +220,17 @@ impl TypedToken {
             publish: self.publish,
             subscribe: self.subscribe,
             key: self.key,
+        }
+    }
+}
+
+impl TypedPassword {
+    fn into_command(self) -> Result<HashPassword, String> {
+        match self.password {
+            Some(_) => {
+                Err("hash-password reads the password on standard input, since everyone can read arguments".into())
+            }
+            None => Ok(HashPassword { name: self.name, algorithm: self.algorithm }),
         }
     }
 }
@@ -297,8 +316,14 @@ fn keys_help() -> String {
     text
 }
 
-/// What is wrong, without the usage that clap puts below it.
-fn in_one_line(error: &str) -> String {
-    let line = error.lines().next().unwrap_or_default();
-    format!("barewire: {}; see barewire --help\n", line.strip_prefix("error: ").unwrap_or(line))
+/// One line of this, and where to read more.
+fn misuse(sentence: &str) -> Outcome {
+    Outcome::Misuse(format!("barewire: {}; see barewire --help\n", in_one_line(sentence)))
+}
+
+/// What is wrong, without the usage that clap puts below it. Arguments that are missing stand on lines of their own.
+fn first_paragraph(error: &str) -> String {
+    let lines: Vec<&str> = error.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+    let line = lines.join(" ");
+    line.strip_prefix("error: ").unwrap_or(&line).to_owned()
 }

@@ -38,7 +38,7 @@ pub fn load(settings: &Settings) -> Result<Credentials, Failure> {
     }
     if let Some(path) = &settings.users_file {
         let wrong = |reason: &str| Failure::usage(format!("auth.users_file = {}: {reason}", path.display()));
-        let text = String::from_utf8(read("auth.users_file", path)?).map_err(|_| wrong("not UTF-8"))?;
+        let text = String::from_utf8(read("auth.users_file", path)?).map_err(|_| wrong("not text; allowed: UTF-8"))?;
         users.add_file(&text).map_err(|reason| wrong(&reason))?;
         if !users.has_hashes() {
             return Err(wrong("no users; allowed: lines name:hash, as barewire hash-password prints them"));

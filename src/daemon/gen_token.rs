@@ -123,18 +123,33 @@ fn sign(settings: &Settings, asked: &GenToken, message: &[u8]) -> Result<Vec<u8>
             Err(Failure::usage(format!("gen-token signs {algorithm} with --key, and there is none")))
         }
         (algorithm, Some(path), _) => {
-            let wrong = |reason: String| Failure::usage(format!("--key = {}: {reason}", path.display()));
+            let wrong = |reason: &str| {
+                let allowed = allowed_key(algorithm);
+                Failure::usage(format!("--key = {}: {reason}; allowed with {algorithm}: {allowed}", path.display()))
+            };
             let key = PrivateKeyDer::from_pem_slice(&read("--key", path)?)
-                .map_err(|_| wrong("no private key; allowed: a PEM file with BEGIN PRIVATE KEY".into()))?;
-            sign_with(algorithm, key.secret_der(), message).map_err(|reason| wrong(format!("{algorithm}: {reason}")))
+                .map_err(|_| wrong("no private key, or an encrypted one"))?;
+            sign_with(algorithm, key.secret_der(), message).map_err(|reason| wrong(&reason))
         }
+    }
+}
+
+/// What [`sign_with`] takes.
+fn allowed_key(algorithm: TokenAlgorithm) -> &'static str {
+    match algorithm {
+        TokenAlgorithm::Hs256 => "none",
+        TokenAlgorithm::Rs256 => "an RSA key of 2048 to 4096 bits, PEM with BEGIN PRIVATE KEY or BEGIN RSA PRIVATE KEY",
+        TokenAlgorithm::Es256 => {
+            "a P-256 key, PEM with BEGIN PRIVATE KEY (openssl pkcs8 -topk8 -nodes makes it of BEGIN EC PRIVATE KEY)"
+        }
+        TokenAlgorithm::EdDsa => "an Ed25519 key, PEM with BEGIN PRIVATE KEY",
     }
 }
 
 /// Signs with a private key (PKCS #8; for RSA, PKCS #1 too).
 fn sign_with(algorithm: TokenAlgorithm, key: &[u8], message: &[u8]) -> Result<Vec<u8>, String> {
     let random = SystemRandom::new();
-    let rejected = |error: KeyRejected| format!("the key does not fit: {error}");
+    let rejected = |error: KeyRejected| format!("a key that does not fit ({error})");
     let failed = |_: Unspecified| "the key cannot sign".to_owned();
     match algorithm {
         TokenAlgorithm::Rs256 => {

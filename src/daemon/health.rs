@@ -52,7 +52,18 @@ fn ask(addr: SocketAddr, is_secure: bool, deadline: Deadline) -> io::Result<Stri
     let stream = TcpStream::connect_timeout(&addr, deadline.left()?).map_err(in_time)?;
     let stream = Timed { stream, deadline };
     let request = format!("GET /health HTTP/1.1\r\nHost: {addr}\r\nConnection: close\r\n\r\n");
-    if is_secure { converse(secure(addr, stream)?, &request) } else { converse(stream, &request) }
+    match is_secure {
+        true => converse(secure(addr, stream)?, &request).map_err(of_tls),
+        false => converse(stream, &request),
+    }
+}
+
+/// Says whose words they are that tell of TLS gone wrong, as where the listener has none.
+fn of_tls(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::InvalidData => io::Error::new(io::ErrorKind::InvalidData, format!("no TLS: {error}")),
+        _ => error,
+    }
 }
 
 fn converse(mut stream: impl Read + Write, request: &str) -> io::Result<String> {

@@ -11,9 +11,11 @@ use crate::wire::http::Origins;
 pub struct EngineConfig {
     /// The bounds. Default: [`Limits::default`].
     pub limits: Limits,
-    /// The path of the WebSocket endpoint. Empty: every path upgrades. Default `/ws`.
+    /// The path of the WebSocket endpoint, compared byte by byte with that of the request, without its query. Empty:
+    /// every path upgrades. Default `/ws`.
     pub path: String,
-    /// Subprotocols that may be selected, the preferred one first. Default `json`.
+    /// Subprotocols that may be selected, the preferred one first; none is selected where none of them is offered.
+    /// Default `json`.
     pub subprotocols: Vec<String>,
     /// Which origins may upgrade. Default [`Origins::Same`].
     pub origins: Origins,

@@ -31,25 +31,26 @@ pub enum Event {
         /// The request.
         head: Box<RequestHead>,
     },
-    /// A WebSocket session is open and its peer is known: [`crate::Engine::identity`].
+    /// A WebSocket session is open and its peer is known: [`crate::Engine::identity`]. It has no channels yet.
     Open {
         /// The session.
         id: ConnId,
     },
-    /// A message of an open session.
+    /// A message of an open session. An `auth` message among them is the host's to hand to [`crate::Engine::renew`].
     Message {
         /// The session.
         id: ConnId,
         /// The message.
         message: Message,
     },
-    /// A message of an open session was dropped: there were more than [`crate::Limits::messages_per_window`].
+    /// A message of an open session was dropped: there were more than [`crate::Limits::messages_per_window`]. The peer is
+    /// told nothing but by the host; with the last of [`crate::limits::REFUSALS_PER_WINDOW`] it is closed with 1008.
     RateLimited {
         /// The session.
         id: ConnId,
     },
-    /// The identity of an open session was renewed by a further token of the same user: [`crate::Engine::identity`].
-    /// Messages that waited for the verdict follow.
+    /// The identity of an open session was renewed, as [`crate::Engine::renew`] asked: [`crate::Engine::identity`] is the
+    /// new one, and what its rights no longer cover is for the host to end. Messages that waited for the verdict follow.
     Renewed {
         /// The session.
         id: ConnId,

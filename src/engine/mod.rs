@@ -82,7 +82,8 @@ impl Directory for Slab<Session> {
 }
 
 impl Engine {
-    /// An engine without sessions. `seed` decides all that is left to chance; the same seed, times and bytes
+    /// An engine without sessions. Limits are taken as they are: [`Limits::check`](crate::Limits::check) tells whether they
+    /// can be. `seed` decides all that is left to chance; the same seed, times and bytes
     /// make the same run.
     pub fn new(config: EngineConfig, authenticator: Box<dyn Authenticate>, now: Now, seed: u64) -> Engine {
         let room = config.limits.connections.min(CONNECTIONS_RESERVED);
@@ -308,8 +309,9 @@ impl Engine {
         self.with(ConnId::from_bits(ticket.session), |session, shared| session.resolve(shared, ticket, verdict));
     }
 
-    /// Has a further token of an open session judged: it renews the identity (a wrong one, or
-    /// another user's, closes with 1008).
+    /// Has a further token of an open session judged by the authenticator: it renews the identity
+    /// ([`Event::Renewed`]; the peer is sent `auth_success`). A wrong one, another user's, or one on which there is no
+    /// verdict within [`Limits::auth_timeout`](crate::Limits::auth_timeout), closes with 1008.
     pub fn renew(&mut self, id: ConnId, token: &str) {
         self.with(id, |session, shared| {
             if session.identity().is_some() {

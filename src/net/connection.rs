@@ -148,6 +148,9 @@ impl<S: Socket> Connection<S> {
             },
             #[cfg(feature = "tls")]
             Transport::Tls(tls) if tls.outgoing == Outgoing::Failed => Filled::Nothing,
+            // A hello with an end behind it: whoever could be answered would have to say more.
+            #[cfg(feature = "tls")]
+            Transport::Tls(tls) if self.read_closed && !tls.has_answered => Filled::End,
             #[cfg(feature = "tls")]
             Transport::Tls(tls) => {
                 let kept = tls.lay_out(&mut buffers.input);

@@ -3,6 +3,7 @@
 //!
 //! Not here: sessions (`engine/`), what the daemon does with them (`app/`, which this half never uses).
 
+mod budget;
 mod connection;
 mod handle;
 pub mod io;

@@ -16,6 +16,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
+use super::budget::Budget;
 use super::connection::{Buffers, Connection, Filled};
 use super::handle::{Command, Handle};
 use super::io::{Io, Ready, SystemIo};
@@ -26,8 +27,8 @@ use crate::auth::Authenticate;
 use crate::engine::{ConnId, Engine, EngineConfig, Event, Fate, Intake};
 use crate::error::{CloseReason, Error};
 use crate::limits::{
-    ACCEPTS_PER_TURN, BULK_READS_PER_TURN, COMMANDS_PER_TURN, COMMANDS_WAITING, CONNECTIONS_RESERVED, CROWDED_TURNS,
-    EXPIRIES_PER_TURN, HANDSHAKES_PER_TURN, LINGER_BYTES, LISTENERS_MAX, READ_BYTES_PER_TURN_BULK, READY_PER_TURN,
+    ACCEPTS_PER_TURN, COMMANDS_PER_TURN, COMMANDS_WAITING, CONNECTIONS_RESERVED, CROWDED_TURNS, EXPIRIES_PER_TURN,
+    HANDSHAKES_WAITING, LINGER_BYTES, LISTENERS_MAX, READ_BYTES_PER_TURN_BULK, READY_PER_TURN,
     SEND_BUFFER_BYTES_DEFAULT,
 };
 use crate::time::micros;
@@ -36,12 +37,12 @@ use crate::wire::http::Response;
 /// What a server is told once.
 #[derive(Debug, Clone)]
 pub struct ServerConfig {
-    /// Addresses of TLS listeners. Needs [`ServerConfig::tls`]. Port 0 takes a free one.
+    /// Addresses of TLS listeners. Needs [`ServerConfig::tls`]. Port 0 takes a free one. Default none.
     #[cfg(feature = "tls")]
     pub listen: Vec<SocketAddr>,
-    /// Addresses of plain listeners.
+    /// Addresses of plain listeners, likewise. Default none: a server without listeners serves nobody.
     pub plain_listen: Vec<SocketAddr>,
-    /// Certificate and key of the TLS listeners.
+    /// Certificate and key of the TLS listeners. Default none.
     #[cfg(feature = "tls")]
     pub tls: Option<TlsConfig>,
     /// `SO_SNDBUF` of accepted sockets, in bytes; 0 leaves the system's. Default [`SEND_BUFFER_BYTES_DEFAULT`].
@@ -118,10 +119,10 @@ pub struct Server<I: Io = SystemIo> {
     tls: Option<TlsConfig>,
     ready: Vec<Ready>,
     step: Step,
-    /// TLS handshakes that may still be served this turn.
-    handshakes: usize,
-    /// Large payloads that may still be read on this turn.
-    bulk_reads: usize,
+    /// What is left of this turn's.
+    budget: Budget,
+    /// Connections that were not read in the last turn because its handshakes were spent.
+    handshakes_waiting: usize,
     /// Turns in a row that have put off their timers.
     crowded_turns: usize,
     buffers: Buffers,
@@ -135,7 +136,8 @@ pub struct Server<I: Io = SystemIo> {
 }
 
 impl Server {
-    /// Opens the listeners. `authenticator` decides who may come in.
+    /// Opens the listeners, all of them or none. `authenticator` decides who may come in. [`Error::Config`] comes before
+    /// anything is opened, [`Error::Bind`] names the address that cannot be had.
     pub fn bind(config: ServerConfig, authenticator: Box<dyn Authenticate>) -> Result<Server, Error> {
         let addrs: Vec<_> = config.addrs().map(|(addr, _)| addr).collect();
         config.check()?;
@@ -177,8 +179,8 @@ impl<I: Io> Server<I> {
             tls: config.tls,
             ready: Vec::with_capacity(READY_PER_TURN),
             step: Step::Wait,
-            handshakes: HANDSHAKES_PER_TURN,
-            bulk_reads: BULK_READS_PER_TURN,
+            budget: Budget::WHOLE,
+            handshakes_waiting: 0,
             crowded_turns: 0,
             buffers: Buffers::new(),
             commands,
@@ -243,7 +245,10 @@ impl<I: Io> Server<I> {
                         Step::Sockets { next: next + 1 }
                     }
                     // Those that are marked from now on are for the next turn.
-                    None => Step::Leftovers { left: self.engine.ready() },
+                    None => {
+                        self.handshakes_waiting = 0;
+                        Step::Leftovers { left: self.engine.ready() }
+                    }
                 },
                 Step::Leftovers { left: 0 } => match self.postpones_timers() {
                     true => Step::Flush,
@@ -330,8 +335,7 @@ impl<I: Io> Server<I> {
     fn wait(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
         let timeout = timeout.into_iter().chain(self.poll_timeout()).min();
         self.ready.clear();
-        self.handshakes = HANDSHAKES_PER_TURN;
-        self.bulk_reads = BULK_READS_PER_TURN;
+        self.budget = Budget::WHOLE;
         match self.io.wait(timeout, &mut self.ready) {
             Ok(()) => {}
             // A signal: nothing is ready, and the turn goes on.
@@ -384,7 +388,9 @@ impl<I: Io> Server<I> {
         let Some(listener) = self.listeners.get_mut(index).filter(|_| left > 0) else {
             return Step::Sockets { next: 0 };
         };
-        if !listener.may_accept() {
+        // Who is let in faster than handshakes go on is dropped as the oldest of a crowd before its turn comes.
+        let is_held_up = listener.is_secure && self.handshakes_waiting >= HANDSHAKES_WAITING;
+        if !listener.may_accept() || is_held_up {
             return Step::Accept { listener: index + 1, left };
         }
         match self.io.accept(index) {
@@ -475,7 +481,8 @@ impl<I: Io> Server<I> {
             }
             // A handshake costs as much as a hundred messages: a crowd at the door must not stall those inside.
             let is_handshaking = connection.is_handshaking();
-            if is_handshaking && self.handshakes == 0 {
+            if is_handshaking && (self.budget.handshakes == 0 || self.budget.handshake_reads == 0) {
+                self.handshakes_waiting += usize::from(self.budget.handshakes == 0);
                 break;
             }
             let filled = match self.engine.intake(id) {
@@ -486,14 +493,18 @@ impl<I: Io> Server<I> {
                     connection.discard(READ_BYTES_PER_TURN_BULK, at_most, &mut self.buffers)
                 }
                 // Those with a small thing to say do not wait for all that are in the middle of a large one.
-                Intake::Read(READ_BYTES_PER_TURN_BULK) if self.bulk_reads == 0 => break,
+                Intake::Read(READ_BYTES_PER_TURN_BULK) if self.budget.bulk_reads == 0 => break,
                 Intake::Read(limit) => {
-                    self.bulk_reads -= usize::from(limit == READ_BYTES_PER_TURN_BULK);
+                    self.budget.bulk_reads -= usize::from(limit == READ_BYTES_PER_TURN_BULK);
                     connection.fill(limit, &mut self.buffers)
                 }
             };
-            // One that has hung up costs nothing.
-            self.handshakes -= usize::from(is_handshaking && !matches!(filled, Filled::End));
+            // One that has hung up costs nothing, and a piece of a hello next to nothing.
+            let is_gone = matches!(filled, Filled::End | Filled::Broken(CloseReason::Transport(_)));
+            if is_handshaking && !is_gone {
+                self.budget.handshake_reads -= 1;
+                self.budget.handshakes -= usize::from(connection.has_unsent() || !connection.is_handshaking());
+            }
             hand_over(&mut self.engine, id, filled);
             self.engine.handle_held(id, connection.held());
             if connection.has_unsent() {

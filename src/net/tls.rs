@@ -13,12 +13,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use rustls::crypto::{CryptoProvider, ring};
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{NoServerSessionStorage, UnbufferedServerConnection};
 use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, EncryptError, UnbufferedStatus};
 use rustls::unbuffered::{InsufficientSizeError, WriteTraffic};
-use rustls::{ServerConfig, SupportedCipherSuite};
+use rustls::{InconsistentKeys, ServerConfig, SupportedCipherSuite};
 
 use crate::error::{CloseReason, Error};
 use crate::limits::{TLS_KEPT_BYTES, TLS_PLAIN_BYTES, TLS_RECORD_OVERHEAD};
@@ -33,20 +33,20 @@ pub struct TlsConfig {
 }
 
 impl TlsConfig {
-    /// From a certificate chain (leaf first) and its private key, both PEM.
+    /// From a certificate chain (leaf first) and its private key, both PEM; of the key's file the first key counts. An
+    /// error says which of the two it is about, and never what is in it.
     pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<TlsConfig, Error> {
         let chain: Vec<_> = CertificateDer::pem_slice_iter(chain)
             .collect::<Result<_, _>>()
-            .map_err(|error| Error::Tls(format!("the certificate chain is not PEM: {error}")))?;
+            .map_err(|error| Error::Tls(format!("the certificate chain is malformed: {}", of_pem(&error))))?;
         if chain.is_empty() {
-            return Err(Error::Tls("the certificate chain holds no certificate".into()));
+            return Err(Error::Tls("the certificate chain holds none; allowed: PEM with BEGIN CERTIFICATE".into()));
         }
-        let key = PrivateKeyDer::from_pem_slice(key)
-            .map_err(|error| Error::Tls(format!("the private key is not PEM: {error}")))?;
+        let key = private_key(key).map_err(Error::Tls)?;
         let mut config = ServerConfig::builder_with_provider(Arc::new(provider()))
             .with_safe_default_protocol_versions()
             .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
-            .map_err(|error| Error::Tls(format!("the certificate and the private key cannot be used: {error}")))?;
+            .map_err(|error| Error::Tls(of_pair(&error)))?;
         config.ticketer = ring::Ticketer::new().map_err(|error| Error::Tls(format!("no ticket key: {error}")))?;
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 1;
@@ -60,6 +60,39 @@ impl TlsConfig {
 impl fmt::Debug for TlsConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TlsConfig").finish_non_exhaustive()
+    }
+}
+
+/// The first private key of a PEM file.
+fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
+    let allowed = "allowed: PEM with BEGIN PRIVATE KEY (or EC PRIVATE KEY, or RSA PRIVATE KEY)";
+    let is_encrypted = pem.windows(ENCRYPTED.len()).any(|window| window == ENCRYPTED);
+    PrivateKeyDer::from_pem_slice(pem).map_err(|error| match error {
+        _ if is_encrypted => format!("the private key is encrypted; {allowed}"),
+        pem::Error::NoItemsFound => format!("the private key is none; {allowed}"),
+        error => format!("the private key is malformed: {}", of_pem(&error)),
+    })
+}
+
+/// In the first line of an encrypted key (RFC 7468, section 11), or in its second.
+const ENCRYPTED: &[u8] = b"ENCRYPTED";
+
+/// What is wrong with a file, without its bytes.
+fn of_pem(error: &pem::Error) -> String {
+    match error {
+        pem::Error::MissingSectionEnd { .. } => "a BEGIN line without its END line".into(),
+        pem::Error::IllegalSectionStart { .. } => "a BEGIN line that is cut short".into(),
+        error => error.to_string(),
+    }
+}
+
+/// What is wrong with certificate and key together.
+fn of_pair(error: &rustls::Error) -> String {
+    match error {
+        rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+            "the private key does not fit the first certificate of the chain".into()
+        }
+        error => format!("the certificate and the private key cannot be used: {error}"),
     }
 }
 
@@ -124,6 +157,8 @@ pub(super) struct Tls {
     pub unsent: Vec<u8>,
     /// The socket refused some of it: it is written before anything else is encrypted.
     pub is_behind: bool,
+    /// Something was sent, so the peer may have said all it has to say.
+    pub has_answered: bool,
     pub outgoing: Outgoing,
 }
 
@@ -155,9 +190,14 @@ impl From<TlsFailure> for CloseReason {
 impl Tls {
     pub fn new(config: &TlsConfig) -> Result<Tls, TlsFailure> {
         match UnbufferedServerConnection::new(config.config.clone()) {
-            Ok(connection) => {
-                Ok(Tls { connection, kept: Vec::new(), unsent: Vec::new(), is_behind: false, outgoing: Outgoing::Open })
-            }
+            Ok(connection) => Ok(Tls {
+                connection,
+                kept: Vec::new(),
+                unsent: Vec::new(),
+                is_behind: false,
+                has_answered: false,
+                outgoing: Outgoing::Open,
+            }),
             Err(error) => Err(TlsFailure::new(error)),
         }
     }
@@ -205,6 +245,7 @@ impl Tls {
                 }
                 Ok(ConnectionState::TransmitTlsData(data)) => {
                     data.done();
+                    self.has_answered = true;
                     true
                 }
                 Ok(ConnectionState::PeerClosed) => {
@@ -322,6 +363,32 @@ mod tests {
     use rustls::{AlertDescription, ClientConfig, ClientConnection, RootCertStore};
 
     use super::*;
+
+    #[test]
+    fn a_pair_that_cannot_be_used_is_told_in_words_and_without_its_bytes() {
+        let (chain, key) = (include_str!("../../certs/dev-cert.pem"), include_str!("../../certs/dev-key.pem"));
+        let (other, public) =
+            (include_str!("../../tests/keys/p256-private.pem"), include_str!("../../tests/keys/p256-public.pem"));
+        let encrypted = key.replace("PRIVATE", "ENCRYPTED PRIVATE");
+        let old = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nAAAA\n-----END RSA PRIVATE KEY-----\n";
+        let cut = &chain[..chain.len() / 2];
+        let none = "the private key is none; allowed: PEM with BEGIN PRIVATE KEY";
+        for (chain, key, reason) in [
+            ("", key, "the certificate chain holds none; allowed: PEM with BEGIN CERTIFICATE"),
+            (key, chain, "the certificate chain holds none; allowed: PEM with BEGIN CERTIFICATE"),
+            (cut, key, "the certificate chain is malformed: a BEGIN line without its END line"),
+            (chain, "", none),
+            (chain, chain, none),
+            (chain, public, none),
+            (chain, &key[..60], "the private key is malformed: a BEGIN line without its END line"),
+            (chain, &encrypted, "the private key is encrypted; allowed: PEM with BEGIN PRIVATE KEY"),
+            (chain, old, "the private key is encrypted; allowed: PEM with BEGIN PRIVATE KEY"),
+            (chain, other, "the private key does not fit the first certificate of the chain"),
+        ] {
+            let error = TlsConfig::from_pem(chain.as_bytes(), key.as_bytes()).unwrap_err().to_string();
+            assert!(error.starts_with(reason), "{error}");
+        }
+    }
 
     #[test]
     fn an_alert_that_stands_behind_other_output_is_sent_too() {

@@ -13,6 +13,15 @@ use super::server::{connect, read_past};
 
 const SECRET: &str = "canary-secret-of-32-bytes-for-hs\n";
 
+/// `p256-private.pem` in the form of `openssl ecparam -genkey` (RFC 5915).
+const SEC1_KEY: &str = "\
+-----BEGIN EC PRIVATE KEY-----
+MHcCAQEEIFFeP7mcHzwi5vUzVn8Fjp+3mY/355qVJwRdEO6+UcQpoAoGCCqGSM49
+AwEHoUQDQgAEgj8F/OO4OGRchXVcCPdiD3aFps4Y3J4ZB2g9CNG6RW00tq/vcIF7
+CoLHQ/uLDW5rE5xJigiehdfYb9c0WarFfQ==
+-----END EC PRIVATE KEY-----
+";
+
 fn key(name: &str) -> String {
     format!("{}/tests/keys/{name}.pem", env!("CARGO_MANIFEST_DIR"))
 }
@@ -91,7 +100,7 @@ fn a_password_that_cannot_be_hashed_and_a_name_that_cannot_be_a_users_are_refuse
         (&["hash-password"][..], "", "the password is empty"),
         (&["hash-password"], "\nsecond\n", "the password is empty"),
         (&["hash-password"], &*long, "allowed: 1 to 1024"),
-        (&["hash-password", "--algorithm=bcrypt"], &long[..73], "bcrypt takes 1 to 72 bytes"),
+        (&["hash-password", "--algorithm=bcrypt"], &long[..73], "73 bytes; allowed with bcrypt: 1 to 72"),
         (&["hash-password", "a:b"], "canary", "\"a:b\" is no user's name"),
         (&["hash-password", ""], "canary", "\"\" is no user's name"),
         (&["hash-password", "#a"], "canary", "\"#a\" is no user's name"),
@@ -141,14 +150,19 @@ fn a_token_that_cannot_be_made_is_one_line_that_says_why() {
     let public = format!("--set=auth.jwt_public_key_file={}", key("p256-public"));
     let (rsa, ed, ec) = (key("rsa-private"), key("ed25519-private"), key("p256-private"));
     let long = "n".repeat(256);
-    let cases: [(&[&str], &str); 13] = [
+    let sec1 = TemporaryFile::new("sec1.pem", SEC1_KEY);
+    let cases: [(&[&str], &str); 14] = [
         (&["bob"], "gen-token signs HS256 with auth.jwt_secret_file, and there is none"),
         (&["bob", p256], "gen-token signs ES256 with --key, and there is none"),
         (&["bob", &own, "--key", &ec], "HS256 signs with auth.jwt_secret_file"),
-        (&["bob", p256, "--key", &rsa], "rsa-private.pem: ES256: the key does not fit"),
-        (&["bob", p256, "--key", &ed], "ed25519-private.pem: ES256: the key does not fit"),
+        (
+            &["bob", p256, "--key", &rsa],
+            "rsa-private.pem: a key that does not fit (WrongAlgorithm); allowed with ES256: a P-256 key, PEM",
+        ),
+        (&["bob", p256, "--key", &ed], "ed25519-private.pem: a key that does not fit"),
         (&["bob", p256, "--key", "/nonexistent"], "--key = /nonexistent: No such file"),
-        (&["bob", p256, "--key", secret.path()], "no private key"),
+        (&["bob", p256, "--key", secret.path()], "no private key, or an encrypted one; allowed with ES256: "),
+        (&["bob", p256, "--key", sec1.path()], "BEGIN EC PRIVATE KEY"),
         (&["", &own], "SUB = \"\" is no user id; allowed: 1 to 255 bytes"),
         (&[&long, &own], "is no user id; allowed: 1 to 255 bytes"),
         (&["b\nb", &own], "SUB = \"b\\nb\" is no user id"),
@@ -187,7 +201,10 @@ fn a_file_that_cannot_be_used_is_one_line_that_names_key_and_file() {
     let cases: [(&[&str], &[&str]); 13] = [
         (&["--users-file", "/nonexistent"], &["auth.users_file = /nonexistent: No such file"]),
         (&["--users-file", env!("CARGO_MANIFEST_DIR")], &["auth.users_file = ", "directory"]),
-        (&["--users-file", junk.path()], &[junk.path(), "line 1: not a hash of a known kind; allowed: name:hash"]),
+        (
+            &["--users-file", junk.path()],
+            &[junk.path(), "line 1: not a hash of a known kind; allowed: an argon2id hash"],
+        ),
         (&["--users-file", empty.path()], &[empty.path(), "no users"]),
         (&["--users-file", twice.path()], &[twice.path(), "line 2: \"bob\" is given twice"]),
         (&["--users-file", costly.path()], &[costly.path(), "line 1: ", "cost 31; allowed: 4 to 15"]),

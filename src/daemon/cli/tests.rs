@@ -184,6 +184,27 @@ fn hash_password_takes_a_name_and_an_algorithm() {
 }
 
 #[test]
+fn a_password_that_is_typed_as_an_argument_is_refused_and_not_shown() {
+    let text = misuse(&["hash-password", "bob", "hush"]);
+    assert!(text.contains("reads the password on standard input") && !text.contains("hush"), "{text}");
+}
+
+#[test]
+fn a_flag_of_the_configuration_before_hash_password_is_refused_and_not_passed_over() {
+    for (given, flag) in [
+        ("--config=f", "--config"),
+        ("--preset=hardened", "--preset"),
+        ("--user=bob:hush", "--user"),
+        ("--users-file=u", "--users-file"),
+        ("--set=limits.headers=7", "--set"),
+    ] {
+        let text = misuse(&[given, "hash-password", "bob"]);
+        assert!(text.starts_with(&format!("barewire: {flag} is of no use to hash-password; allowed: ")), "{text}");
+        assert!(!text.contains("hush"), "{text}");
+    }
+}
+
+#[test]
 fn the_readme_lists_every_flag() {
     let table = include_str!("../../../README.md").split_once("| flag | what |\n|---|---|\n").unwrap().1;
     let rows = table.lines().take_while(|line| line.starts_with('|'));
@@ -236,6 +257,8 @@ fn misuse_names_the_offender_and_exits_with_2() {
         (&["--listen"], "'--listen <ADDRESS>'"),
         (&["--set", "limits.headers"], "'limits.headers'"),
         (&["--config=a", "--config=b"], "'--config <FILE>'"),
+        (&["gen-token"], "were not provided: <SUB>;"),
+        (&["da\u{1b}[2Jnce\n\nmore"], "'da\\u{1b}[2Jnce;"),
     ] {
         let text = misuse(arguments);
         assert!(text.contains(offender) && text.ends_with('\n'), "{text}");

@@ -4,6 +4,7 @@
 //!
 //! Not here: whether one value fits its own key (`keys.rs`).
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use super::{ConfigError, Method, Settings};
@@ -13,6 +14,7 @@ use barewire::auth::TokenAlgorithm;
 pub fn check(settings: &Settings) -> Result<(), ConfigError> {
     pair_is_whole(settings)?;
     something_listens(settings)?;
+    listeners_differ(settings)?;
     token_key_fits(settings)?;
     certificate_is_not_public(settings)?;
     user_is_not_public(settings)?;
@@ -35,6 +37,19 @@ fn something_listens(settings: &Settings) -> Result<(), ConfigError> {
         return Err(ConfigError::new(sentence));
     }
     Ok(())
+}
+
+/// Port 0 is another one each time.
+fn listeners_differ(settings: &Settings) -> Result<(), ConfigError> {
+    let secure = settings.listen.iter().map(|address| ("server.listen", address));
+    let plain = settings.plain_listen.iter().map(|address| ("server.plain_listen", address));
+    let mut seen = BTreeSet::new();
+    match secure.chain(plain).find(|(_, address)| address.port() != 0 && !seen.insert(**address)) {
+        Some((key, address)) => Err(ConfigError::new(format!(
+            "{key} = {address}: there is a listener at this address already; allowed: another address or port"
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// One key at most, of the kind that the algorithm needs; and one at all, where nothing but tokens is taken.

@@ -90,7 +90,7 @@ pub const KEYS: &[Key] = &[
         default: "/ws",
         doc: "Path of the WebSocket endpoint; empty: every path upgrades",
         kind: Kind::Custom {
-            allowed: "nothing, or / and then visible ASCII without ? and #, such as /ws",
+            allowed: "nothing, or / and then visible ASCII without ? and #, such as /ws; not /health",
             set: |s, v| path(v.text()?).map(|path| s.path = path),
             show: |s| s.path.clone(),
         },
@@ -510,7 +510,11 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 fn path(text: &str) -> Result<String, String> {
     let fits = text.is_empty()
         || (text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'?' && byte != b'#'));
-    if fits { Ok(text.into()) } else { Err("not a path".into()) }
+    match text {
+        "/health" => Err("the path of the health check".into()),
+        _ if fits => Ok(text.into()),
+        _ => Err("not a path".into()),
+    }
 }
 
 fn token(text: &str) -> Result<String, String> {

@@ -174,9 +174,10 @@ pub fn load(
 ) -> Result<Configuration, ConfigError> {
     let environment = sources::environment(environment)?;
     let mut layers = sources::preset(flags.preset.as_deref())?;
-    let file = flags.config.clone().or(environment.file);
-    if let Some(path) = &file {
-        layers.extend(sources::file(path, read)?);
+    let by_flag = flags.config.clone().map(|path| ("--config", path));
+    let file = by_flag.or(environment.file.map(|path| (FILE_VARIABLE, path)));
+    if let Some((name, path)) = &file {
+        layers.extend(sources::file(name, path, read)?);
     }
     layers.extend(environment.assignments);
     layers.extend(sources::flags(flags)?);
@@ -197,7 +198,7 @@ pub fn load(
     }
     let origins = layers.iter().map(sources::Assignment::origin).map(|(key, source)| (key, source.into())).collect();
     checks::check(&settings).map_err(|error| error.with_source(&origins))?;
-    Ok(Configuration { settings, file, origins })
+    Ok(Configuration { settings, file: file.map(|(_, path)| path), origins })
 }
 
 impl Settings {

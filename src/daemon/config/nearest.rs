@@ -5,9 +5,16 @@
 use super::keys::{KEYS, Key};
 
 impl Key {
-    /// The key whose name is the fewest edits away from `name`, which may also be a section or a key alone; none where
-    /// half of the longer one or more would have to change.
+    /// The key whose name begins with `name`, or is the fewest edits away from it; `name` may also be a section or a key
+    /// alone. None where half of the longer one or more would have to change.
     pub fn nearest(name: &str) -> Option<&'static Key> {
+        let begun = KEYS.iter().find(|key| {
+            let known = if name.contains('.') { Some(key.name) } else { key.name.split('.').nth(1) };
+            known.is_some_and(|known| known.starts_with(name))
+        });
+        if begun.is_some() && !name.is_empty() && !name.ends_with('.') {
+            return begun;
+        }
         let distance = |known: &str| (edits_between(name, known), name.len().max(known.len()));
         let distance = |key: &Key| match key.name.split_once('.') {
             Some((section, short)) if !name.contains('.') => distance(section).min(distance(short)),

@@ -30,6 +30,16 @@ pub struct Flags {
     pub keys: Vec<Flag>,
 }
 
+impl Flags {
+    /// One of the flags that were given, if there is any.
+    pub fn first(&self) -> Option<&'static str> {
+        let own = [("--config", self.config.is_some()), ("--preset", self.preset.is_some())];
+        let own = own.into_iter().chain([("--user", !self.users.is_empty())]);
+        let keys = self.keys.iter().map(|key| key.flag);
+        own.filter_map(|(flag, is_given)| is_given.then_some(flag)).chain(keys).next()
+    }
+}
+
 /// A flag that sets a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Flag {
@@ -97,10 +107,18 @@ pub fn preset(name: Option<&str>) -> Result<Vec<Assignment>, ConfigError> {
     }
 }
 
-/// The keys of a TOML file: one table for each section. Paths in it begin in the file's own folder.
-pub fn file(path: &Path, read: impl FnOnce(&Path) -> io::Result<String>) -> Result<Vec<Assignment>, ConfigError> {
+/// The keys of the TOML file that the flag or variable `name` gives: one table for each section. Paths in it begin in the
+/// file's own folder.
+pub fn file(
+    name: &str,
+    path: &Path,
+    read: impl FnOnce(&Path) -> io::Result<String>,
+) -> Result<Vec<Assignment>, ConfigError> {
     let source = path.display().to_string();
-    let text = read(path).map_err(|error| ConfigError::new(format!("{source}: cannot be read: {error}")))?;
+    if source.is_empty() {
+        return Err(ConfigError::new(format!("{name} is empty; allowed: the path of a file")));
+    }
+    let text = read(path).map_err(|error| ConfigError::new(format!("{name} = {source}: {error}")))?;
     let document = DeTable::parse(&text).map_err(|error| {
         // Only the message: what the file holds at that place may be a secret.
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
@@ -187,7 +205,7 @@ pub fn users(pairs: &[Secret]) -> Result<Vec<User>, ConfigError> {
             return Err(wrong(format!("a control character in the password of {name:?}")));
         }
         if users.iter().any(|user| user.name == name) {
-            return Err(wrong(format!("{name:?} is given twice")));
+            return Err(ConfigError::new(format!("--user: {name:?} is given twice; allowed: once")));
         }
         users.push(User { name: name.into(), password: password.into() });
     }

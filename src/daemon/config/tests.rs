@@ -3,6 +3,7 @@
 //! Not here: users, methods and tokens (`tests/auth.rs`), the syntax of values (tested in `value.rs`), the command line (tested in `daemon/cli.rs`).
 
 mod auth;
+mod contradictions;
 mod exposure;
 mod written;
 
@@ -70,7 +71,11 @@ fn users(pairs: &[&str]) -> Flags {
 const CASES: &[(&str, &[&str], &[&str])] = &[
     ("server.listen", &["127.0.0.1:0", "[::1]:8443, 127.0.0.2:65535", "127.0.0.1:1"], LISTEN_WRONG),
     ("server.plain_listen", &["", "127.0.0.1:0", "[::1]:80,127.0.0.1:80"], LISTEN_WRONG),
-    ("server.path", &["", "/", "/ws", "/a/b~%20"], &["ws", " ", "/a b", "/a?b", "/a#b", "/\u{e9}", "/\n", "*"]),
+    (
+        "server.path",
+        &["", "/", "/ws", "/a/b~%20"],
+        &["ws", "/health", " ", "/a b", "/a?b", "/a#b", "/\u{e9}", "/\n", "*"],
+    ),
     ("server.subprotocols", &["", "json", "json, v2.json"], &[",", "a b", "a/b", "json,", "\u{e9}"]),
     ("server.trusted_proxies", &["", "10.0.0.0/8, fd00::/8", "192.0.2.1,::1"], PROXIES_WRONG),
     ("tls.cert", &["c.pem", "/etc/a b/\u{e9}.pem"], &[]),
@@ -403,7 +408,15 @@ fn what_is_not_toml_is_told_by_its_line_without_its_text() {
 fn a_file_that_cannot_be_read_is_named() {
     let flags = Flags { config: Some("no\nsuch.toml".into()), ..Flags::default() };
     let error = load(&flags, [], |_| Err(io::ErrorKind::NotFound.into())).map_err(one_line).unwrap_err();
-    assert_eq!(error, "no\\nsuch.toml: cannot be read: entity not found");
+    assert_eq!(error, "--config = no\\nsuch.toml: entity not found");
+    for (value, expected) in [
+        ("no.toml", "BAREWIRE_CONFIG = no.toml: entity not found"),
+        ("", "BAREWIRE_CONFIG is empty; allowed: the path of a file"),
+    ] {
+        let variables = [(FILE_VARIABLE.into(), value.into())];
+        let error = load(&Flags::default(), variables, |_| Err(io::ErrorKind::NotFound.into())).unwrap_err();
+        assert_eq!(error.to_string(), expected);
+    }
 }
 
 #[test]
@@ -467,6 +480,9 @@ fn an_unknown_key_is_answered_with_the_nearest() {
         ("listen", "server.listen"),
         ("Server.Path", "server.path"),
         ("tls.certificate", "tls.cert"),
+        ("auth.user", "auth.users_file"),
+        ("auth.jwt_secret", "auth.jwt_secret_file"),
+        ("users", "auth.users_file"),
         ("limit", "limits.message_bytes"),
         ("log", "log.level"),
     ] {
@@ -520,66 +536,4 @@ fn each_value_is_traced_to_the_strongest_that_set_it_and_the_file_is_named() {
     assert_eq!(load(&Flags::default(), [], |_| Ok(String::new())).unwrap().file, None);
 }
 
-#[test]
-fn giving_one_kind_of_listener_drops_the_default_of_the_other() {
-    let (plain, tls): (SocketAddr, SocketAddr) = ("127.0.0.1:80".parse().unwrap(), "127.0.0.1:443".parse().unwrap());
-    let listeners = |pairs: &[(&str, &str)]| set(pairs).map(|settings| (settings.listen, settings.plain_listen));
-    let default = Settings::default().listen;
-    assert_eq!(listeners(&[("server.plain_listen", "127.0.0.1:80")]), Ok((vec![], vec![plain])));
-    assert_eq!(listeners(&[("server.listen", "127.0.0.1:443")]), Ok((vec![tls], vec![])));
-    let both = [("server.plain_listen", "127.0.0.1:80"), ("server.listen", "127.0.0.1:443")];
-    assert_eq!(listeners(&both), Ok((vec![tls], vec![plain])));
-    assert_eq!(listeners(&[("server.plain_listen", "")]), Ok((default.clone(), vec![])));
-    assert_eq!(listeners(&[("server.plain_listen", "127.0.0.1:80"), ("server.listen", "")]), Ok((vec![], vec![plain])));
-
-    // What is given stays, in whichever layer, even if it is the default's own value.
-    let settings = Given {
-        flags: keys(&[("server.plain_listen", "127.0.0.1:80")]),
-        file: Some("server.listen = '127.0.0.1:8443'"),
-        ..Given::default()
-    };
-    assert_eq!(settings.load().unwrap().listen, default);
-}
-
-#[test]
-fn a_contradiction_names_who_has_set_the_key_that_it_begins_with() {
-    let reason = "tls.cert = \"c.pem\" without tls.key; allowed: both or neither";
-    assert_eq!(file("tls.cert = 'c.pem'"), Err(format!("barewire.toml: {reason}")));
-    assert_eq!(environment(&[("BAREWIRE_TLS_CERT", "c.pem")]), Err(format!("BAREWIRE_TLS_CERT: {reason}")));
-    assert_eq!(set(&OWN_PAIR[..1]), Err(format!("--set: {reason}")));
-}
-
-#[test]
-fn no_listener_at_all_is_an_error() {
-    for pairs in [&[("server.listen", "")][..], &[("server.listen", ""), ("server.plain_listen", "")]] {
-        let error = set(pairs).unwrap_err();
-        assert!(error.starts_with("--set: server.listen and server.plain_listen are both empty"), "{error}");
-    }
-}
-
 const OWN_PAIR: [(&str, &str); 2] = [("tls.cert", "c.pem"), ("tls.key", "k.pem")];
-
-#[test]
-fn certificate_and_key_come_as_a_pair() {
-    assert_eq!(set(&OWN_PAIR).unwrap().certificate_files(), Some((Path::new("c.pem"), Path::new("k.pem"))));
-    assert_eq!(set(&[]).unwrap().certificate_files(), None);
-    assert_eq!(
-        set(&OWN_PAIR[..1]),
-        Err("--set: tls.cert = \"c.pem\" without tls.key; allowed: both or neither".to_string())
-    );
-    assert_eq!(
-        set(&OWN_PAIR[1..]),
-        Err("--set: tls.key = \"k.pem\" without tls.cert; allowed: both or neither".to_string())
-    );
-}
-
-#[test]
-fn the_embedded_pair_fits_together() {
-    use rustls::pki_types::pem::PemObject;
-    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-    let cert = CertificateDer::from_pem_slice(DEVELOPMENT_CERT_PEM.as_bytes()).unwrap();
-    let key = PrivateKeyDer::from_pem_slice(DEVELOPMENT_KEY_PEM.as_bytes()).unwrap();
-    assert!(matches!(key, PrivateKeyDer::Pkcs8(_)));
-    let provider = rustls::crypto::ring::default_provider();
-    rustls::sign::CertifiedKey::from_der(vec![cert], key, &provider).unwrap();
-}

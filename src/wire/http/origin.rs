@@ -41,9 +41,8 @@ impl Origins {
             _ => {}
         }
         let parse = |item: &str| {
-            Origin::parse(item.trim()).ok_or_else(|| {
-                format!("{:?} is not an origin: allowed are scheme://host[:port], or same or any alone", item.trim())
-            })
+            Origin::parse(item.trim())
+                .ok_or_else(|| format!("{:?} is not an origin, scheme://host[:port] without a path", item.trim()))
         };
         text.split(',').map(parse).collect::<Result<_, _>>().map(Origins::List)
     }

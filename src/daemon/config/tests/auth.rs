@@ -35,7 +35,7 @@ fn a_wrong_user_is_told_without_its_password() {
         assert_eq!(error, format!("--user: {reason}; allowed: name:password"));
     }
     let error = Given { flags: users(&["bob:hush", "bob:hush"]), ..Given::default() }.load().unwrap_err();
-    assert_eq!(error, "--user: \"bob\" is given twice; allowed: name:password");
+    assert_eq!(error, "--user: \"bob\" is given twice; allowed: once");
 }
 
 #[test]
