@@ -20,11 +20,12 @@
 //! out of Head, Await, Body or Open: what follows is only the winding down of the transport.
 //!
 //! In this folder: `head.rs` (HTTP and the way in), `open.rs` (frames), `heartbeat.rs` (is it alive), `in_band.rs`
-//! (authentication by message), `closing.rs` (what still comes behind our Close), `weight.rs` (what it makes the process
-//! hold).
+//! (authentication by message), `ending.rs` (the ways out), `closing.rs` (what still comes behind our Close), `weight.rs`
+//! (what it makes the process hold).
 //! Not here: who is subscribed to what (`engine/hub.rs`), sockets and TLS (`net/`).
 
 mod closing;
+mod ending;
 mod head;
 mod heartbeat;
 mod in_band;
@@ -43,10 +44,7 @@ use crate::engine::{Fate, Intake};
 use crate::error::CloseReason;
 use crate::limits::{
     READ_BYTES_PER_TURN, READ_BYTES_PER_TURN_BULK, SEND_QUEUE_PAUSE_BYTES, SEND_QUEUE_RESUME_BYTES, SESSION_BYTES,
-    SHUTDOWN_LINGER,
 };
-use crate::time::micros;
-use crate::wire::websocket::encode_close;
 
 pub(super) use closing::Closing;
 pub(super) use head::{Await, Head, Welcome};
@@ -343,111 +341,6 @@ impl Session {
             Phase::Ending => Fate::CloseWhenWritten,
             Phase::Gone => Fate::Drop,
             Phase::Head(_) | Phase::Body { .. } | Phase::Await(_) | Phase::Open(_) | Phase::Closing(..) => Fate::Keep,
-        }
-    }
-
-    // --- ends ---
-
-    /// Closes in good order: our Close frame, then the peer's is awaited.
-    pub fn close(&mut self, shared: &mut Shared, reason: CloseReason) {
-        let Phase::Open(open) = &mut self.phase else { return };
-        let (walker, mut context) = open.take_framing();
-        if let Some(context) = &mut context {
-            context.close_sent();
-        }
-        if let Some((code, text)) = reason.close_frame() {
-            self.queue(shared).push_frame(|out| encode_close(code, text, out));
-        }
-        self.tell_closed(shared, reason);
-        self.timers.stop_all();
-        self.set_timer(shared, Timer::Close, shared.config.limits.close_timeout);
-        self.phase = Phase::Closing(Closing::new(walker, context));
-        // What waited for a verdict, or the end of the stream behind it, waits no more.
-        self.mark_ready(shared);
-    }
-
-    /// The server is stopping: an open session is closed with 1001, or with 1012 at a random moment within `spread`
-    /// where that is not zero; a request under way is still answered, an upgrade under way is refused, an idle
-    /// connection is closed.
-    pub fn shut_down(&mut self, shared: &mut Shared, spread: Duration) {
-        match &mut self.phase {
-            Phase::Open(_) if spread.is_zero() => self.close(shared, CloseReason::ServerShutdown),
-            Phase::Open(_) => {
-                let moment = Duration::from_micros(shared.chance(micros(spread)));
-                self.set_timer(shared, Timer::Drain, moment);
-            }
-            Phase::Await(waiting) if waiting.is_upgrade() => self.refuse(shared, head::unavailable()),
-            Phase::Await(waiting) => waiting.close_behind(),
-            Phase::Head(_) | Phase::Body { .. } => {
-                self.end(shared, CloseReason::ServerShutdown);
-                let linger = SHUTDOWN_LINGER.min(shared.config.limits.close_timeout);
-                self.set_timer(shared, Timer::Close, linger);
-            }
-            Phase::Closing(..) | Phase::Ending | Phase::Gone => {}
-        }
-    }
-
-    /// Fails the connection (RFC 6455, section 7.1.7): a Close frame, and nothing more is parsed.
-    pub fn fail(&mut self, shared: &mut Shared, reason: CloseReason) {
-        if let Some((code, text)) = reason.close_frame() {
-            self.queue(shared).push_frame(|out| encode_close(code, text, out));
-        }
-        self.end(shared, reason);
-    }
-
-    /// Cuts a session that holds too much, for a reason that has a code: what is partly on the wire is completed,
-    /// then comes the Close.
-    pub fn cut(&mut self, shared: &mut Shared, reason: CloseReason) {
-        if let Some(queue) = &mut self.queue {
-            queue.cut();
-        }
-        self.fail(shared, reason);
-    }
-
-    /// Over, but what is queued is still written: a WebSocket's end within the close timeout, an HTTP answer
-    /// as long as there is progress, and the close timeout after that.
-    fn end(&mut self, shared: &mut Shared, reason: CloseReason) {
-        let is_websocket = matches!(self.phase, Phase::Open(_));
-        self.tell_closed(shared, reason);
-        self.timers.stop_all();
-        if is_websocket || self.queue.is_none() {
-            self.set_timer(shared, Timer::Close, shared.config.limits.close_timeout);
-        }
-        self.wind_down(shared);
-    }
-
-    /// Nothing more is parsed; what is queued is still written. The deadline is set already.
-    fn wind_down(&mut self, shared: &mut Shared) {
-        self.phase = Phase::Ending;
-        self.leftover = Vec::new();
-        self.paused = false;
-        self.mark_dirty(shared);
-    }
-
-    /// Over at once: the socket is dropped with whatever waits.
-    pub fn vanish(&mut self, shared: &mut Shared, reason: CloseReason) {
-        self.tell_closed(shared, reason);
-        self.drop_socket(shared);
-    }
-
-    fn drop_socket(&mut self, shared: &mut Shared) {
-        self.timers.stop_all();
-        self.phase = Phase::Gone;
-        self.leftover = Vec::new();
-        self.queue = None;
-        self.held = 0;
-        self.mark_dirty(shared);
-    }
-
-    /// Tells the host, once: sessions that have left Open or the HTTP phases have told it already.
-    fn tell_closed(&mut self, shared: &mut Shared, reason: CloseReason) {
-        match &mut self.phase {
-            Phase::Open(open) => {
-                let identity = open.take_identity();
-                shared.closed(self.id, identity, reason);
-            }
-            Phase::Head(_) | Phase::Body { .. } | Phase::Await(_) => shared.closed(self.id, None, reason),
-            Phase::Closing(..) | Phase::Ending | Phase::Gone => {}
         }
     }
 
