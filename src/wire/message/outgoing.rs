@@ -2,12 +2,15 @@
 //!
 //! Not here: who is told what (`app/router.rs`), the frame around it (`wire/websocket.rs`).
 
-use std::fmt::{self, Display};
+use std::fmt::{self, Display, Write as _};
 
 use serde_json::value::RawValue;
 
 use super::escape::Quoted;
 use crate::wire::date::iso8601;
+
+/// What a message has around what it carries, as a rule. A longer name of a channel or a user makes the buffer grow.
+const ENVELOPE_BYTES: usize = 256;
 
 /// What the server says. Fields that are `None` are left out unless they say otherwise. A timestamp is in
 /// milliseconds since the Unix epoch, and goes out as ISO 8601 in UTC with milliseconds.
@@ -69,9 +72,24 @@ pub enum ServerMessage<'a> {
 }
 
 impl ServerMessage<'_> {
-    /// The message as one JSON object.
+    /// The message as one JSON object, in a buffer that is hardly larger than it: it may wait for its receiver, and what
+    /// waits is charged by its length.
     pub fn encode(&self) -> String {
-        self.to_string()
+        let carried = match *self {
+            ServerMessage::Pong { payload, id, .. } => [payload, id],
+            ServerMessage::Chat { payload, .. } => [payload, None],
+            ServerMessage::Ack { id } => [Some(id), None],
+            ServerMessage::Error { id, .. } => [id, None],
+            ServerMessage::Connected { .. }
+            | ServerMessage::AuthSuccess
+            | ServerMessage::Subscribed { .. }
+            | ServerMessage::Unsubscribed { .. } => [None, None],
+        };
+        let carried: usize = carried.into_iter().flatten().map(|raw| raw.get().len()).sum();
+        let mut text = String::with_capacity(carried + ENVELOPE_BYTES);
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{self}");
+        text
     }
 }
 
@@ -126,6 +144,26 @@ impl<T: Display> Display for Field<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_carries_much_takes_hardly_more_room_than_it_is_long() {
+        let text = format!("\"{}\"", "x".repeat(100_000));
+        let raw: &RawValue = serde_json::from_str(&text).unwrap();
+        for message in [
+            ServerMessage::Pong { payload: Some(raw), id: Some(raw), timestamp: 0 },
+            ServerMessage::Chat { channel: Some("news"), user_id: "anna", payload: Some(raw), timestamp: 0 },
+            ServerMessage::Ack { id: raw },
+            ServerMessage::Error { message: "no", code: None, id: Some(raw) },
+        ] {
+            let encoded = message.encode();
+            assert!(
+                encoded.capacity() - encoded.len() <= ENVELOPE_BYTES,
+                "{} for {}",
+                encoded.capacity(),
+                encoded.len()
+            );
+        }
+    }
 
     /// 2026-01-02T03:04:05.678Z
     const NOW: u64 = 1_767_323_045_678;
