@@ -193,6 +193,8 @@ pub const HASH_WORKERS_DEFAULT: usize = 1;
 pub const HASH_WORKERS_MAX: usize = 64;
 /// Passwords that wait for each hashing thread. One more is answered 503 with `Retry-After`.
 pub const HASHES_WAITING_PER_WORKER: usize = 64;
+/// The same of one address, for each hashing thread: the rest is for others. One more is answered 503 with `Retry-After`.
+pub const HASHES_WAITING_PER_ADDRESS: usize = 16;
 /// Attempts that wait for a hash, those with the same credential among them. One more is answered 503 with `Retry-After`.
 pub const HASH_ATTEMPTS_WAITING: usize = 16 * KIB;
 /// How long a credential that was found right is not hashed again.
@@ -474,6 +476,7 @@ const _: () = {
     assert!(BCRYPT_PASSWORD_BYTES <= PASSWORD_BYTES && BCRYPT_COST_DEFAULT <= BCRYPT_COST_MAX);
     assert!(TOKEN_LEEWAY_DEFAULT.as_millis() <= TOKEN_LEEWAY_MAX.as_millis());
     assert!(HASH_WORKERS_DEFAULT <= HASH_WORKERS_MAX && HASHES_WAITING_PER_WORKER <= HASH_ATTEMPTS_WAITING);
+    assert!(2 * HASHES_WAITING_PER_ADDRESS <= HASHES_WAITING_PER_WORKER);
     assert!(WHEEL_SLOTS.is_power_of_two() && WHEEL_SLOTS.is_multiple_of(64));
 };
 

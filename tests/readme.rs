@@ -124,7 +124,7 @@ fn the_fixed_limits_are_the_constants() {
         limits::JSON_DEPTH.to_string(),
         kib(limits::TOKEN_BYTES),
         format!("{}; {} B", kib(limits::PASSWORD_BYTES), limits::BCRYPT_PASSWORD_BYTES),
-        limits::HASHES_WAITING_PER_WORKER.to_string(),
+        format!("{}; {}", limits::HASHES_WAITING_PER_WORKER, limits::HASHES_WAITING_PER_ADDRESS),
         kib(limits::BODY_BYTES),
         limits::LIST_ITEMS.to_string(),
         format!(

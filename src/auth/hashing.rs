@@ -15,6 +15,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -24,7 +25,8 @@ use std::thread;
 use super::users::{Digest, Question};
 use super::{Identity, Ticket, Verdict, unavailable};
 use crate::limits::{
-    CREDENTIAL_REMEMBERED, CREDENTIALS_REMEMBERED, HASH_ATTEMPTS_WAITING, HASH_WORKERS_MAX, HASHES_WAITING_PER_WORKER,
+    CREDENTIAL_REMEMBERED, CREDENTIALS_REMEMBERED, HASH_ATTEMPTS_WAITING, HASH_WORKERS_MAX, HASHES_WAITING_PER_ADDRESS,
+    HASHES_WAITING_PER_WORKER,
 };
 use crate::time::{Now, micros};
 use crate::wire::http::Refusal;
@@ -33,6 +35,8 @@ use crate::wire::http::Refusal;
 /// waits is not answered then.
 pub struct Hashing {
     jobs: SyncSender<Job>,
+    /// How many credentials of one address may wait.
+    share: usize,
     shared: Arc<Shared>,
 }
 
@@ -50,6 +54,8 @@ pub(super) enum Asked {
 struct Job {
     question: Question,
     asked_us: u64,
+    /// Who asked first, where that is counted.
+    address: Option<IpAddr>,
 }
 
 /// What the loop and the threads share. The lock is held for look-ups only, never while something is hashed or delivered.
@@ -66,7 +72,23 @@ struct State {
     waiting: BTreeMap<Digest, Waiting>,
     /// How many wait in all.
     attempts: usize,
+    /// How many credentials wait that each address asked about first.
+    by_address: BTreeMap<IpAddr, usize>,
     remembered: Remembered,
+}
+
+impl State {
+    /// A credential that this address asked about first waits no more.
+    fn leave(&mut self, address: Option<IpAddr>) {
+        if let Some(address) = address
+            && let Some(count) = self.by_address.get_mut(&address)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.by_address.remove(&address);
+            }
+        }
+    }
 }
 
 struct Waiting {
@@ -89,7 +111,8 @@ impl Hashing {
             is_stopped: AtomicBool::new(false),
             hashed: AtomicU64::new(0),
         });
-        let hashing = Hashing { jobs, shared: Arc::clone(&shared) };
+        let share = workers * HASHES_WAITING_PER_ADDRESS;
+        let hashing = Hashing { jobs, share, shared: Arc::clone(&shared) };
         let queue = Arc::new(Mutex::new(queue));
         for number in 0..workers {
             let (queue, shared) = (Arc::clone(&queue), Arc::clone(&shared));
@@ -104,7 +127,8 @@ impl Hashing {
     }
 
     /// Answers at once, or takes `ticket` for later. The same credential asked while it is being hashed is hashed once,
-    /// and answered to everyone who asked.
+    /// and answered to everyone who asked. One address finds no more than its share of the places: it cannot keep all
+    /// others waiting, nor try many more passwords at once than it may try wrong ones.
     pub(super) fn ask(&self, question: Question, denial: &Refusal, ticket: Ticket, now: Now) -> Asked {
         let digest = question.digest;
         let mut state = lock(&self.shared.state);
@@ -114,12 +138,19 @@ impl Hashing {
         if state.attempts >= HASH_ATTEMPTS_WAITING {
             return Asked::Busy;
         }
-        match state.waiting.get_mut(&digest) {
-            Some(waiting) => waiting.tickets.push(ticket),
-            None if self.jobs.try_send(Job { question, asked_us: now.mono_us }).is_err() => return Asked::Busy,
-            None => {
-                state.waiting.insert(digest, Waiting { tickets: vec![ticket], denial: denial.clone() });
+        if let Some(waiting) = state.waiting.get_mut(&digest) {
+            waiting.tickets.push(ticket);
+        } else {
+            let address = ticket.counted;
+            let has_its_share = |address| state.by_address.get(&address).is_some_and(|count| *count >= self.share);
+            let job = Job { question, asked_us: now.mono_us, address };
+            if address.is_some_and(has_its_share) || self.jobs.try_send(job).is_err() {
+                return Asked::Busy;
             }
+            if let Some(address) = address {
+                *state.by_address.entry(address).or_default() += 1;
+            }
+            state.waiting.insert(digest, Waiting { tickets: vec![ticket], denial: denial.clone() });
         }
         state.attempts += 1;
         Asked::Later
@@ -156,13 +187,14 @@ fn work(queue: &Mutex<Receiver<Job>>, shared: &Shared) {
 
 impl Shared {
     /// Hashes, and ends the waiting. A hash that panics is no answer: those who wait may try again.
-    fn judge(&self, Job { question, asked_us }: &Job) -> (Vec<Ticket>, Verdict) {
+    fn judge(&self, Job { question, asked_us, address }: &Job) -> (Vec<Ticket>, Verdict) {
         let is_right = catch_unwind(AssertUnwindSafe(|| question.hash.verify(&question.password) & question.is_own));
         self.hashed.fetch_add(1, Ordering::Relaxed);
         let mut state = lock(&self.state);
         let waiting = state.waiting.remove(&question.digest);
         let (tickets, denial) = waiting.map_or((Vec::new(), None), |w| (w.tickets, Some(w.denial)));
         state.attempts = state.attempts.saturating_sub(tickets.len());
+        state.leave(*address);
         let verdict = match (is_right, denial) {
             (Ok(true), _) => {
                 let identity = Identity::new(question.name.clone());
@@ -237,7 +269,11 @@ mod tests {
     }
 
     fn ticket(session: u64) -> Ticket {
-        Ticket { session, serial: 1, ip: std::net::Ipv4Addr::LOCALHOST.into() }
+        Ticket { session, serial: 1, ip: std::net::Ipv4Addr::LOCALHOST.into(), counted: None }
+    }
+
+    fn ticket_of(ip: &str) -> Ticket {
+        Ticket { counted: Some(ip.parse().unwrap()), ..ticket(0) }
     }
 
     fn at(mono_us: u64) -> Now {
@@ -303,6 +339,25 @@ mod tests {
         drop(release);
         assert_eq!(delivered.iter().take(HASHES_WAITING_PER_WORKER + 1).count(), HASHES_WAITING_PER_WORKER + 1);
         assert!(matches!(ask("one more", 1000), Asked::Later), "there is room again");
+    }
+
+    #[test]
+    fn one_address_finds_its_share_of_the_places_and_leaves_the_rest_to_others() {
+        let (hashing, delivered, release) = held_up();
+        let hash = hash();
+        let ask = |ip: &str, name: &str| hashing.ask(question(name, "x", &hash), &denial(), ticket_of(ip), at(0));
+        assert!(matches!(ask("192.0.2.1", "first"), Asked::Later));
+        delivered.recv().unwrap();
+        for i in 0..HASHES_WAITING_PER_ADDRESS {
+            assert!(matches!(ask("192.0.2.1", &format!("n{i}")), Asked::Later), "{i}: what is hashed waits no more");
+        }
+        assert!(matches!(ask("192.0.2.1", "one more"), Asked::Busy));
+        assert!(matches!(ask("192.0.2.1", "n0"), Asked::Later), "it takes no further place");
+        assert!(matches!(ask("192.0.2.2", "one more"), Asked::Later), "another has its own");
+        drop(release);
+        assert_eq!(delivered.iter().take(HASHES_WAITING_PER_ADDRESS + 2).count(), HASHES_WAITING_PER_ADDRESS + 2);
+        assert!(lock(&hashing.shared.state).by_address.is_empty(), "nobody is remembered who does not wait");
+        assert!(matches!(ask("192.0.2.1", "one more"), Asked::Later));
     }
 
     #[test]

@@ -52,6 +52,8 @@ pub struct Ticket {
     pub(crate) serial: u32,
     /// Of the peer that is asked about.
     pub(crate) ip: IpAddr,
+    /// The same as it is counted, an IPv6 one without its second half; `None` for a trusted proxy.
+    pub(crate) counted: Option<IpAddr>,
 }
 
 /// Somebody who wants to come in, or to stay. What is borrowed lives as long as the call: for an answer that comes later,

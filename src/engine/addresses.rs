@@ -11,7 +11,7 @@
 //! Not here: what a peer is told (`engine/session/`), whether credentials are wrong (`auth/`).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use crate::auth::Verdict;
@@ -75,6 +75,14 @@ impl Addresses {
     /// The address under which this one is counted, if it is.
     fn counted(&self, ip: IpAddr) -> Option<Address> {
         (!self.trusted.iter().any(|network| network.contains(ip))).then(|| ip.into())
+    }
+
+    /// This address as it is counted, if it is: that of its network, where that is what counts.
+    pub fn name(&self, ip: IpAddr) -> Option<IpAddr> {
+        self.counted(ip).map(|address| match address {
+            Address::V4(bits) => Ipv4Addr::from_bits(bits).into(),
+            Address::V6(half) => Ipv6Addr::from_bits(u128::from(half) << 64).into(),
+        })
     }
 
     /// How many connections this address has beyond those it may have, were there one more; 0 where it is welcome.

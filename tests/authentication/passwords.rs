@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use barewire::auth::{Attempt, Authenticate, Decision, Hashing, Methods, Ticket, Verdict};
 use barewire::engine::Intake;
-use barewire::limits::{CREDENTIAL_REMEMBERED, HASHES_WAITING_PER_WORKER};
+use barewire::limits::{CREDENTIAL_REMEMBERED, HASHES_WAITING_PER_ADDRESS, HASHES_WAITING_PER_WORKER};
 use barewire::{CloseReason, ConnId, EngineConfig, Limits};
 
 use super::common::http::{Answer, answers, basic};
@@ -60,7 +60,8 @@ impl Hashed {
         let methods = Arc::new(Mutex::new(methods));
         // All its peers have one address, and many of them are wrong.
         let limits = Limits { auth_failures_per_minute: 0, ..Limits::default() };
-        let config = EngineConfig { limits, ..EngineConfig::default() };
+        let trusted_proxies = vec!["198.51.100.0/24".parse().unwrap()];
+        let config = EngineConfig { limits, trusted_proxies, ..EngineConfig::default() };
         let world = World::guarded(config, Counted(Arc::clone(&methods)));
         Hashed { world, methods, verdicts, gate: Some(gate) }
     }
@@ -71,7 +72,12 @@ impl Hashed {
 
     /// An upgrade with these credentials, not answered yet unless that takes no hash.
     fn ask(&mut self, credentials: &str) -> ConnId {
-        let id = self.world.connect();
+        self.ask_from("127.0.0.1", credentials)
+    }
+
+    /// The same from this address.
+    fn ask_from(&mut self, ip: &str, credentials: &str) -> ConnId {
+        let id = self.world.connect_from(ip);
         let headers = format!("Authorization: {}\r\n", basic(credentials));
         self.world.input(id, upgrade(&headers).as_bytes());
         id
@@ -181,7 +187,8 @@ fn a_full_queue_is_503_and_no_wrong_password() {
     let first = hashed.ask("n:x");
     hashed.deliver();
     assert_eq!(hashed.refusal(first).status, 403);
-    let waiting: Vec<ConnId> = (0..HASHES_WAITING_PER_WORKER).map(|i| hashed.ask(&format!("n{i}:x"))).collect();
+    let ask = |i: usize| hashed.ask_from(&format!("192.0.2.{}", i / HASHES_WAITING_PER_ADDRESS), &format!("n{i}:x"));
+    let waiting: Vec<ConnId> = (0..HASHES_WAITING_PER_WORKER).map(ask).collect();
     let late = hashed.ask("bob:password");
     let answer = hashed.refusal(late);
     assert_eq!((answer.status, answer.header("Retry-After")), (503, Some("5")));
@@ -197,6 +204,32 @@ fn a_full_queue_is_503_and_no_wrong_password() {
         assert_eq!(hashed.refusal(id).status, 403);
     }
     assert_eq!(hashed.judge("bob:password"), (101, true));
+}
+
+#[test]
+fn one_address_has_no_more_passwords_waiting_than_its_share_and_others_have_theirs() {
+    // An IPv6 network of 64 bits is one address.
+    for (crowd, neighbour, other) in
+        [("192.0.2.1", "::ffff:192.0.2.1", "192.0.2.2"), ("2001:db8::1", "2001:db8::2", "2001:db8:0:1::1")]
+    {
+        let mut hashed = Hashed::held_up();
+        let first = hashed.ask_from(crowd, "n:x");
+        hashed.deliver();
+        assert_eq!(hashed.refusal(first).status, 403);
+        for i in 0..HASHES_WAITING_PER_ADDRESS {
+            let id = hashed.ask_from(crowd, &format!("n{i}:x"));
+            assert_eq!(hashed.world.take(id), b"", "{i}");
+        }
+        let past = hashed.ask_from(neighbour, "bob:password");
+        assert_eq!(hashed.refusal(past).status, 503);
+        // Behind a trusted proxy there are many.
+        for (ip, count) in [(other, 1), ("198.51.100.1", HASHES_WAITING_PER_ADDRESS + 1)] {
+            for i in 0..count {
+                let id = hashed.ask_from(ip, &format!("{i} of {}:x", ip.replace(':', ".")));
+                assert_eq!(hashed.world.take(id), b"", "{ip} {i}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -176,7 +176,7 @@ impl Session {
         self.phase = Phase::Await(Await::new(head, Some(upgrade)));
         let proof = Proof::Upgrade { head, origin, token: token.as_deref() };
         let attempt = self.attempt(shared, proof);
-        let ticket = self.next_ticket();
+        let ticket = self.next_ticket(shared);
         match shared.authenticator.begin(&attempt, ticket) {
             Decision::Now(verdict) => {
                 shared.addresses.heed(ticket.ip, &verdict, shared.now.mono_us);
@@ -192,9 +192,10 @@ impl Session {
     }
 
     /// The ticket for the next question to the authenticator; all earlier ones are stale from now on.
-    pub(super) fn next_ticket(&mut self) -> Ticket {
+    pub(super) fn next_ticket(&mut self, shared: &Shared) -> Ticket {
         self.serial = self.serial.wrapping_add(1);
-        Ticket { session: self.id.to_bits(), serial: self.serial, ip: self.peer.ip() }
+        let ip = self.peer.ip();
+        Ticket { session: self.id.to_bits(), serial: self.serial, ip, counted: shared.addresses.name(ip) }
     }
 
     /// A verdict has come, from the authenticator or later from anywhere. A stale one changes nothing.

@@ -45,7 +45,7 @@ impl Session {
         if !self.timers.is_set(Timer::Authentication) {
             self.set_timer(shared, Timer::Authentication, shared.config.limits.auth_timeout);
         }
-        let ticket = self.next_ticket();
+        let ticket = self.next_ticket(shared);
         let attempt = self.attempt(shared, Proof::Message { token });
         match shared.authenticator.begin(&attempt, ticket) {
             Decision::Now(verdict) => {
