@@ -203,15 +203,19 @@ impl SendQueue {
         self.own -= self.segments.front().map_or(0, |first| first.own_cost(self.sent, 0));
     }
 
-    /// Copies what would outlive this turn to its exact size, so that 10 KiB never pin a buffer of 64; a spare buffer does
-    /// not outlive it.
+    /// Brings what would outlive this turn to its exact size, so that 10 KiB never pin a buffer of 64, and the queue weighs
+    /// what it holds; a spare buffer does not outlive it.
     pub(super) fn settle(&mut self) {
         self.spare = Vec::new();
         for segment in &mut self.segments {
-            if let Data::Lent(bytes) = &mut segment.data {
-                let bytes = std::mem::take(bytes);
-                let fills_its_buffer = bytes.len() > CONTEXT_KEEP_BYTES;
-                segment.data = Data::Settled(if fills_its_buffer { bytes } else { Bytes::copy_from_slice(&bytes) });
+            match &mut segment.data {
+                Data::Lent(bytes) => {
+                    let bytes = std::mem::take(bytes);
+                    let fills_its_buffer = bytes.len() > CONTEXT_KEEP_BYTES;
+                    segment.data = Data::Settled(if fills_its_buffer { bytes } else { Bytes::copy_from_slice(&bytes) });
+                }
+                Data::Own(buffer) => buffer.shrink_to_fit(),
+                Data::Settled(_) | Data::Shared(_) => {}
             }
         }
     }
@@ -394,6 +398,23 @@ mod tests {
         assert_eq!((queue.weight(), queue.pinned()), (rest + 2 * 64 + queue.spare.capacity(), 0));
         queue.advance(queue.len());
         assert_eq!(queue.weight(), queue.spare.capacity());
+    }
+
+    #[test]
+    fn what_outlives_a_turn_has_no_room_that_it_does_not_use() {
+        let mut queue = SendQueue::default();
+        queue.push_frame(|out| out.extend_from_slice(&[0; 10_000]));
+        queue.advance(queue.len());
+        // A few bytes in the spare buffer of many, and a buffer that has grown.
+        queue.push_header_and_payload(|out| out.extend_from_slice(&[0; 4]), Bytes::from(vec![0; 9000]));
+        (0..3).for_each(|_| queue.push_frame(|out| out.extend_from_slice(&[0; 3000])));
+        queue.settle();
+        let capacity = |segment: &Segment| match &segment.data {
+            Data::Own(buffer) => buffer.capacity(),
+            Data::Lent(bytes) | Data::Settled(bytes) => bytes.len(),
+            Data::Shared(_) => 0,
+        };
+        assert_eq!(queue.segments.iter().map(capacity).sum::<usize>() + 4 * 64, queue.weight(), "four entries");
     }
 
     #[test]
