@@ -22,6 +22,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use super::password::Workspace;
 use super::users::{Digest, Question};
 use super::{Identity, Ticket, Verdict, unavailable};
 use crate::limits::{
@@ -171,13 +172,14 @@ impl fmt::Debug for Hashing {
 
 /// The life of a thread: it ends when the queue has no sender any more.
 fn work(queue: &Mutex<Receiver<Job>>, shared: &Shared) {
+    let mut workspace = Workspace::default();
     loop {
         // The others wait for the lock, not for the queue, and take what comes next.
         let Ok(job) = lock(queue).recv() else { return };
         if shared.is_stopped.load(Ordering::Relaxed) {
             return;
         }
-        let (tickets, verdict) = shared.judge(&job);
+        let (tickets, verdict) = shared.judge(&job, &mut workspace);
         for ticket in tickets {
             // One that cannot be told must not keep the rest from being told.
             let _ = catch_unwind(AssertUnwindSafe(|| (shared.deliver)(ticket, verdict.clone())));
@@ -187,8 +189,10 @@ fn work(queue: &Mutex<Receiver<Job>>, shared: &Shared) {
 
 impl Shared {
     /// Hashes, and ends the waiting. A hash that panics is no answer: those who wait may try again.
-    fn judge(&self, Job { question, asked_us, address }: &Job) -> (Vec<Ticket>, Verdict) {
-        let is_right = catch_unwind(AssertUnwindSafe(|| question.hash.verify(&question.password) & question.is_own));
+    fn judge(&self, job: &Job, workspace: &mut Workspace) -> (Vec<Ticket>, Verdict) {
+        let Job { question, asked_us, address } = job;
+        let Question { hash, password, is_own, .. } = question;
+        let is_right = catch_unwind(AssertUnwindSafe(|| hash.verify_in(workspace, password) & is_own));
         self.hashed.fetch_add(1, Ordering::Relaxed);
         let mut state = lock(&self.state);
         let waiting = state.waiting.remove(&question.digest);

@@ -8,7 +8,7 @@
 
 use std::fmt;
 
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use subtle::ConstantTimeEq;
@@ -48,6 +48,21 @@ enum Kind {
     /// Its verification panics.
     #[cfg(test)]
     Broken,
+}
+
+/// The memory that argon2id works in: as much as the largest hash so far has needed.
+///
+/// Whoever verifies again and again keeps one. Given back each time, such a block is soon split by something small, and the
+/// next one is taken beside it.
+#[derive(Default)]
+pub(super) struct Workspace(Vec<Block>);
+
+impl Workspace {
+    /// How much there is, in KiB.
+    #[cfg(test)]
+    pub fn kib(&self) -> usize {
+        self.0.len()
+    }
 }
 
 impl PasswordHash {
@@ -101,10 +116,22 @@ impl PasswordHash {
     /// Whether this is the password: as much work for a wrong one as for the right one. It takes from milliseconds to
     /// seconds, and the memory that the hash says.
     pub fn verify(&self, password: &[u8]) -> bool {
+        self.verify_in(&mut Workspace::default(), password)
+    }
+
+    /// The same in memory that is kept for the next.
+    pub(super) fn verify_in(&self, Workspace(blocks): &mut Workspace, password: &[u8]) -> bool {
         match &self.0 {
             Kind::Argon2id { params, salt, hash } => {
+                if blocks.len() < params.block_count() {
+                    // Not beside what there was.
+                    *blocks = Vec::new();
+                    *blocks = vec![Block::new(); params.block_count()];
+                }
                 let mut computed = vec![0; hash.len()];
-                let is_computed = argon2id(params).hash_password_into(password, salt, &mut computed).is_ok();
+                let argon2id = argon2id(params);
+                let is_computed =
+                    argon2id.hash_password_into_with_memory(password, salt, &mut computed, blocks).is_ok();
                 bool::from(computed.ct_eq(hash)) & is_computed
             }
             // bcrypt cuts a long password, and takes `a` for `a\0a`: such ones cost the same, and are wrong.
@@ -210,6 +237,24 @@ mod tests {
             for wrong in ["", "b", "Password", "password ", "a\0", "a\0a"] {
                 assert!(!parsed.verify(wrong.as_bytes()), "{hash} {wrong:?}");
             }
+        }
+    }
+
+    #[test]
+    fn a_workspace_serves_one_hash_after_another_and_grows_to_the_largest_alone() {
+        let hash = |kib: u32| {
+            let params = Params::new(kib, 1, 1, Some(32)).unwrap();
+            let (salt, mut hash) = (vec![7; 16], vec![0; 32]);
+            argon2id(&params).hash_password_into(b"p", &salt, &mut hash).unwrap();
+            PasswordHash(Kind::Argon2id { params, salt, hash })
+        };
+        let mut workspace = Workspace::default();
+        for (kib, held) in [(64, 64), (256, 256), (64, 256), (256, 256)] {
+            // What another left behind has no part in the verdict.
+            for (password, is_right) in [(b"p", true), (b"x", false), (b"p", true)] {
+                assert_eq!(hash(kib).verify_in(&mut workspace, password), is_right, "{kib} KiB");
+            }
+            assert_eq!(workspace.kib(), held);
         }
     }
 
