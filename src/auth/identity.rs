@@ -3,7 +3,7 @@
 //! Not here: how that is found out (`basic.rs`), where rights are applied (`app/router.rs`).
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// Who a session belongs to. Cheap to clone; one pointer wide, because every session has one.
 #[derive(Clone, PartialEq, Eq)]
@@ -13,19 +13,25 @@ pub struct Identity(Arc<Person>);
 struct Person {
     user: Box<str>,
     expires_unix_ms: Option<u64>,
-    rights: Rights,
+    /// `None` for all.
+    rights: Option<Box<Rights>>,
 }
+
+/// Those of everybody who has no others.
+static ALL_RIGHTS: Rights = Rights { channels: Vec::new(), publish: Patterns(None), subscribe: Patterns(None) };
+/// The one that all share where nobody is asked.
+static ANONYMOUS: LazyLock<Identity> = LazyLock::new(|| Identity::new("anonymous"));
 
 impl Identity {
     /// The identity with this user id, good for ever, with all rights. A host must keep the id within
     /// [`crate::limits::USER_ID_BYTES`].
     pub fn new(user: impl Into<Box<str>>) -> Identity {
-        Identity(Arc::new(Person { user: user.into(), expires_unix_ms: None, rights: Rights::default() }))
+        Identity(Arc::new(Person { user: user.into(), expires_unix_ms: None, rights: None }))
     }
 
     /// Where nobody is asked who they are.
     pub fn anonymous() -> Identity {
-        Identity::new("anonymous")
+        ANONYMOUS.clone()
     }
 
     /// The same, good until this moment (milliseconds since 1970 UTC): then the session is closed with 4401.
@@ -36,7 +42,7 @@ impl Identity {
 
     /// The same with these rights.
     pub fn with_rights(mut self, rights: Rights) -> Identity {
-        Arc::make_mut(&mut self.0).rights = rights;
+        Arc::make_mut(&mut self.0).rights = (rights != ALL_RIGHTS).then(|| Box::new(rights));
         self
     }
 
@@ -52,7 +58,7 @@ impl Identity {
 
     /// What it may.
     pub fn rights(&self) -> &Rights {
-        &self.0.rights
+        self.0.rights.as_deref().unwrap_or(&ALL_RIGHTS)
     }
 }
 
@@ -61,7 +67,7 @@ impl fmt::Debug for Identity {
         let Person { user, expires_unix_ms, rights } = &*self.0;
         let mut shown = f.debug_struct("Identity");
         shown.field("user", user).field("expires_unix_ms", expires_unix_ms);
-        if *rights != Rights::default() {
+        if let Some(rights) = rights {
             shown.field("rights", rights);
         }
         shown.finish()

@@ -22,7 +22,7 @@ pub enum Admission {
     Exhausted,
 }
 
-/// See the module. A session has one from its first message, ping or pong on.
+/// See the module. A session has one from the first message, ping or pong on that is counted.
 #[derive(Debug, Default)]
 pub struct Pace {
     /// What came in this window; with [`RateAlgorithm::Bucket`] what was refused in it.

@@ -30,7 +30,7 @@ pub struct Open {
     /// It broke the protocol behind messages that are still to be answered.
     doomed: Option<Box<CloseReason>>,
     heartbeat: Heartbeat,
-    /// From its first message, ping or pong on.
+    /// From the first message, ping or pong on that is counted.
     pace: Option<Box<Pace>>,
 }
 
@@ -252,7 +252,11 @@ impl Session {
             self.take_first_message(shared, message);
             return Ok(());
         }
-        let admission = open.pace().take_message(shared.now.mono_us, &shared.config.limits);
+        let limits = &shared.config.limits;
+        let admission = match limits.messages_per_window {
+            0 => Admission::Taken,
+            _ => open.pace().take_message(shared.now.mono_us, limits),
+        };
         shared.events.push_back(match admission {
             Admission::Taken => Event::Message { id: self.id, message },
             Admission::Refused | Admission::Exhausted => Event::RateLimited { id: self.id },
@@ -264,7 +268,8 @@ impl Session {
     /// authentication too.
     fn may_send_control_frame(&mut self, shared: &Shared) -> bool {
         let Phase::Open(open) = &mut self.phase else { return true };
-        open.pace().take_control_frame(shared.now.mono_us, &shared.config.limits)
+        let limits = &shared.config.limits;
+        limits.control_frames_per_second == 0 || open.pace().take_control_frame(shared.now.mono_us, limits)
     }
 
     /// Queues a message of the host. Says whether the session took it.
