@@ -1,16 +1,15 @@
 //! Sends every message back as it came. The subject of the conformance suite and of the benches: no
 //! authentication, messages and fragments up to what Autobahn sends.
 //!
-//! `cargo run --release --example echo -- --plain-listen 127.0.0.1:9001`
+//! `cargo run --release --example echo -- --plain-listen 127.0.0.1:9001`; `--message-bytes N` allows less.
 
 #![allow(clippy::print_stdout, reason = "an example talks to its terminal")]
-
-use std::net::SocketAddr;
 
 use barewire::auth::NoAuth;
 use barewire::wire::http::{Origins, Response};
 use barewire::{EngineConfig, Event, Limits, Server, ServerConfig, TlsConfig};
 
+const FLAGS: &str = "--listen ADDR, --plain-listen ADDR and --message-bytes N";
 const MESSAGE_BYTES: usize = 64 * 1024 * 1024;
 /// 4 MiB in fragments of 64 bytes, and an empty last one.
 const FRAGMENTS: usize = 65_537;
@@ -40,13 +39,13 @@ pub fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
-        let listeners = match argument.as_str() {
-            "--listen" => &mut config.listen,
-            "--plain-listen" => &mut config.plain_listen,
-            other => return Err(format!("{other}: unknown; there are --listen ADDR and --plain-listen ADDR").into()),
-        };
-        let addr: SocketAddr = arguments.next().ok_or(format!("{argument} needs an address"))?.parse()?;
-        listeners.push(addr);
+        let value = arguments.next().ok_or(format!("{argument} needs a value"))?;
+        match argument.as_str() {
+            "--listen" => config.listen.push(value.parse()?),
+            "--plain-listen" => config.plain_listen.push(value.parse()?),
+            "--message-bytes" => config.engine.limits.message_bytes = value.parse()?,
+            other => return Err(format!("{other}: unknown; there are {FLAGS}").into()),
+        }
     }
     if config.listen.is_empty() && config.plain_listen.is_empty() {
         return Err("no listener: give --listen ADDR or --plain-listen ADDR".into());
