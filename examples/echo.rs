@@ -1,7 +1,8 @@
 //! Sends every message back as it came. The subject of the conformance suite and of the benches: no
 //! authentication, messages and fragments up to what Autobahn sends.
 //!
-//! `cargo run --release --example echo -- --plain-listen 127.0.0.1:9001`; `--message-bytes N` allows less.
+//! `cargo run --release --example echo -- --plain-listen 127.0.0.1:9001`; `--message-bytes N` allows less,
+//! `--takeover` lets permessage-deflate keep contexts from message to message.
 
 #![allow(clippy::print_stdout, reason = "an example talks to its terminal")]
 
@@ -9,7 +10,7 @@ use barewire::auth::NoAuth;
 use barewire::wire::http::{Origins, Response};
 use barewire::{EngineConfig, Event, Limits, Server, ServerConfig, TlsConfig};
 
-const FLAGS: &str = "--listen ADDR, --plain-listen ADDR and --message-bytes N";
+const FLAGS: &str = "--listen ADDR, --plain-listen ADDR, --message-bytes N and --takeover";
 const MESSAGE_BYTES: usize = 64 * 1024 * 1024;
 /// 4 MiB in fragments of 64 bytes, and an empty last one.
 const FRAGMENTS: usize = 65_537;
@@ -39,6 +40,11 @@ pub fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
+        if argument == "--takeover" {
+            config.engine.deflate.server_context_takeover = true;
+            config.engine.deflate.client_context_takeover = true;
+            continue;
+        }
         let value = arguments.next().ok_or(format!("{argument} needs a value"))?;
         match argument.as_str() {
             "--listen" => config.listen.push(value.parse()?),

@@ -1,6 +1,6 @@
 """An echo server of Python's `websockets`: what it makes of a stream of frames is compared with what barewire makes of it.
 
-usage: echo.py MESSAGE_BYTES      (prints the port)
+usage: echo.py MESSAGE_BYTES yes|no      (whether contexts may be taken over; it prints the port)
 
 It is the protocol of the library without its I/O, and a message is answered before the next frame is looked at. The
 library's own servers hand it to a task, where the answer is lost if a Close stands right behind the message.
@@ -10,6 +10,7 @@ import asyncio
 import logging
 import sys
 
+from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 from websockets.frames import DATA_OPCODES, Opcode
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
@@ -38,8 +39,9 @@ class Echo(ServerProtocol):
 
 
 class Connection(asyncio.Protocol):
-    def __init__(self, message_bytes):
-        self.protocol = Echo(max_size=message_bytes)
+    def __init__(self, message_bytes, takeover):
+        deflate = ServerPerMessageDeflateFactory(not takeover, not takeover)
+        self.protocol = Echo(max_size=message_bytes, extensions=[deflate])
 
     def connection_made(self, transport):
         self.transport = transport
@@ -63,12 +65,12 @@ class Connection(asyncio.Protocol):
                 self.transport.write_eof()
 
 
-async def serve(message_bytes):
+async def serve(message_bytes, takeover):
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Connection(message_bytes), "127.0.0.1", 0, backlog=1024)
+    server = await loop.create_server(lambda: Connection(message_bytes, takeover), "127.0.0.1", 0, backlog=1024)
     print(f"WS server running on port {server.sockets[0].getsockname()[1]}", flush=True)
     await server.serve_forever()
 
 
 logging.disable()
-asyncio.run(serve(int(sys.argv[1])))
+asyncio.run(serve(int(sys.argv[1]), sys.argv[2] == "yes"))

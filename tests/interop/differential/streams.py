@@ -7,7 +7,8 @@ Not here: how frames are encoded (frames.py), who is sent them (verdicts.py).
 from dataclasses import dataclass, replace
 from random import Random
 
-from frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Frame, cut
+from deflation import BAD_OFFERS, GOOD_OFFERS, Deflater
+from frames import BINARY, CLOSE, CONTINUATION, PING, PONG, RSV1, TEXT, Frame, cut
 
 # Above 65,536, so that each form of a length is on both sides of it.
 MESSAGE_BYTES = 70_000
@@ -30,6 +31,10 @@ class Stream:
     pieces: list
     # How many bytes go into each write; the last counts on and on.
     writes: list
+    # What it says of extensions, or None.
+    offer: str | None
+    # Whether it is for servers that let contexts be taken over.
+    takeover: bool
 
     @property
     def data(self):
@@ -38,38 +43,49 @@ class Stream:
 
 def stream(seed):
     random = Random(seed)
-    frames = conversation(random)
+    takeover, offer, deflater = random.random() < 0.5, None, None
+    if random.random() < 0.6:
+        offer = random.choice(BAD_OFFERS if random.random() < 0.1 else [*GOOD_OFFERS])
+    if offer in GOOD_OFFERS:
+        takes_over = takeover and "client_no_context_takeover" not in offer
+        deflater = Deflater(random, GOOD_OFFERS[offer], takes_over)
+    frames = conversation(random, deflater)
     for _ in range(random.choice([0, 0, 1, 1, 1, 2, 3])):
         random.choice(BREAKAGES)(random, frames)
+    if deflater and random.random() < 0.4:
+        random.choice(DEFLATED)(random, frames, deflater)
     pieces = [frame.encode() for frame in frames]
     if random.random() < 0.2:
         pieces = random.choice(DAMAGES)(random, pieces)
     writes = random.choice([[2**20], [2**20], [random.randint(1, 9)], [random.randint(1, 300) for _ in range(9)]])
     # Not a thousand writes for a large message.
-    return Stream(seed, pieces, writes if sum(map(len, pieces)) < 2000 else [*writes, 2**14])
+    writes = writes if sum(map(len, pieces)) < 2000 else [*writes, 2**14]
+    return Stream(seed, pieces, writes, offer, takeover)
 
 
 # --- as the RFC has it ---
 
 
-def conversation(random):
+def conversation(random, deflater=None):
     frames = []
     for _ in range(random.choice([0, 1, 1, 2, 2, 3, 5])):
         frames += [control(random) for _ in range(random.choice([0, 0, 0, 1, 2]))]
-        frames += message(random)
+        frames += message(random, deflater)
     if random.random() < 0.6:
         frames.append(close(random, random.choice(GOOD_CODES)))
     return frames
 
 
-def message(random):
+def message(random, deflater=None):
     payload, opcode = payload_of(random, size(random)), BINARY
     if random.random() < 0.6:
         payload, opcode = text(random, size(random)), TEXT
+    if deflater and random.random() < 0.7:
+        return fragments(random, opcode, deflater.deflate(payload), RSV1)
     return fragments(random, opcode, payload)
 
 
-def fragments(random, opcode, payload):
+def fragments(random, opcode, payload, rsv=0):
     """The frames of one message, with control frames between them."""
     places = [random.randint(0, len(payload)) for _ in range(random.choice([0, 0, 0, 1, 2, 4]))]
     pieces = cut(payload, places)
@@ -77,20 +93,21 @@ def fragments(random, opcode, payload):
     for i, piece in enumerate(pieces):
         if frames and random.random() < 0.3:
             frames.append(control(random))
-        frames.append(Frame(CONTINUATION if i else opcode, piece, fin=i + 1 == len(pieces), key=key(random)))
+        fin, key = i + 1 == len(pieces), random_key(random)
+        frames.append(Frame(CONTINUATION if i else opcode, piece, fin, 0 if i else rsv, key))
     return frames
 
 
 def control(random):
-    return Frame(random.choice([PING, PING, PONG]), payload_of(random, random.choice([0, 1, 4, 124, 125])), key=key(random))
+    return Frame(random.choice([PING, PING, PONG]), payload_of(random, random.choice([0, 1, 4, 124, 125])), key=random_key(random))
 
 
 def close(random, code):
     payload = code.to_bytes(2, "big") + text(random, random.choice([0, 0, 5, 122, 123]))
-    return Frame(CLOSE, random.choice([payload, payload, payload, b""]), key=key(random))
+    return Frame(CLOSE, random.choice([payload, payload, payload, b""]), key=random_key(random))
 
 
-def key(random):
+def random_key(random):
     return random.choice([b"\0\0\0\0", random.randbytes(4), random.randbytes(4)])
 
 
@@ -167,7 +184,7 @@ def announce_wrong(random, frames):
 
 def insert_long_control(random, frames):
     payload = payload_of(random, random.choice([126, 127, 200, MESSAGE_BYTES, MESSAGE_BYTES + 1]))
-    insert(random, frames, Frame(random.choice([CLOSE, PING, PONG]), payload, key=key(random)))
+    insert(random, frames, Frame(random.choice([CLOSE, PING, PONG]), payload, key=random_key(random)))
 
 
 def insert_fragmented_control(random, frames):
@@ -187,18 +204,18 @@ def cut_text(random, frames):
     at = random.randint(1, len(character) - 1)
     frames.append(Frame(TEXT, text(random, 5) + character[:at], fin=random.random() < 0.2))
     frames.extend([control(random)] if random.random() < 0.3 else [])
-    frames.append(Frame(CONTINUATION, random.choice([character[at:], character[at:], b"", b"x"]), key=key(random)))
+    frames.append(Frame(CONTINUATION, random.choice([character[at:], character[at:], b"", b"x"]), key=random_key(random)))
 
 
 def insert_close(random, frames):
     payload = random.choice(GOOD_CODES + OTHER_CODES * 2).to_bytes(2, "big") + text(random, random.choice([0, 3, 123]))
     odd = [b"", random.randbytes(1), random.randbytes(2), payload + random.choice(BAD_TEXT)]
-    insert(random, frames, Frame(CLOSE, random.choice([payload] * 4 + odd), key=key(random)))
+    insert(random, frames, Frame(CLOSE, random.choice([payload] * 4 + odd), key=random_key(random)))
 
 
 def insert_continuation(random, frames):
     payload = payload_of(random, size(random))
-    insert(random, frames, Frame(CONTINUATION, payload, fin=random.random() < 0.7, key=key(random)))
+    insert(random, frames, Frame(CONTINUATION, payload, fin=random.random() < 0.7, key=random_key(random)))
 
 
 def insert_message(random, frames):
@@ -215,7 +232,7 @@ def fill_to_the_limit(random, frames):
     payload = payload_of(random, MESSAGE_BYTES + random.choice([-1, 0, 0, 1]))
     places = sorted(MESSAGE_BYTES - random.choice([0, 0, 1, 5, 124, 125, 126, 300]) for _ in range(random.randint(1, 3)))
     for i, piece in enumerate(cut(payload, [min(place, len(payload)) for place in places])):
-        frames.append(Frame(CONTINUATION if i else BINARY, piece, fin=i == len(places), key=key(random)))
+        frames.append(Frame(CONTINUATION if i else BINARY, piece, fin=i == len(places), key=random_key(random)))
         frames.extend([control(random)] if random.random() < 0.3 else [])
 
 
@@ -243,6 +260,33 @@ BREAKAGES = [
     insert_long_control, insert_fragmented_control, spoil_text, spoil_text, cut_text, insert_close, insert_close,
     insert_continuation, insert_message, insert_control, fill_to_the_limit, drop, double, swap, go_on,
 ]  # fmt: skip
+
+
+# --- deflated messages ---
+
+
+def insert_odd(random, frames, deflater):
+    data = deflater.odd(payload_of(random, random.choice([10, 300, 300, 6000])))
+    at = random.choice([len(frames), random.randint(0, len(frames))])
+    frames[at:at] = fragments(random, random.choice([TEXT, BINARY]), data, RSV1)
+
+
+def deflate_to_the_limit(random, frames, deflater):
+    """What inflates to the largest size or a little more or less; it is small itself, or as large, or a bit larger."""
+    size = MESSAGE_BYTES + random.choice([-1, 0, 0, 1, 1, 100, 1_000_000])
+    payload = random.choice([bytes(size), payload_of(random, size), b"0123456789" * (size // 10) + bytes(size % 10)])
+    if size < 100_000 and random.random() < 0.3:
+        payload = random.randbytes(size)
+    frames += fragments(random, BINARY, deflater.deflate(payload), RSV1)
+
+
+def deflate_bad_text(random, frames, deflater):
+    before, behind = text(random, random.randint(0, 50)), text(random, random.choice([0, 0, 50]))
+    payload = before + random.choice(BAD_TEXT) + behind
+    frames += fragments(random, random.choice([TEXT, TEXT, BINARY]), deflater.deflate(payload), RSV1)
+
+
+DEFLATED = [insert_odd, insert_odd, insert_odd, deflate_to_the_limit, deflate_bad_text]
 
 
 # --- damaged bytes ---

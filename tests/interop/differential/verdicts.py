@@ -6,16 +6,17 @@ Not here: the streams (streams.py), whether two verdicts agree (differences.py).
 import asyncio
 import itertools
 import socket
-from collections import Counter
-from dataclasses import dataclass
+import zlib
+from dataclasses import dataclass, replace
 
-from frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, read_frame, split
+from deflation import inflate, parameters
+from frames import BINARY, CLOSE, CONTINUATION, NAMES, PING, PONG, RSV1, TEXT, read_frame, split
 
 # Generous: nothing here is about time. A server that is silent for so long has failed.
 PATIENCE = 60
 REQUEST = (
     "GET / HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 )
 # A ping behind the last whole frame. Its pong says that all before it is answered, and that the server would go on.
 FENCE = b"fence"
@@ -23,6 +24,10 @@ FENCE = b"fence"
 
 @dataclass
 class Verdict:
+    # What it answers to the upgrade: the status, and the parameters of permessage-deflate if that is agreed on. Whether
+    # it names the client's window is left out: it may, where that was offered (RFC 7692, section 7.1.2.2).
+    status: int
+    deflate: set | None
     # Kind and payload of each message that came back.
     messages: list
     # The payloads of the pongs.
@@ -38,7 +43,7 @@ class Verdict:
         messages = [f"{kind} {len(payload)}" for kind, payload in self.messages]
         pongs = ["fence" if pong == FENCE else str(len(pong)) for pong in self.pongs]
         return (
-            f"messages [{', '.join(messages)}], pongs [{', '.join(pongs)}], close {self.code}, {self.end}"
+            f"{self.status}, deflate {self.deflate}, messages [{', '.join(messages)}], pongs [{', '.join(pongs)}], close {self.code}, {self.end}"
             + "".join(f", {fault}" for fault in self.faults)
         )
 
@@ -64,6 +69,13 @@ class Answer:
                 self.settled.set()
 
 
+def agree(ours, theirs):
+    """Whether two verdicts say the same. Of pongs one may have left out some, but not the last."""
+    few, many = sorted([ours.pongs, theirs.pongs], key=len)
+    rest = iter(many)
+    return all(pong in rest for pong in few) and few[-1:] == many[-1:] and replace(ours, pongs=[]) == replace(theirs, pongs=[])
+
+
 async def verdict(port, stream):
     """What the server at this port makes of the stream."""
     async with asyncio.timeout(PATIENCE):
@@ -72,14 +84,18 @@ async def verdict(port, stream):
             peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             loop = asyncio.get_running_loop()
             await loop.sock_connect(peer, ("127.0.0.1", port))
-            await loop.sock_sendall(peer, REQUEST.format(port).encode())
-            head, rest = await read_head(peer)
+            offer = f"Sec-WebSocket-Extensions: {stream.offer}\r\n" if stream.offer else ""
+            await loop.sock_sendall(peer, f"{REQUEST.format(port)}{offer}\r\n".encode())
+            status, deflate, rest = await read_head(peer)
+            if status != 101:
+                return Verdict(status, deflate, [], [], None, "eof", [])
             answer = Answer(rest)
             end, _ = await asyncio.gather(read(peer, answer), write(peer, stream, answer))
-    return judge(answer, end)
+    return judge(deflate, answer, end)
 
 
 async def read_head(peer):
+    """The status, the parameters of permessage-deflate if it is agreed on, and what stands behind the head."""
     data = b""
     while b"\r\n\r\n" not in data:
         received = await asyncio.get_running_loop().sock_recv(peer, 2**16)
@@ -87,9 +103,12 @@ async def read_head(peer):
             raise RuntimeError(f"no answer to the upgrade: {data!r}")
         data += received
     head, rest = data.split(b"\r\n\r\n", 1)
-    if not head.startswith(b"HTTP/1.1 101 "):
-        raise RuntimeError(f"the upgrade was refused: {head!r}")
-    return head, rest
+    start, *fields = head.decode().split("\r\n")
+    fields = dict(field.lower().split(":", 1) for field in fields)
+    deflate = None
+    if agreed := fields.get("sec-websocket-extensions"):
+        deflate = {value for value in parameters(agreed) if not value.startswith("client_max_window_bits")}
+    return int(start.split()[1]), deflate, rest
 
 
 async def read(peer, answer):
@@ -129,26 +148,34 @@ async def write_in_pieces(peer, data, writes):
         at += size
 
 
-def judge(answer, end):
+def judge(deflate, answer, end):
     messages, pongs, code, faults = [], [], None, []
-    fragments = []
+    fragments, decoder = [], None
     for frame in answer.frames:
+        is_first = frame.opcode in [TEXT, BINARY]
         if code is not None:
             faults.append(f"a frame behind the Close: {frame}")
-        if frame.key is not None or frame.rsv or frame.length_bytes is not None:
+        if frame.key or frame.length_bytes or frame.rsv and (deflate is None or not is_first or frame.rsv != RSV1):
             faults.append(f"a frame that no server may send: {frame}")
         if frame.opcode == CLOSE:
             code = int.from_bytes(frame.payload[:2], "big") if frame.payload else "none"
         elif frame.opcode == PONG:
             pongs.append(frame.payload)
-        elif (frame.opcode == CONTINUATION) != bool(fragments) or frame.opcode not in [CONTINUATION, TEXT, BINARY]:
+        elif frame.opcode == PING:
+            # A heartbeat: it may come at any time.
+            pass
+        elif is_first == bool(fragments) or not is_first and frame.opcode != CONTINUATION:
             faults.append(f"a frame that does not belong there: {frame}")
         else:
             fragments.append(frame)
             if frame.fin:
-                kind = {TEXT: "text", BINARY: "binary"}[fragments[0].opcode]
-                messages.append((kind, b"".join(fragment.payload for fragment in fragments)))
+                payload = b"".join(fragment.payload for fragment in fragments)
+                if fragments[0].rsv:
+                    if decoder is None or "server_no_context_takeover" in deflate:
+                        decoder = zlib.decompressobj(-15)
+                    payload = inflate(decoder, payload)
+                messages.append((NAMES[fragments[0].opcode], payload))
                 fragments = []
     if fragments or answer.at < len(answer.data):
         faults.append("half a message at the end")
-    return Verdict(messages, pongs, code, end, faults)
+    return Verdict(101, deflate, messages, pongs, code, end, faults)
