@@ -249,13 +249,21 @@ def inflated_before_it_looked(reading, verdict):
     return len(inflated.payload) > room(reading, step) and stopped(reading, verdict, step, 1009)
 
 
-def took_the_tail_for_too_much(reading, verdict):
-    """It inflates the end that is not sent by itself, and allows it one byte: more comes where a block is cut short."""
-    return any(
-        (step.result.flaw in ["broken", "cut short"] or reading.takes_over) and stopped(reading, verdict, step, 1009)
-        for step in reading.steps
-        if step.result and len(step.frame.payload) >= 2044
-    )
+def took_rest_for_too_much(reading, verdict):
+    """It inflates up to the limit, and the end that is not sent by itself, up to a byte: what is left over is too much."""
+    for step in reading.steps:
+        if step.result and stopped(reading, verdict, step, 1009):
+            is_broken = step.result.flaw in ["broken", "cut short"] or reading.takes_over
+            return is_broken and (len(step.frame.payload) >= 2044 or is_full_before_its_end(reading, step))
+    return False
+
+
+def is_full_before_its_end(reading, step):
+    inflater, payload = zlib.decompressobj(-15), b"".join(part.frame.payload for part in step.parts)
+    try:
+        return len(inflater.decompress(payload, reading.message_bytes)) == reading.message_bytes
+    except zlib.error:
+        return False
 
 
 def refused_close_within(reading, verdict):
@@ -412,11 +420,11 @@ KNOWN = [
     ),
     Known(
         [WEBSOCKETS],
-        "feeds the end that is not sent by itself, and takes what it makes of a block that is cut short for too much",
+        "takes for too much what it has not inflated yet: at the limit, or of the end that is not sent",
         "left open: the message is broken either way",
         'RFC 6455, 7.4.1: "1009 indicates that an endpoint is terminating the connection because it has received a message '
         'that is too big for it to process."',
-        took_the_tail_for_too_much,
+        took_rest_for_too_much,
     ),
     Known(
         [WEBSOCKETS],
