@@ -304,6 +304,9 @@ pub const TAKEOVER_SESSIONS_DEFAULT: usize = 64;
 pub const COMPRESSOR_BYTES: usize = 252 * KIB;
 /// What a decompressor holds, in bytes.
 pub const DECOMPRESSOR_BYTES: usize = 48 * KIB;
+/// What a session holds for both at most, in bytes. Where this leaves too little for a new connection, a session does without
+/// them.
+pub const TAKEOVER_BYTES: usize = COMPRESSOR_BYTES + (4 << 15) + DECOMPRESSOR_BYTES;
 /// What a deflated message may have more than it inflates to, as a part of that: what compressors that try not at all
 /// add, and flushes between fragments.
 pub const DEFLATE_OVERHEAD_PART: usize = 4;
