@@ -390,7 +390,7 @@ pub const KEYS: &[Key] = &[
     Key {
         name: "deflate.server_context_takeover",
         default: "false",
-        doc: "Whether what is sent may refer to earlier messages; 268 to 380 KiB for each session",
+        doc: "Whether what is sent may refer to earlier messages; 254 to 380 KiB for each session",
         kind: Kind::Boolean(field!(deflate.server_context_takeover)),
     },
     Key {
