@@ -18,7 +18,7 @@ use barewire::limits::{
     MAX_MEMORY_MAX, MAX_MEMORY_MIN, MESSAGE_BYTES_MAX, RateAlgorithm, SEND_QUEUE_BYTES_MIN, TIMEOUT_MAX, TIMEOUT_MIN,
     TOKEN_LEEWAY_MAX,
 };
-use barewire::wire::http::is_token;
+use barewire::wire::http::{is_path, is_token};
 
 /// One key: a row of [`KEYS`].
 #[derive(Debug)]
@@ -88,9 +88,9 @@ pub const KEYS: &[Key] = &[
     Key {
         name: "server.path",
         default: "/ws",
-        doc: "Path of the WebSocket endpoint; empty: every path upgrades",
+        doc: "Path of the WebSocket endpoint, compared byte by byte; empty: every path upgrades",
         kind: Kind::Custom {
-            allowed: "nothing, or / and then visible ASCII without ? and #, such as /ws; not /health",
+            allowed: "nothing, or the path of a URL, percent-encoded where it must be, such as /ws; not /health",
             set: |s, v| path(v.text()?).map(|path| s.path = path),
             show: |s| s.path.clone(),
         },
@@ -508,11 +508,9 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 }
 
 fn path(text: &str) -> Result<String, String> {
-    let fits = text.is_empty()
-        || (text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'?' && byte != b'#'));
     match text {
         "/health" => Err("the path of the health check".into()),
-        _ if fits => Ok(text.into()),
+        _ if text.is_empty() || is_path(text) => Ok(text.into()),
         _ => Err("not a path".into()),
     }
 }

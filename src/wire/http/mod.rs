@@ -21,7 +21,7 @@ mod scanner;
 mod upgrade;
 
 pub use grammar::is_token;
-pub use head::{RequestHead, Version};
+pub use head::{RequestHead, Version, is_path};
 pub use origin::{Origin, Origins};
 pub use response::{Delivery, Refusal, Response, switching_protocols};
 pub use scanner::HeadScanner;

@@ -89,7 +89,7 @@ impl fmt::Debug for Upgrade {
 /// every path.
 ///
 /// An attempt is a request whose `Upgrade` lists `websocket`, in any case. It is checked in this order:
-/// - 404 on another path than `endpoint`;
+/// - 404 on another path than `endpoint`; there HTTP/1.0 attempts nothing (RFC 9110, section 7.8);
 /// - 405 with `Allow: GET` for another method;
 /// - 400 for HTTP/1.0, or a `Connection` that does not list `upgrade`;
 /// - 426 with `Sec-WebSocket-Version: 13` unless there is exactly one such line and it is `13`: missing, malformed
@@ -103,8 +103,10 @@ impl fmt::Debug for Upgrade {
 /// ignored (RFC 9110, section 7.8) and the request is an ordinary one.
 pub fn route(head: &RequestHead, endpoint: &str) -> Route {
     let at_endpoint = head.path() == endpoint;
-    if head.tokens("upgrade").any(|token| token.eq_ignore_ascii_case(b"websocket")) {
-        if !at_endpoint && !endpoint.is_empty() {
+    let upgrades_here = at_endpoint || endpoint.is_empty();
+    let names_websocket = head.tokens("upgrade").any(|token| token.eq_ignore_ascii_case(b"websocket"));
+    if names_websocket && (upgrades_here || head.version() == Version::Http11) {
+        if !upgrades_here {
             return Route::Refuse(Refusal::new(404, "Not Found"));
         }
         return handshake(head).map_or_else(Route::Refuse, Route::Upgrade);
