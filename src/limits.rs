@@ -8,6 +8,7 @@
 //! Not here: the parsing of configured values (`daemon/config`), the codes that a peer sees at a limit
 //! (`error.rs`).
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 const KIB: usize = 1024;
@@ -281,6 +282,42 @@ pub const CONTEXT_WRITE_BYTES: usize = 64 * KIB;
 /// A context that carried a message above this size is dropped, not lent on: it keeps the buffer.
 pub const CONTEXT_KEEP_BYTES: usize = 64 * KIB;
 
+/// How hard a compressor may be told to try.
+pub const DEFLATE_LEVELS: RangeInclusive<u8> = 1..=9;
+/// How hard the server's compressors try, within [`DEFLATE_LEVELS`].
+pub const DEFLATE_LEVEL_DEFAULT: u8 = 6;
+/// Messages below this size are sent as they are, in bytes: deflating costs microseconds and gains little.
+pub const DEFLATE_MIN_BYTES_DEFAULT: usize = 512;
+/// A message above this size is deflated at level 1, whatever is configured. At level 6 a kilobyte that a peer has chosen
+/// well costs 60 microseconds, at level 9 a millisecond.
+pub const DEFLATE_LARGE_BYTES: usize = 16 * KIB;
+/// What is deflated of a larger message before the rest: where that gains little, the message is sent as it is.
+pub const DEFLATE_PROBE_BYTES: usize = 64 * KIB;
+/// The part of those bytes that must be gained.
+pub const DEFLATE_PROBE_GAIN: usize = 8;
+/// A broadcast up to this size is deflated for each session whose compressor keeps its context; a larger one is
+/// deflated once for all, and such a compressor forgets its context.
+pub const DEFLATE_OWN_BYTES: usize = 8 * KIB;
+/// Sessions at once that may keep a context of a compressor or a decompressor. Further ones do without.
+pub const TAKEOVER_SESSIONS_DEFAULT: usize = 64;
+/// What a compressor holds beside its window, in bytes; the window takes four times its size.
+pub const COMPRESSOR_BYTES: usize = 252 * KIB;
+/// What a decompressor holds, in bytes.
+pub const DECOMPRESSOR_BYTES: usize = 48 * KIB;
+/// What a deflated message may have more than it inflates to, as a part of that: what compressors that try not at all
+/// add, and flushes between fragments.
+pub const DEFLATE_OVERHEAD_PART: usize = 4;
+/// The same for the smallest, in bytes.
+pub const DEFLATE_OVERHEAD_MIN: usize = KIB;
+/// What is inflated of a message in one go, in bytes of input: at worst, in blocks that say next to nothing, half a
+/// millisecond.
+pub const INFLATE_INPUT_PER_STEP: usize = 16 * KIB;
+/// The first room for what is inflated, in bytes; it grows by doubling.
+pub const INFLATE_ROOM_MIN: usize = 4 * KIB;
+/// Messages that are gone on with in one turn, of those that inflate to more than [`READ_BYTES_PER_TURN`], for all sessions
+/// together; the rest waits for the next.
+pub const INFLATIONS_PER_TURN: usize = 4;
+
 /// Characters of a message that a log line shows.
 pub const LOG_TEXT_CHARS: usize = 200;
 /// Characters of a user id that a log line shows.
@@ -477,6 +514,9 @@ const _: () = {
     assert!(TOKEN_LEEWAY_DEFAULT.as_millis() <= TOKEN_LEEWAY_MAX.as_millis());
     assert!(HASH_WORKERS_DEFAULT <= HASH_WORKERS_MAX && HASHES_WAITING_PER_WORKER <= HASH_ATTEMPTS_WAITING);
     assert!(2 * HASHES_WAITING_PER_ADDRESS <= HASHES_WAITING_PER_WORKER);
+    // What deflating may add to the largest message is still counted in 32 bits.
+    assert!(MESSAGE_BYTES_MAX + MESSAGE_BYTES_MAX / DEFLATE_OVERHEAD_PART + DEFLATE_OVERHEAD_MIN < u32::MAX as usize);
+    assert!(DEFLATE_OWN_BYTES <= DEFLATE_LARGE_BYTES && DEFLATE_LARGE_BYTES <= DEFLATE_PROBE_BYTES);
     assert!(WHEEL_SLOTS.is_power_of_two() && WHEEL_SLOTS.is_multiple_of(64));
 };
 

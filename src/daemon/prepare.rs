@@ -34,6 +34,7 @@ pub fn prepare(settings: &Settings) -> Result<Prepared, Failure> {
             origins: settings.origins.clone(),
             trusted_proxies: settings.trusted_proxies.clone(),
             refuse_by: settings.refuse_by,
+            deflate: settings.deflate.clone(),
         },
     };
     config.check()?;

@@ -4,6 +4,7 @@
 
 use crate::engine::network::Network;
 use crate::limits::Limits;
+use crate::wire::deflate::DeflateConfig;
 use crate::wire::http::Origins;
 
 /// What an engine is told once.
@@ -21,6 +22,8 @@ pub struct EngineConfig {
     pub origins: Origins,
     /// How a peer is told that its credentials do not let it in. Default [`RefuseBy::Http`].
     pub refuse_by: RefuseBy,
+    /// How messages are deflated. Default [`DeflateConfig::default`].
+    pub deflate: DeflateConfig,
     /// Addresses that no limit by address counts, since many peers stand behind each. Default none.
     pub trusted_proxies: Vec<Network>,
 }
@@ -44,6 +47,7 @@ impl Default for EngineConfig {
             subprotocols: vec!["json".into()],
             origins: Origins::Same,
             refuse_by: RefuseBy::Http,
+            deflate: DeflateConfig::default(),
             trusted_proxies: Vec::new(),
         }
     }

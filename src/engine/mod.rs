@@ -28,6 +28,7 @@
 
 mod addresses;
 mod broadcast;
+mod compression;
 mod config;
 mod door;
 mod event;
@@ -103,6 +104,7 @@ impl Engine {
         let mono_us = now.mono_us.max(self.shared.now.mono_us);
         self.shared.now = Now { mono_us, ..now };
         self.shared.ledger.begin_turn();
+        self.shared.compression.begin_turn();
         self.settle();
     }
 
@@ -477,6 +479,9 @@ impl Engine {
         for (_, session) in &self.sessions {
             session.check_invariants();
         }
+        let keeping = self.sessions.iter().filter_map(|(_, session)| session.deflate());
+        let keeping = keeping.filter(|deflate| deflate.weight() > 0).count();
+        assert_eq!(keeping, self.shared.compression.takeovers(), "each context that is kept has its session");
         self.check_ledger();
     }
 }

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use crate::auth::{Authenticate, Identity};
 use crate::engine::addresses::Addresses;
+use crate::engine::compression::Compression;
 use crate::engine::hub::ConnId;
 use crate::engine::ledger::Ledger;
 use crate::engine::newcomers::Newcomers;
@@ -14,9 +15,27 @@ use crate::engine::send_queue::SendQueue;
 use crate::engine::timer::{TimerTable, TimerWheel};
 use crate::engine::{EngineConfig, Event};
 use crate::error::CloseReason;
-use crate::limits::SEND_QUEUE_POOL;
+use crate::limits::{FRAMES_PER_TURN, READ_BYTES_PER_TURN, SEND_QUEUE_POOL};
 use crate::time::Now;
-use crate::wire::websocket::Context;
+use crate::wire::websocket::{Context, deflated_bound};
+
+/// What one session may have in one turn, and has not had yet.
+#[derive(Debug)]
+pub(super) struct Share {
+    /// Frames.
+    pub frames: usize,
+    /// What its messages may cost to inflate, in bytes in or out.
+    pub inflated: usize,
+    /// How many events there were before.
+    pub events_before: usize,
+}
+
+impl Share {
+    /// Nothing is spent yet.
+    pub fn whole(events_before: usize) -> Share {
+        Share { frames: FRAMES_PER_TURN, inflated: READ_BYTES_PER_TURN, events_before }
+    }
+}
 
 /// See the module.
 pub(super) struct Shared {
@@ -40,6 +59,9 @@ pub(super) struct Shared {
     pub open: usize,
     /// What the context had to say while a session was served.
     pub replies: Vec<u8>,
+    pub compression: Compression,
+    /// What the session that is served may still have in this turn.
+    pub share: Share,
     pub addresses: Addresses,
     pub newcomers: Newcomers,
     lent: Option<Box<Context>>,
@@ -58,6 +80,8 @@ impl Shared {
                 limits.connections_per_ip,
                 limits.auth_failures_per_minute,
             ),
+            compression: Compression::new(&config.deflate),
+            share: Share::whole(0),
             newcomers: Newcomers::default(),
             config,
             authenticator,
@@ -78,7 +102,14 @@ impl Shared {
 
     /// The context for the session being served.
     pub fn lend_context(&mut self) -> Box<Context> {
-        self.lent.take().unwrap_or_else(|| Box::new(Context::server(self.config.limits.message_bytes)))
+        self.lent.take().unwrap_or_else(|| self.new_context())
+    }
+
+    /// A context for the largest message that a peer may send, deflated or not.
+    pub fn new_context(&self) -> Box<Context> {
+        let message_bytes = self.config.limits.message_bytes;
+        let most = if self.config.deflate.enabled { deflated_bound(message_bytes) } else { message_bytes };
+        Box::new(Context::server(most))
     }
 
     /// Takes a context back from a session that is clean.

@@ -85,6 +85,7 @@ impl ServerConfig {
     /// Whether all of it can be; [`Server::bind`] asks it before it opens anything.
     pub fn check(&self) -> Result<(), Error> {
         self.engine.limits.check().map_err(Error::Config)?;
+        self.engine.deflate.check().map_err(Error::Config)?;
         let listeners = self.addrs().count();
         if listeners > LISTENERS_MAX {
             return Err(Error::Config(format!("{listeners} listeners; at most {LISTENERS_MAX}")));

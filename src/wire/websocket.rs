@@ -5,7 +5,11 @@
 //! says whether the session is clean: at a frame boundary and in no fragmented message. Only an unclean
 //! session needs a context of its own; all others borrow the one that the engine lends.
 //!
-//! Not here: what a session does about a message or a violation (`engine/session/`).
+//! tungstenite refuses the reserved bits. A deflated message (RFC 7692) is therefore shown to the context as a plain binary
+//! one: the first byte of its first frame is changed on the way, the payload is inflated behind the context. So that no
+//! more than one has to be told apart, a walk with a deflated message has no other message in it.
+//!
+//! Not here: inflating (`deflate.rs`); what a session does about a message or a violation (`engine/session/`).
 
 use std::io::{self, Read, Write};
 
@@ -17,15 +21,18 @@ pub use tungstenite::{Bytes, Utf8Bytes};
 use crate::error::CloseReason;
 use crate::limits::{
     CLOSE_REASON_BYTES, CONTEXT_BYTES, CONTEXT_KEEP_BYTES, CONTEXT_READ_BYTES, CONTEXT_WRITE_BYTES,
-    CONTROL_PAYLOAD_BYTES, FRAMES_PER_TURN, MESSAGE_BYTES_MAX,
+    CONTROL_PAYLOAD_BYTES, DEFLATE_OVERHEAD_MIN, DEFLATE_OVERHEAD_PART, FRAMES_PER_TURN, MESSAGE_BYTES_MAX,
 };
 
 /// The longest header of a frame (RFC 6455, section 5.2).
-const HEADER_BYTES: usize = 14;
+pub const HEADER_BYTES: usize = 14;
 const FIN: u8 = 0x80;
+const RSV1: u8 = 0x40;
 const OPCODE: u8 = 0x0f;
 const CONTROL: u8 = 0x08;
 const CONTINUATION: u8 = 0x00;
+const TEXT: u8 = 0x01;
+const BINARY: u8 = 0x02;
 const CLOSE: u8 = 0x08;
 const MASKED: u8 = 0x80;
 const LENGTH: u8 = 0x7f;
@@ -62,12 +69,30 @@ impl Message {
         }
     }
 
-    fn opcode(&self) -> Data {
+    /// Its kind.
+    pub fn kind(&self) -> Kind {
         match self {
-            Message::Text(_) => Data::Text,
-            Message::Binary(_) => Data::Binary,
+            Message::Text(_) => Kind::Text,
+            Message::Binary(_) => Kind::Binary,
         }
     }
+
+    /// The payload.
+    pub fn payload(&self) -> &[u8] {
+        match self {
+            Message::Text(text) => text.as_bytes(),
+            Message::Binary(bytes) => bytes,
+        }
+    }
+}
+
+/// The kind of a message, which is the opcode of its first frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// UTF-8 text.
+    Text,
+    /// Anything.
+    Binary,
 }
 
 /// What a message may be, at most.
@@ -79,6 +104,16 @@ pub struct MessageLimits {
     pub fragments: usize,
     /// Messages after which a walk stops.
     pub messages: usize,
+    /// Frames after which a walk stops: [`FRAMES_PER_TURN`], less what other walks of this turn have had.
+    pub frames: usize,
+    /// Whether messages may be deflated. Their payload may then be larger by what deflating adds ([`deflated_bound`]); what
+    /// they inflate to is not known here.
+    pub deflate: bool,
+}
+
+/// The largest payload of a message that inflates to so many bytes, as far as it is taken.
+pub fn deflated_bound(bytes: usize) -> usize {
+    bytes + bytes / DEFLATE_OVERHEAD_PART + DEFLATE_OVERHEAD_MIN
 }
 
 /// What one walk has found.
@@ -95,6 +130,12 @@ pub struct Walk {
     pub was_clean: bool,
     /// The header behind `end` breaks a limit.
     pub violation: Option<CloseReason>,
+    /// What the first byte must be for the context, where a deflated message begins with it.
+    pub first: Option<u8>,
+    /// The only message that ends within it is deflated, and of this kind.
+    pub deflated: Option<Kind>,
+    /// It stops because a deflated message begins or ends here: the rest may be walked in the same turn.
+    pub may_go_on: bool,
 }
 
 /// Follows the frames of one peer through any cutting of its bytes.
@@ -107,11 +148,13 @@ pub struct FrameWalker {
     remaining: u64,
     /// Payload announced so far by the fragments of the message that is under way; 0 when there is none.
     message_bytes: u32,
-    /// The header that is under way, as far as it has come.
-    header: [u8; HEADER_BYTES],
+    /// The header that is under way, as far as it has come: with its last byte it is not any more.
+    header: [u8; HEADER_BYTES - 1],
     header_bytes: u8,
     /// Whether the frame under way ends a data message.
     ends_message: bool,
+    /// The message under way is deflated, and of this kind.
+    deflated: Option<Kind>,
     /// Fragments so far of the message under way; 0 when there is none.
     fragments: u32,
 }
@@ -138,9 +181,11 @@ impl FrameWalker {
     }
 
     /// Walks on through `input`, as far as one turn may go: [`FRAMES_PER_TURN`] frames, or up to a Close
-    /// frame that has others before it (so that what was asked before it can be answered before it).
+    /// frame that has others before it (so that what was asked before it can be answered before it). And no further than
+    /// to where a deflated message begins or ends.
     pub fn walk(&mut self, input: &[u8], limits: MessageLimits) -> Walk {
         let mut walk = Walk::default();
+        let is_turns_first = limits.frames == FRAMES_PER_TURN;
         loop {
             let rest = input.get(walk.end..).unwrap_or_default();
             if self.remaining > 0 {
@@ -151,9 +196,19 @@ impl FrameWalker {
                     return walk;
                 }
             } else {
-                let spent = walk.frames == FRAMES_PER_TURN || walk.messages == limits.messages;
-                if rest.is_empty() || spent || (walk.frames > 0 && self.close_is_next(rest)) {
+                let is_first = is_turns_first && walk.frames == 0;
+                let spent = walk.frames == limits.frames || walk.messages == limits.messages;
+                if rest.is_empty() || spent || (!is_first && self.close_is_next(rest)) {
                     return walk;
+                }
+                if limits.deflate
+                    && let Some((kind, first)) = self.deflated_is_next(rest)
+                {
+                    walk.may_go_on = walk.end > 0;
+                    if walk.may_go_on {
+                        return walk;
+                    }
+                    (self.deflated, walk.first) = (Some(kind), Some(first));
                 }
                 let Some((header, length)) = self.take_header(rest) else {
                     walk.end = input.len();
@@ -161,7 +216,7 @@ impl FrameWalker {
                 };
                 if let Err(reason) = self.admit(&header, limits) {
                     // What comes before it is answered first: it is found again by the next walk.
-                    walk.violation = (walk.frames == 0).then_some(reason);
+                    walk.violation = is_first.then_some(reason);
                     return walk;
                 }
                 walk.end += length;
@@ -174,13 +229,30 @@ impl FrameWalker {
                 self.ends_message = false;
                 (self.message_bytes, self.fragments) = (0, 0);
                 walk.messages += 1;
+                walk.deflated = self.deflated.take();
+                walk.may_go_on = walk.deflated.is_some();
             }
             walk.was_clean |= self.fragments == 0;
+            if walk.may_go_on {
+                return walk;
+            }
         }
     }
 
     fn close_is_next(&self, rest: &[u8]) -> bool {
         self.header_bytes == 0 && rest.first().is_some_and(|first| first & OPCODE == CLOSE)
+    }
+
+    /// The kind of the deflated message that begins here, and its first byte as a plain one would have it: binary, since
+    /// deflated text is no UTF-8 (RFC 7692, section 6). RSV1 elsewhere is the context's to refuse.
+    fn deflated_is_next(&self, rest: &[u8]) -> Option<(Kind, u8)> {
+        let first = *rest.first().filter(|first| self.header_bytes == 0 && **first & RSV1 != 0)?;
+        let kind = match first & OPCODE {
+            TEXT => Kind::Text,
+            BINARY => Kind::Binary,
+            _ => return None,
+        };
+        Some((kind, first & !(RSV1 | OPCODE) | BINARY))
     }
 
     /// Completes the header under way from `rest`; with it, how many bytes of `rest` belong to it.
@@ -190,17 +262,19 @@ impl FrameWalker {
         {
             return Some((header, header.bytes));
         }
-        for (i, &byte) in rest.iter().enumerate() {
-            let have = usize::from(self.header_bytes);
-            if let Some(slot) = self.header.get_mut(have) {
-                *slot = byte;
-            }
-            self.header_bytes += 1;
-            if let Some(header) = self.header.get(..=have).and_then(Header::parse) {
-                self.header_bytes = 0;
-                return Some((header, i + 1));
-            }
+        let mut bytes = [0; HEADER_BYTES];
+        let mut have = usize::from(self.header_bytes);
+        let taken = rest.len().min(HEADER_BYTES - have);
+        for (to, from) in bytes.iter_mut().zip(self.header.iter().take(have).chain(rest)) {
+            *to = *from;
         }
+        if let Some(header) = bytes.get(..have + taken).and_then(Header::parse) {
+            self.header_bytes = 0;
+            return Some((header, header.bytes - have));
+        }
+        have += taken;
+        self.header.copy_from_slice(bytes.first_chunk::<{ HEADER_BYTES - 1 }>()?);
+        self.header_bytes = u8::try_from(have).ok()?;
         None
     }
 
@@ -216,7 +290,9 @@ impl FrameWalker {
                 if header.opcode == CONTINUATION { (self.message_bytes, self.fragments) } else { (0, 0) };
             let payload = u32::try_from(header.payload).unwrap_or(u32::MAX);
             let (bytes, fragments) = (bytes.saturating_add(payload), fragments.saturating_add(1));
-            if bytes as usize > limits.bytes.min(MESSAGE_BYTES_MAX) {
+            let most = limits.bytes.min(MESSAGE_BYTES_MAX);
+            let most = if self.deflated.is_some() { deflated_bound(most) } else { most };
+            if bytes as usize > most {
                 return Err(CloseReason::MessageTooBig);
             }
             if fragments as usize > limits.fragments {
@@ -294,7 +370,7 @@ pub struct Context {
 }
 
 impl Context {
-    /// A server's context for messages up to `message_bytes`.
+    /// A server's context for messages up to `message_bytes`, deflated or not.
     pub fn server(message_bytes: usize) -> Context {
         let config = WebSocketConfig::default()
             .read_buffer_size(CONTEXT_READ_BYTES)
@@ -311,12 +387,12 @@ impl Context {
     pub fn close_sent(&mut self) {
         let mut nowhere = Vec::new();
         // Over memory this cannot fail; and if it had been closed before, nothing is left to tell.
-        let _ = self.websocket.close(&mut Pipe { input: &mut &[][..], replies: &mut nowhere }, None);
+        let _ = self.websocket.close(&mut Pipe { input: &mut Input::default(), replies: &mut nowhere }, None);
     }
 
     /// Takes what the next step makes of `input`, which shrinks by what was consumed. What must be sent at
     /// once (pongs, the reply to a Close) is appended to `replies` as encoded frames.
-    pub fn receive(&mut self, input: &mut &[u8], replies: &mut Vec<u8>) -> Received {
+    pub fn receive(&mut self, input: &mut Input<'_>, replies: &mut Vec<u8>) -> Received {
         use tungstenite::Error as E;
         use tungstenite::Message as M;
         let mut pipe = Pipe { input, replies };
@@ -359,15 +435,42 @@ impl Context {
     }
 }
 
+/// What a context has still to read of one walk.
+#[derive(Debug, Default)]
+pub struct Input<'a> {
+    /// Stands for the first byte of the rest.
+    first: Option<u8>,
+    rest: &'a [u8],
+}
+
+impl<'a> Input<'a> {
+    /// What `walk` lets the context see of `bytes`, from where the walk began.
+    pub fn new(bytes: &'a [u8], walk: &Walk) -> Input<'a> {
+        Input { first: walk.first, rest: bytes.get(..walk.end).unwrap_or_default() }
+    }
+}
+
+impl Read for Input<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.rest.read(buffer)?;
+        if count > 0
+            && let (Some(first), Some(slot)) = (self.first.take(), buffer.first_mut())
+        {
+            *slot = first;
+        }
+        Ok(count)
+    }
+}
+
 /// The memory that a context reads from and writes to.
 struct Pipe<'a, 'i> {
-    input: &'a mut &'i [u8],
+    input: &'a mut Input<'i>,
     replies: &'a mut Vec<u8>,
 }
 
 impl Read for Pipe<'_, '_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.input.is_empty() {
+        if self.input.rest.is_empty() {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         self.input.read(buffer)
@@ -388,18 +491,20 @@ impl Write for Pipe<'_, '_> {
 /// One encoded message that any number of sessions can be sent. Made once, shared by all of them.
 #[derive(Debug, Clone)]
 pub struct PreparedMessage {
+    kind: Kind,
     frame: Bytes,
+    header: usize,
 }
 
 impl PreparedMessage {
     /// Encodes a text message.
     pub fn text(text: &str) -> PreparedMessage {
-        PreparedMessage::encode(Data::Text, text.as_bytes())
+        PreparedMessage::encode(Kind::Text, text.as_bytes())
     }
 
     /// Encodes a binary message.
     pub fn binary(payload: &[u8]) -> PreparedMessage {
-        PreparedMessage::encode(Data::Binary, payload)
+        PreparedMessage::encode(Kind::Binary, payload)
     }
 
     /// The whole frame.
@@ -407,23 +512,39 @@ impl PreparedMessage {
         &self.frame
     }
 
-    fn encode(opcode: Data, payload: &[u8]) -> PreparedMessage {
+    /// Its kind.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The payload of the frame.
+    pub fn payload(&self) -> &[u8] {
+        self.frame.get(self.header..).unwrap_or_default()
+    }
+
+    fn encode(kind: Kind, payload: &[u8]) -> PreparedMessage {
         let mut frame = Vec::with_capacity(payload.len() + HEADER_BYTES);
-        encode_header(OpCode::Data(opcode), payload.len(), &mut frame);
+        encode_message_header(kind, false, payload.len(), &mut frame);
+        let header = frame.len();
         frame.extend_from_slice(payload);
-        PreparedMessage { frame: frame.into() }
+        PreparedMessage { kind, frame: frame.into(), header }
     }
 }
 
-/// Appends the header of a server's frame that carries `message`.
-pub fn encode_message_header(message: &Message, out: &mut Vec<u8>) {
-    encode_header(OpCode::Data(message.opcode()), message.len(), out);
+/// Appends the header of a server's frame that carries a whole message of so many bytes, as they are or deflated
+/// (RFC 7692, section 6.1).
+pub fn encode_message_header(kind: Kind, is_deflated: bool, bytes: usize, out: &mut Vec<u8>) {
+    let opcode = OpCode::Data(match kind {
+        Kind::Text => Data::Text,
+        Kind::Binary => Data::Binary,
+    });
+    encode_header(FrameHeader { opcode, rsv1: is_deflated, ..FrameHeader::default() }, bytes, out);
 }
 
 /// Appends a ping with this payload, at most [`CONTROL_PAYLOAD_BYTES`] of it.
 pub fn encode_ping(payload: &[u8], out: &mut Vec<u8>) {
     let payload = payload.get(..CONTROL_PAYLOAD_BYTES).unwrap_or(payload);
-    encode_header(OpCode::Control(Control::Ping), payload.len(), out);
+    encode_header(control(Control::Ping), payload.len(), out);
     out.extend_from_slice(payload);
 }
 
@@ -433,7 +554,7 @@ pub fn encode_close(code: u16, reason: &str, out: &mut Vec<u8>) {
     let code = if CloseCode::from(code).is_allowed() { code } else { CloseCode::Normal.into() };
     let end = (0..=CLOSE_REASON_BYTES.min(reason.len())).rev().find(|&end| reason.is_char_boundary(end));
     let reason = reason.get(..end.unwrap_or(0)).unwrap_or_default();
-    encode_header(OpCode::Control(Control::Close), 2 + reason.len(), out);
+    encode_header(control(Control::Close), 2 + reason.len(), out);
     out.extend_from_slice(&code.to_be_bytes());
     out.extend_from_slice(reason.as_bytes());
 }
@@ -443,8 +564,13 @@ pub fn is_pong(bytes: &[u8]) -> bool {
     bytes.first().is_some_and(|first| first & OPCODE == u8::from(OpCode::Control(Control::Pong)))
 }
 
-fn encode_header(opcode: OpCode, payload: usize, out: &mut Vec<u8>) {
-    let header = FrameHeader { is_final: true, opcode, mask: None, ..FrameHeader::default() };
+fn control(opcode: Control) -> FrameHeader {
+    FrameHeader { opcode: OpCode::Control(opcode), ..FrameHeader::default() }
+}
+
+/// A final frame, not masked: a server's.
+fn encode_header(header: FrameHeader, payload: usize, out: &mut Vec<u8>) {
+    let header = FrameHeader { is_final: true, mask: None, ..header };
     // Writing to memory cannot fail.
     let _ = header.format(payload as u64, out);
 }

@@ -9,6 +9,7 @@
 
 pub mod bounds;
 pub mod chance;
+pub mod deflate;
 pub mod ending;
 pub mod frames;
 pub mod history;
@@ -188,7 +189,8 @@ impl World {
         self.answer();
         for _ in 0..100_000 {
             self.engine.handle_now(self.now);
-            while self.engine.poll_ready().is_some() {
+            for _ in 0..self.engine.ready() {
+                self.engine.poll_ready();
                 self.answer();
             }
             while self.engine.poll_timeout_due() {

@@ -12,13 +12,14 @@ mod checks;
 mod keys;
 mod nearest;
 mod sources;
+mod table;
 #[cfg(test)]
 mod tests;
 mod value;
 mod written;
 
-pub use keys::KEYS;
 pub use sources::{Flag, Flags};
+pub use table::KEYS;
 pub use written::written;
 
 use std::collections::BTreeMap;
@@ -33,6 +34,7 @@ use barewire::RefuseBy;
 use barewire::auth::TokenAlgorithm;
 use barewire::engine::Network;
 use barewire::limits::{HASH_WORKERS_DEFAULT, Limits, SEND_BUFFER_BYTES_DEFAULT, TOKEN_LEEWAY_DEFAULT};
+use barewire::wire::deflate::DeflateConfig;
 use barewire::wire::http::Origins;
 
 /// Certificate of the embedded development pair, PEM. For loopback addresses only: its key is public.
@@ -112,6 +114,8 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// The limits, timeouts and the heartbeat's interval.
     pub limits: Limits,
+    /// How messages are deflated.
+    pub deflate: DeflateConfig,
     /// The span over which sessions are closed when the server stops. Default 0: all at once.
     pub drain_spread: Duration,
     /// `SO_SNDBUF` of accepted sockets, in bytes; 0 leaves the system's. Default [`SEND_BUFFER_BYTES_DEFAULT`].
@@ -253,6 +257,7 @@ impl Default for Settings {
             log_level: log::LevelFilter::Info,
             log_format: LogFormat::Text,
             limits: Limits::default(),
+            deflate: DeflateConfig::default(),
             drain_spread: Duration::ZERO,
             send_buffer_bytes: SEND_BUFFER_BYTES_DEFAULT,
             users: vec![User { name: name.into(), password: password.into() }],

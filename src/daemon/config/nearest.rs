@@ -2,7 +2,8 @@
 //!
 //! Not here: the error that tells it (`sources.rs`), the keys (`keys.rs`).
 
-use super::keys::{KEYS, Key};
+use super::keys::Key;
+use super::table::KEYS;
 
 impl Key {
     /// The key whose name begins with `name`, or is the fewest edits away from it; `name` may also be a section or a key

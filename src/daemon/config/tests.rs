@@ -126,6 +126,13 @@ const CASES: &[(&str, &[&str], &[&str])] = &[
     ("limits.fragments", &["1", "1000000"], &["0", "1000001"]),
     ("limits.message_timeout", &["10ms", "24h"], &["9ms", "86400001ms"]),
     ("limits.channels_per_session", &["1", "1000000"], &["0", "1000001"]),
+    ("deflate.enabled", &["true", "false"], &["", "yes", "1"]),
+    ("deflate.level", &["1", "6", "9"], &["0", "10", "256", "", "6.0"]),
+    ("deflate.min_bytes", &["0", "1", "512", "1GiB"], &["1073741825", "-1"]),
+    ("deflate.server_max_window_bits", &["9", "15"], &["8", "16", "271", ""]),
+    ("deflate.server_context_takeover", &["true", "false"], &["", "on"]),
+    ("deflate.client_context_takeover", &["true", "false"], &["", "on"]),
+    ("deflate.takeover_sessions", &["0", "1", "1000000"], &["1000001", "-1"]),
     ("drain.spread", &["0s", "1ms", "24h"], &["86400001ms", "", "0", "-1s"]),
     ("net.send_buffer_bytes", &["0", "1", "1GiB"], &["1073741825", "-1"]),
 ];

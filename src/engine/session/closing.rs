@@ -7,7 +7,7 @@ use super::weight::weight_of_frames;
 use super::{Phase, Session};
 use crate::engine::shared::Shared;
 use crate::limits::LINGER_BYTES;
-use crate::wire::websocket::{Context, FrameWalker, MessageLimits, Received};
+use crate::wire::websocket::{Context, FrameWalker, Input, MessageLimits, Received};
 
 /// A session that awaits the peer's Close.
 #[derive(Debug)]
@@ -15,14 +15,16 @@ pub struct Closing {
     walker: FrameWalker,
     /// Its own context, only while it is not clean.
     context: Option<Box<Context>>,
+    /// Whether messages may be deflated: they are dropped as they are.
+    may_be_deflated: bool,
     /// What has come behind our Close, in bytes.
     received: usize,
 }
 
 impl Closing {
     /// Goes on where the open session stood.
-    pub fn new(walker: FrameWalker, context: Option<Box<Context>>) -> Closing {
-        Closing { walker, context, received: 0 }
+    pub fn new(walker: FrameWalker, context: Option<Box<Context>>, may_be_deflated: bool) -> Closing {
+        Closing { walker, context, may_be_deflated, received: 0 }
     }
 
     /// What the message under way weighs, in bytes.
@@ -42,20 +44,27 @@ impl Session {
     pub(super) fn take_closing(&mut self, shared: &mut Shared, input: &[u8]) -> (usize, bool) {
         let limits = &shared.config.limits;
         let at_most = limits.message_bytes.saturating_add(LINGER_BYTES);
-        let limits = MessageLimits { bytes: limits.message_bytes, fragments: limits.fragments, messages: usize::MAX };
         let Phase::Closing(closing) = &mut self.phase else { return (0, false) };
+        let limits = MessageLimits {
+            bytes: limits.message_bytes,
+            fragments: limits.fragments,
+            messages: usize::MAX,
+            frames: shared.share.frames,
+            deflate: closing.may_be_deflated,
+        };
         let walk = closing.walker.walk(input, limits);
+        shared.share.frames -= walk.frames;
         closing.received = closing.received.saturating_add(walk.end);
         if closing.received > at_most {
             self.drop_socket(shared);
             return (input.len(), false);
         }
         let mut context = closing.context.take().unwrap_or_else(|| {
-            let mut context = Box::new(Context::server(limits.bytes));
+            let mut context = shared.new_context();
             context.close_sent();
             context
         });
-        let mut rest = input.get(..walk.end).unwrap_or_default();
+        let mut rest = Input::new(input, &walk);
         let mut replies = Vec::new();
         let is_over = loop {
             match context.receive(&mut rest, &mut replies) {
@@ -71,6 +80,6 @@ impl Session {
         {
             closing.context = Some(context);
         }
-        (walk.end, is_over)
+        (walk.end, is_over || walk.may_go_on && shared.share.frames > 0)
     }
 }

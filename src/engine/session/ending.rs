@@ -18,6 +18,7 @@ impl Session {
     pub fn close(&mut self, shared: &mut Shared, reason: CloseReason) {
         let Phase::Open(open) = &mut self.phase else { return };
         let (walker, mut context) = open.take_framing();
+        let may_be_deflated = open.deflate.is_some();
         if let Some(context) = &mut context {
             context.close_sent();
         }
@@ -27,7 +28,7 @@ impl Session {
         self.tell_closed(shared, reason);
         self.timers.stop_all();
         self.set_timer(shared, Timer::Close, shared.config.limits.close_timeout);
-        self.phase = Phase::Closing(Closing::new(walker, context));
+        self.phase = Phase::Closing(Closing::new(walker, context, may_be_deflated));
         // What waited for a verdict, or the end of the stream behind it, waits no more.
         self.mark_ready(shared);
     }
@@ -109,6 +110,7 @@ impl Session {
     fn tell_closed(&mut self, shared: &mut Shared, reason: CloseReason) {
         match &mut self.phase {
             Phase::Open(open) => {
+                shared.compression.release(open.deflate.take());
                 let identity = open.take_identity();
                 shared.closed(self.id, identity, reason);
             }

@@ -7,6 +7,7 @@
 
 use super::{Open, Phase, Session};
 use crate::auth::{Attempt, Decision, Proof, Ticket, Verdict};
+use crate::engine::compression::Deflate;
 use crate::engine::ledger::Measure;
 use crate::engine::shared::Shared;
 use crate::engine::timer::Timer;
@@ -241,9 +242,13 @@ impl Session {
     }
 
     fn switch_protocols(&mut self, shared: &mut Shared, upgrade: &Upgrade) {
-        let protocol = upgrade.select(&shared.config.subprotocols).map(str::to_owned);
-        self.queue(shared).push_http(|out| http::switching_protocols(upgrade, protocol.as_deref(), out));
-        self.phase = Phase::Open(Open::new());
+        let protocol = upgrade.select(&shared.config.subprotocols);
+        let deflate = shared.compression.agree(upgrade.extensions());
+        let extension = deflate.map(Deflate::response);
+        let (protocol, extension) = (protocol.map(str::to_owned), extension.as_deref());
+        let queue = self.queue(shared);
+        queue.push_http(|out| http::switching_protocols(upgrade, protocol.as_deref(), extension, out));
+        self.phase = Phase::Open(Open::new(deflate));
     }
 
     /// Answers the outstanding request. Says whether there was one.

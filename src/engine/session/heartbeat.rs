@@ -13,8 +13,8 @@ pub struct Heartbeat {
     is_alive: bool,
     /// The last ping is not answered yet.
     is_pinged: bool,
-    /// Number of the last ping, its payload.
-    ping: u32,
+    /// Number of the last ping, its payload: it need not be a new one for ever.
+    ping: u16,
     /// When that was sent, in microseconds of the monotonic clock; [`u64::MAX`] where none was.
     pinged_us: u64,
     /// [`u32::MAX`] where none is known.
@@ -38,7 +38,7 @@ impl Heartbeat {
     }
 
     /// A ping is sent: its payload. Silence of a peer that is not read says nothing (it has other deadlines).
-    pub fn ping(&mut self, now: Now, is_read: bool) -> [u8; 4] {
+    pub fn ping(&mut self, now: Now, is_read: bool) -> [u8; 2] {
         self.is_alive = !is_read;
         self.is_pinged = true;
         self.ping = self.ping.wrapping_add(1);

@@ -19,7 +19,8 @@
 //! stalls and a close that takes too long lead there from anywhere. `Event::Closed` is told once, on the way
 //! out of Head, Await, Body or Open: what follows is only the winding down of the transport.
 //!
-//! In this folder: `head.rs` (HTTP and the way in), `open.rs` (frames), `heartbeat.rs` (is it alive), `in_band.rs`
+//! In this folder: `head.rs` (HTTP and the way in), `open.rs` (frames), `inflating.rs` (deflated
+//! messages), `heartbeat.rs` (is it alive), `in_band.rs`
 //! (authentication by message), `ending.rs` (the ways out), `closing.rs` (what still comes behind our Close), `weight.rs`
 //! (what it makes the process hold).
 //! Not here: who is subscribed to what (`engine/hub.rs`), sockets and TLS (`net/`).
@@ -29,6 +30,7 @@ mod ending;
 mod head;
 mod heartbeat;
 mod in_band;
+mod inflating;
 mod open;
 mod weight;
 
@@ -36,9 +38,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::auth::Identity;
+use crate::engine::compression::Deflate;
 use crate::engine::hub::{ConnId, Memberships};
 use crate::engine::send_queue::SendQueue;
-use crate::engine::shared::Shared;
+use crate::engine::shared::{Share, Shared};
 use crate::engine::timer::{Tick, Timer, TimerTable};
 use crate::engine::{Fate, Intake};
 use crate::error::CloseReason;
@@ -153,7 +156,7 @@ impl Session {
 
     /// Goes on with what was left over, and then with the end of the stream if it has been seen.
     pub fn handle_ready(&mut self, shared: &mut Shared) {
-        if self.fail_if_doomed(shared) || !self.takes_input() {
+        if self.fail_if_doomed(shared) || !self.is_served() || self.inflate_further(shared) {
             return;
         }
         if !self.leftover.is_empty() {
@@ -195,6 +198,11 @@ impl Session {
     }
 
     fn takes_input(&self) -> bool {
+        self.is_served() && !matches!(&self.phase, Phase::Open(open) if open.is_inflating())
+    }
+
+    /// Whether what it has sent may be gone on with.
+    fn is_served(&self) -> bool {
         !self.paused
             && match &self.phase {
                 Phase::Head(_) | Phase::Body { .. } | Phase::Closing(..) | Phase::Ending | Phase::Gone => true,
@@ -226,6 +234,7 @@ impl Session {
     /// Looks at `input` as far as one turn may go; returns how much was consumed.
     fn take(&mut self, shared: &mut Shared, input: &[u8]) -> usize {
         let mut consumed = 0;
+        shared.share = Share::whole(shared.events.len());
         loop {
             let rest = input.get(consumed..).unwrap_or_default();
             let (taken, goes_on) = match &mut self.phase {
@@ -405,6 +414,12 @@ impl Session {
 
     // --- what others may see ---
 
+    /// What an open session has agreed on about deflating.
+    pub fn deflate(&self) -> Option<Deflate> {
+        let Phase::Open(open) = &self.phase else { return None };
+        open.deflate
+    }
+
     pub fn identity(&self) -> Option<&Identity> {
         let Phase::Open(open) = &self.phase else { return None };
         open.identity()
@@ -428,6 +443,8 @@ impl Session {
     /// What must hold between two calls of the engine.
     #[cfg(any(test, debug_assertions))]
     pub fn check_invariants(&self) {
+        let is_inflating = matches!(&self.phase, Phase::Open(open) if open.is_inflating());
+        assert!(!is_inflating || !self.is_served() || self.in_ready, "{}: nothing would go on inflating", self.id);
         if self.takes_input() && (!self.leftover.is_empty() || self.input_ended && self.queue.is_none()) {
             let is_written_first = matches!(self.phase, Phase::Ending) && (self.in_dirty || self.behind);
             let done = matches!(self.phase, Phase::Gone) || is_written_first;

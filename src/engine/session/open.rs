@@ -10,14 +10,16 @@ use super::weight::weight_of_frames;
 use super::{Phase, Session};
 use crate::auth::Identity;
 use crate::engine::Event;
+use crate::engine::compression::{Deflate, Lent};
 use crate::engine::rate::{Admission, Pace};
-use crate::engine::shared::Shared;
+use crate::engine::shared::{Share, Shared};
 use crate::engine::timer::Timer;
 use crate::error::CloseReason;
 use crate::limits::{MESSAGE_BYTES_UNAUTHENTICATED, SEND_QUEUE_COPY_BYTES, SEND_QUEUE_ENTRY_BYTES};
 use crate::time::micros;
 use crate::wire::websocket::{
-    Context, FrameWalker, Message, MessageLimits, Received, encode_message_header, encode_ping, frame_length, is_pong,
+    Bytes, Context, FrameWalker, Input, Kind, Message, MessageLimits, Received, encode_message_header, encode_ping,
+    frame_length, is_pong,
 };
 
 /// The state of an open session.
@@ -27,11 +29,22 @@ pub struct Open {
     /// Its own context, only while it is not clean.
     context: Option<Box<Context>>,
     pub(super) who: Who,
-    /// It broke the protocol behind messages that are still to be answered.
-    doomed: Option<Box<CloseReason>>,
+    /// What is to be done before anything more of the peer counts.
+    pub(super) pending: Option<Box<Pending>>,
+    /// Where messages may be deflated.
+    pub(super) deflate: Option<Deflate>,
     heartbeat: Heartbeat,
     /// From the first message, ping or pong on that is counted.
     pace: Option<Box<Pace>>,
+}
+
+/// See [`Open::pending`].
+#[derive(Debug)]
+pub(super) enum Pending {
+    /// It broke the protocol behind messages that are still to be answered.
+    Doom(CloseReason),
+    /// Its last message is large, and being inflated.
+    Inflating(Lent),
 }
 
 /// What is known of a peer, and what is being asked.
@@ -66,12 +79,13 @@ impl Renewal {
 
 impl Open {
     /// A session whose upgrade has just been accepted, and whose peer nobody knows yet.
-    pub fn new() -> Open {
+    pub fn new(deflate: Option<Deflate>) -> Open {
         Open {
             walker: FrameWalker::default(),
             context: None,
             who: Who::Unknown,
-            doomed: None,
+            pending: None,
+            deflate,
             heartbeat: Heartbeat::new(),
             pace: None,
         }
@@ -79,7 +93,12 @@ impl Open {
 
     /// Whether the peer broke the protocol, so that nothing more of it counts.
     pub fn is_doomed(&self) -> bool {
-        self.doomed.is_some()
+        matches!(self.pending.as_deref(), Some(Pending::Doom(_)))
+    }
+
+    /// Whether a message of the peer is still being inflated.
+    pub fn is_inflating(&self) -> bool {
+        matches!(self.pending.as_deref(), Some(Pending::Inflating(_)))
     }
 
     pub fn is_verifying(&self) -> bool {
@@ -127,23 +146,29 @@ impl Open {
         (std::mem::take(&mut self.walker), self.context.take())
     }
 
-    /// What it holds of frames under way, and of messages that wait for a verdict.
+    /// What it holds of frames under way, of messages that wait for a verdict, and for deflating.
     pub fn weight(&self) -> usize {
         let held = match &self.who {
             Who::Renewing(renewal) => renewal.weight,
             Who::Unknown | Who::Verifying | Who::Known(_) => 0,
         };
-        weight_of_frames(&self.walker, self.context.as_deref()) + held
+        let inflating = match self.pending.as_deref() {
+            Some(Pending::Inflating(lent)) => lent.weight(),
+            Some(Pending::Doom(_)) | None => 0,
+        };
+        let contexts = self.deflate.map_or(0, Deflate::weight);
+        weight_of_frames(&self.walker, self.context.as_deref()) + held + inflating + contexts
     }
 
-    fn message_limits(&self, shared: &Shared) -> MessageLimits {
+    pub(super) fn message_limits(&self, shared: &Shared) -> MessageLimits {
         let limits = &shared.config.limits;
         let (bytes, messages) = match self.who {
             Who::Known(_) | Who::Renewing(_) => (limits.message_bytes, usize::MAX),
             // One at a time: what stands behind an `auth` is judged after it.
             Who::Unknown | Who::Verifying => (limits.message_bytes.min(MESSAGE_BYTES_UNAUTHENTICATED), 1),
         };
-        MessageLimits { bytes, fragments: limits.fragments, messages }
+        let (frames, deflate) = (shared.share.frames, self.deflate.is_some());
+        MessageLimits { bytes, fragments: limits.fragments, messages, frames, deflate }
     }
 }
 
@@ -156,9 +181,9 @@ impl Session {
         if walk.frames > 0 {
             open.heartbeat.hear();
         }
-        let events_before = shared.events.len();
+        shared.share.frames -= walk.frames;
         let mut context = open.context.take().unwrap_or_else(|| shared.lend_context());
-        let mut rest = input.get(..walk.end).unwrap_or_default();
+        let mut rest = Input::new(input, &walk);
         let mut replies = std::mem::take(&mut shared.replies);
         let violation = loop {
             let received = context.receive(&mut rest, &mut replies);
@@ -171,7 +196,11 @@ impl Session {
                     break Some(CloseReason::PeerClosed { code, reason });
                 }
                 Received::Message(message) => {
-                    if let Err(reason) = self.take_message(shared, message) {
+                    let taken = match walk.deflated {
+                        Some(kind) => self.inflate(shared, kind, message.into_payload()),
+                        None => self.take_message(shared, message),
+                    };
+                    if let Err(reason) = taken {
                         break Some(reason);
                     }
                 }
@@ -189,7 +218,8 @@ impl Session {
         };
         shared.replies = replies;
         if let Some(reason) = violation {
-            self.fail_after_answers(shared, reason, shared.events.len() > events_before);
+            let answers_due = shared.events.len() > shared.share.events_before;
+            self.fail_after_answers(shared, reason, answers_due);
             return (input.len(), false);
         }
         self.check_pause();
@@ -203,14 +233,15 @@ impl Session {
                 self.set_timer(shared, Timer::Message, shared.config.limits.message_timeout);
             }
         }
-        (walk.end, false)
+        let Share { frames, inflated, .. } = shared.share;
+        (walk.end, walk.may_go_on && frames > 0 && inflated > 0 && self.takes_input())
     }
 
     /// Fails the connection: at once, or when the host has seen the messages before the fault.
-    fn fail_after_answers(&mut self, shared: &mut Shared, reason: CloseReason, answers_due: bool) {
+    pub(super) fn fail_after_answers(&mut self, shared: &mut Shared, reason: CloseReason, answers_due: bool) {
         match &mut self.phase {
             Phase::Open(open) if answers_due => {
-                open.doomed = Some(Box::new(reason));
+                open.pending = Some(Box::new(Pending::Doom(reason)));
                 self.mark_ready(shared);
             }
             Phase::Open(_) | Phase::Head(_) | Phase::Body { .. } | Phase::Await(_) => self.fail(shared, reason),
@@ -222,11 +253,12 @@ impl Session {
     pub(super) fn fail_if_doomed(&mut self, shared: &mut Shared) -> bool {
         let Phase::Open(open) = &mut self.phase else { return false };
         // What came before the fault may wait for a verdict: it is answered first.
-        if open.doomed.is_some() && open.is_verifying() {
+        if open.is_doomed() && open.is_verifying() {
             return true;
         }
-        let Some(reason) = open.doomed.take() else { return false };
-        self.fail(shared, *reason);
+        let doom = open.pending.take_if(|pending| matches!(**pending, Pending::Doom(_)));
+        let Some(Pending::Doom(reason)) = doom.map(|doom| *doom) else { return false };
+        self.fail(shared, reason);
         true
     }
 
@@ -246,7 +278,7 @@ impl Session {
     }
 
     /// Hands a message on, or refuses it; an error is that of a peer that goes on and on.
-    fn take_message(&mut self, shared: &mut Shared, message: Message) -> Result<(), CloseReason> {
+    pub(super) fn take_message(&mut self, shared: &mut Shared, message: Message) -> Result<(), CloseReason> {
         let Phase::Open(open) = &mut self.phase else { return Ok(()) };
         if matches!(open.who, Who::Unknown | Who::Verifying) {
             self.take_first_message(shared, message);
@@ -281,19 +313,40 @@ impl Session {
             self.cut(shared, CloseReason::SlowConsumer);
             return false;
         }
-        let queue = self.queue(shared);
-        if message.len() < SEND_QUEUE_COPY_BYTES {
-            queue.push_frame(|out| {
-                encode_message_header(&message, out);
-                out.extend_from_slice(&message.into_payload());
+        let (kind, bytes) = (message.kind(), message.len());
+        if self.push_deflated(shared, kind, message.payload()) {
+            // It goes smaller.
+        } else if bytes < SEND_QUEUE_COPY_BYTES {
+            self.queue(shared).push_frame(|out| {
+                encode_message_header(kind, false, bytes, out);
+                out.extend_from_slice(message.payload());
             });
         } else {
-            let mut header = Vec::with_capacity(16);
-            encode_message_header(&message, &mut header);
-            queue.push_header_and_payload(|out| out.extend_from_slice(&header), message.into_payload());
+            self.push_payload(shared, kind, false, message.into_payload());
         }
         self.check_pause();
         true
+    }
+
+    /// Queues a message deflated, if that is agreed on and worth it. Says whether it was.
+    pub fn push_deflated(&mut self, shared: &mut Shared, kind: Kind, payload: &[u8]) -> bool {
+        let Some(deflate) = self.deflate() else { return false };
+        let Some(buffer) = shared.compression.deflate(deflate, payload) else { return false };
+        if buffer.len() < SEND_QUEUE_COPY_BYTES {
+            self.queue(shared).push_frame(|out| {
+                encode_message_header(kind, true, buffer.len(), out);
+                out.extend_from_slice(&buffer);
+            });
+        } else {
+            self.push_payload(shared, kind, true, Bytes::copy_from_slice(&buffer));
+        }
+        shared.compression.return_buffer(buffer);
+        true
+    }
+
+    fn push_payload(&mut self, shared: &mut Shared, kind: Kind, is_deflated: bool, payload: Bytes) {
+        let write = |out: &mut Vec<u8>| encode_message_header(kind, is_deflated, payload.len(), out);
+        self.queue(shared).push_header_and_payload(write, payload.clone());
     }
 
     // --- time ---

@@ -13,6 +13,7 @@
 //! (`engine/session/`).
 
 mod authority;
+mod extension;
 mod grammar;
 mod head;
 mod origin;
@@ -20,6 +21,7 @@ mod response;
 mod scanner;
 mod upgrade;
 
+pub use extension::Extension;
 pub use grammar::is_token;
 pub use head::{RequestHead, Version, is_path};
 pub use origin::{Origin, Origins};

@@ -204,13 +204,16 @@ impl From<Refusal> for Response {
 
 /// Appends the head of the 101 that completes `upgrade` (RFC 6455, section 4.2.2); frames follow it. `protocol` is the
 /// chosen subprotocol, which must be one of the offers; one that is no token is left out.
-pub fn switching_protocols(upgrade: &Upgrade, protocol: Option<&str>, out: &mut Vec<u8>) {
+pub fn switching_protocols(upgrade: &Upgrade, protocol: Option<&str>, extension: Option<&str>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\n");
     append_header("Upgrade", "websocket", out);
     append_header("Connection", "Upgrade", out);
     append_header("Sec-WebSocket-Accept", upgrade.accept(), out);
     if let Some(protocol) = protocol.filter(|protocol| is_token(protocol.as_bytes())) {
         append_header("Sec-WebSocket-Protocol", protocol, out);
+    }
+    if let Some(extension) = extension {
+        append_header("Sec-WebSocket-Extensions", extension, out);
     }
     out.extend_from_slice(b"\r\n");
 }

@@ -260,15 +260,18 @@ fn the_accept_key_is_that_of_the_rfc_and_the_offers_keep_their_order() {
 #[test]
 fn the_101_names_the_chosen_protocol_and_nothing_forged() {
     let upgrade = upgrade_of(&handshake(&[]));
-    let written = |protocol| {
+    let answer = |protocol, extension| {
         let mut out = Vec::new();
-        switching_protocols(&upgrade, protocol, &mut out);
+        switching_protocols(&upgrade, protocol, extension, &mut out);
         String::from_utf8(out).unwrap()
     };
+    let written = |protocol| answer(protocol, None);
     let plain = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                  Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n";
     assert_eq!(written(None), format!("{plain}\r\n"));
     assert_eq!(written(Some("json")), format!("{plain}Sec-WebSocket-Protocol: json\r\n\r\n"));
+    let extended = format!("{plain}Sec-WebSocket-Extensions: permessage-deflate; a=1\r\n\r\n");
+    assert_eq!(answer(None, Some("permessage-deflate; a=1")), extended);
     for forged in ["a\r\nSet-Cookie: b", "a, b", "", "a b", "\u{e4}"] {
         assert_eq!(written(Some(forged)), format!("{plain}\r\n"), "{forged:?}");
     }

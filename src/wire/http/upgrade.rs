@@ -1,8 +1,9 @@
 //! Which requests become WebSocket sessions: the server's half of the opening handshake (RFC 6455, section 4.2), as a
-//! pure function of the head. Nothing is negotiated here: subprotocol offers are handed on as they are (some are
-//! credentials), extensions are checked for their grammar and declined.
+//! pure function of the head. Nothing is negotiated here: offers of subprotocols (some are credentials) and of extensions
+//! are handed on as they are.
 //!
-//! Not here: `Origin` (`origin.rs`), credentials (`auth/`), the 101 itself (`response.rs`).
+//! Not here: `Origin` (`origin.rs`), credentials (`auth/`), what extensions mean (`wire/deflate.rs`), the 101 itself
+//! (`response.rs`).
 
 use std::fmt;
 
@@ -10,7 +11,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
 
-use super::grammar::{elements, is_token, is_token_byte};
+use super::extension::Extension;
+use super::grammar::is_token;
 use super::head::{RequestHead, Version};
 use super::response::Refusal;
 use crate::limits;
@@ -41,6 +43,7 @@ pub enum Route {
 pub struct Upgrade {
     accept: String,
     protocols: Vec<String>,
+    extensions: Vec<Extension>,
 }
 
 impl Upgrade {
@@ -52,6 +55,11 @@ impl Upgrade {
     /// The subprotocols offered, in the peer's order: distinct tokens, at most [`limits::LIST_ITEMS`].
     pub fn protocols(&self) -> &[String] {
         &self.protocols
+    }
+
+    /// The extensions offered, in the peer's order of preference: at most [`limits::LIST_ITEMS`].
+    pub fn extensions(&self) -> &[Extension] {
+        &self.extensions
     }
 
     /// The token among the offers, since a browser has no other header to put it in: what stands behind `bearer.`, or
@@ -140,8 +148,8 @@ fn handshake(head: &RequestHead) -> Result<Upgrade, Refusal> {
         return Err(Refusal::malformed("an upgrade needs one Sec-WebSocket-Key of 16 bytes in base64"));
     };
     let protocols = protocols(head)?;
-    check_extensions(head)?;
-    Ok(Upgrade { accept: accept_key(key), protocols })
+    let extensions = extensions(head)?;
+    Ok(Upgrade { accept: accept_key(key), protocols, extensions })
 }
 
 fn upgrade_required() -> Refusal {
@@ -197,44 +205,20 @@ fn protocols(head: &RequestHead) -> Result<Vec<String>, Refusal> {
 
 /// A comma inside a quoted parameter ends nothing in the grammar, yet cutting there is right: what is quoted must be a
 /// token, which has no comma and no semicolon, and either half of such a quotation is malformed.
-fn check_extensions(head: &RequestHead) -> Result<(), Refusal> {
+fn extensions(head: &RequestHead) -> Result<Vec<Extension>, Refusal> {
     const NAME: &str = "sec-websocket-extensions";
-    let mut count = 0;
-    for extension in head.values(NAME).flat_map(elements) {
-        if !is_extension(extension) {
+    let mut extensions = Vec::new();
+    for offer in head.tokens(NAME) {
+        let Some(extension) = Extension::parse(offer) else {
             return Err(Refusal::malformed("a malformed Sec-WebSocket-Extensions"));
+        };
+        if extensions.len() == limits::LIST_ITEMS {
+            return Err(Refusal::too_many_items(NAME));
         }
-        count += 1;
+        extensions.push(extension);
     }
-    match count {
-        0 if head.header(NAME).is_some() => Err(Refusal::malformed("a Sec-WebSocket-Extensions without any")),
-        0..=limits::LIST_ITEMS => Ok(()),
-        _ => Err(Refusal::too_many_items(NAME)),
+    if extensions.is_empty() && head.header(NAME).is_some() {
+        return Err(Refusal::malformed("a Sec-WebSocket-Extensions without any"));
     }
-}
-
-/// `token *( ";" token [ "=" ( token | quoted-string ) ] )`, where what is quoted is a token once its backslashes are
-/// gone (RFC 6455, section 9.1). Whitespace may stand between any two of these, as RFC 2616 had it.
-fn is_extension(extension: &[u8]) -> bool {
-    let mut parts = extension.split(|&byte| byte == b';').map(<[u8]>::trim_ascii);
-    parts.next().is_some_and(is_token) && parts.all(is_parameter)
-}
-
-fn is_parameter(parameter: &[u8]) -> bool {
-    let mut halves = parameter.splitn(2, |&byte| byte == b'=').map(<[u8]>::trim_ascii);
-    halves.next().is_some_and(is_token) && halves.next().is_none_or(|value| is_token(value) || is_quoted_token(value))
-}
-
-fn is_quoted_token(value: &[u8]) -> bool {
-    let Some(content) = value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")) else {
-        return false;
-    };
-    let mut bytes = content.iter();
-    while let Some(&byte) = bytes.next() {
-        let meant = if byte == b'\\' { bytes.next().copied() } else { Some(byte) };
-        if !meant.is_some_and(is_token_byte) {
-            return false;
-        }
-    }
-    !content.is_empty()
+    Ok(extensions)
 }

@@ -55,7 +55,7 @@ fn close(payload: &[u8]) -> Vec<u8> {
 }
 
 fn limits(bytes: usize, fragments: usize) -> MessageLimits {
-    MessageLimits { bytes, fragments, messages: usize::MAX }
+    MessageLimits { bytes, fragments, messages: usize::MAX, frames: FRAMES_PER_TURN, deflate: false }
 }
 
 struct Chance(u64);
@@ -293,7 +293,7 @@ fn a_walk_stops_after_the_messages_it_was_allowed() {
     let one = MessageLimits { messages: 1, ..limits(100, 10) };
     let mut walker = FrameWalker::default();
     for end in [ping.len() + message.len(), ping.len() + message.len()] {
-        assert_eq!(walker.walk(&stream, one), Walk { end, frames: 3, messages: 1, was_clean: true, violation: None });
+        assert_eq!(walker.walk(&stream, one), Walk { end, frames: 3, messages: 1, was_clean: true, ..Walk::default() });
         assert!(walker.is_clean());
     }
 }
@@ -395,14 +395,15 @@ fn a_prepared_message_has_the_shortest_header_for_its_length() {
         assert_eq!(PreparedMessage::text(text).frame(), &wanted(0x81));
         assert_eq!(frame_length(PreparedMessage::binary(&payload).frame()), Some(header.len() + 1 + length));
         let mut out = Vec::new();
-        encode_message_header(&Message::Text(text.into()), &mut out);
+        encode_message_header(Kind::Text, false, text.len(), &mut out);
         assert_eq!(out, wanted(0x81)[..=header.len()]);
     }
 }
 
 /// All that a context makes of `input`, and what it replies.
-fn receive(context: &mut Context, mut input: &[u8]) -> (Vec<Received>, Vec<u8>) {
+fn receive(context: &mut Context, input: &[u8]) -> (Vec<Received>, Vec<u8>) {
     let (mut all, mut replies) = (Vec::new(), Vec::new());
+    let mut input = Input::new(input, &Walk { end: input.len(), ..Walk::default() });
     loop {
         match context.receive(&mut input, &mut replies) {
             Received::Pending => return (all, replies),
@@ -487,5 +488,104 @@ fn a_context_that_carried_a_large_message_is_not_lent_on() {
         assert_eq!(received, [Received::Message(Message::Binary(vec![7; length].into()))]);
         receive(&mut context, &text("small again"));
         assert_eq!(context.is_small(), small);
+    }
+}
+
+// --- deflated messages ---
+
+/// Walks as a turn does: again and again while it may go on. Returns each walk's end and what is deflated in it, and what
+/// the context was shown.
+fn walk_deflated(stream: &[u8], cuts: &[usize]) -> (Vec<(usize, Option<Kind>)>, Vec<u8>) {
+    let limits = MessageLimits { deflate: true, ..limits(1000, 10) };
+    let mut walker = FrameWalker::default();
+    let (mut walks, mut shown) = (Vec::new(), Vec::new());
+    let mut at = 0;
+    for &end in cuts.iter().chain([&stream.len()]) {
+        while at < end {
+            let walk = walker.walk(&stream[at..end], limits);
+            assert_eq!(walk.violation, None);
+            let mut input = Input::new(&stream[at..end], &walk);
+            input.read_to_end(&mut shown).unwrap();
+            at += walk.end;
+            assert!(at == end || walk.may_go_on);
+            if walk.messages > 0 {
+                walks.push((at, walk.deflated));
+            }
+        }
+    }
+    assert!(walker.is_clean());
+    (walks, shown)
+}
+
+#[test]
+fn a_deflated_message_is_alone_in_its_walk_and_shown_as_plain_binary() {
+    let deflated = |fin, opcode, payload: &[u8]| {
+        let mut bytes = Sample::new(fin, opcode, payload).encode();
+        bytes[0] |= 0x40;
+        bytes
+    };
+    let plain = |opcode, payload: &[u8]| Sample::new(true, opcode, payload).encode();
+    let parts = [
+        plain(1, b"a"),
+        plain(1, b"b"),
+        deflated(true, 1, b"text"),
+        deflated(true, 2, &[b'x'; 300]),
+        plain(9, b"ping"),
+        deflated(false, 1, b"begin"),
+        plain(9, b""),
+        plain(0, b"end"),
+        plain(2, b"c"),
+        plain(1, b"d"),
+    ];
+    let ends: Vec<usize> = (1..=parts.len()).map(|count| parts[..count].concat().len()).collect();
+    let stream = parts.concat();
+    let mut wanted_shown = stream.clone();
+    for begin in [ends[1], ends[2], ends[4]] {
+        wanted_shown[begin] = wanted_shown[begin] & 0x80 | 2;
+    }
+    let wanted = vec![
+        (ends[1], None),
+        (ends[2], Some(Kind::Text)),
+        (ends[3], Some(Kind::Binary)),
+        (ends[7], Some(Kind::Text)),
+        (ends[9], None),
+    ];
+    assert_eq!(walk_deflated(&stream, &[]), (wanted, wanted_shown.clone()));
+    for cut in 1..stream.len() {
+        let (walks, shown) = walk_deflated(&stream, &[cut]);
+        assert_eq!(shown, wanted_shown, "cut at {cut}");
+        let deflated: Vec<_> = walks.into_iter().filter(|(_, kind)| kind.is_some()).collect();
+        let kinds = [(ends[2], Some(Kind::Text)), (ends[3], Some(Kind::Binary)), (ends[7], Some(Kind::Text))];
+        assert_eq!(deflated, kinds, "cut at {cut}");
+    }
+    let (_, shown) = walk_deflated(&stream, &(1..stream.len()).collect::<Vec<_>>());
+    assert_eq!(shown, wanted_shown, "byte by byte");
+}
+
+#[test]
+fn the_first_reserved_bit_is_left_to_the_context_where_it_means_nothing() {
+    for (deflate, first) in [(false, 0xc1), (true, 0xc0), (true, 0xc8), (true, 0xc9), (true, 0xca), (true, 0xc3)] {
+        let mut walker = FrameWalker::default();
+        let frame = [first, 0x81, 0, 0, 0, 0, b'x'];
+        let walk = walker.walk(&frame, MessageLimits { deflate, ..limits(1000, 10) });
+        assert_eq!((walk.first, walk.deflated), (None, None), "{first:x}");
+        let mut input = Input::new(&frame, &walk);
+        let received = Context::server(1000).receive(&mut input, &mut Vec::new());
+        assert!(matches!(received, Received::Violation(CloseReason::Protocol(_))), "{first:x}: {received:?}");
+    }
+}
+
+#[test]
+fn a_deflated_message_may_be_larger_by_what_deflating_adds_and_no_more() {
+    for (first, payload, is_allowed) in [
+        (0xc2, deflated_bound(1000), true),
+        (0xc2, deflated_bound(1000) + 1, false),
+        (0x82, 1000, true),
+        (0x82, 1001, false),
+    ] {
+        let header = [&[first, 0xfe][..], &(payload as u16).to_be_bytes(), &[0; 4]].concat();
+        let walk = FrameWalker::default().walk(&header, MessageLimits { deflate: true, ..limits(1000, 10) });
+        let wanted = (!is_allowed).then_some(CloseReason::MessageTooBig);
+        assert_eq!(walk.violation, wanted, "{payload} bytes behind {first:x}");
     }
 }

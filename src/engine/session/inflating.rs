@@ -1,0 +1,69 @@
+//! A deflated message of the peer: inflated in the same turn where it is small, else step by step, while whatever stands
+//! behind it waits.
+//!
+//! Not here: DEFLATE (`wire/deflate/`), who lends what it takes (`engine/compression.rs`).
+
+use super::{Phase, Session};
+use crate::engine::compression::Lent;
+use crate::engine::session::open::Pending;
+use crate::engine::shared::Shared;
+use crate::error::CloseReason;
+use crate::limits::READ_BYTES_PER_TURN_BULK;
+use crate::wire::websocket::{Bytes, Kind};
+
+impl Session {
+    /// A deflated message has come whole. What it inflates to, up to what is left of the session's share, is handed on
+    /// now, or waits for the next turn.
+    pub(super) fn inflate(&mut self, shared: &mut Shared, kind: Kind, payload: Bytes) -> Result<(), CloseReason> {
+        let Phase::Open(open) = &self.phase else { return Ok(()) };
+        let Some(deflate) = open.deflate else { return Ok(()) };
+        let at_most = open.message_limits(shared).bytes;
+        let lent = shared.compression.lend_inflation(deflate, kind, payload, at_most);
+        let share = shared.share.inflated;
+        let cost = self.inflate_on(shared, lent, share)?;
+        shared.share.inflated = share.saturating_sub(cost);
+        Ok(())
+    }
+
+    /// Goes on with a message that was not whole in its first turn, if there is one: says so. Such messages of all sessions
+    /// share what a turn may spend on them.
+    pub(super) fn inflate_further(&mut self, shared: &mut Shared) -> bool {
+        let Phase::Open(open) = &mut self.phase else { return false };
+        let Some(pending) = open.pending.take_if(|pending| matches!(**pending, Pending::Inflating(_))) else {
+            return false;
+        };
+        let events_before = shared.events.len();
+        let outcome = match *pending {
+            Pending::Inflating(lent) if shared.compression.take_step() => {
+                self.inflate_on(shared, lent, READ_BYTES_PER_TURN_BULK).map(drop)
+            }
+            Pending::Inflating(_) | Pending::Doom(_) => {
+                open.pending = Some(pending);
+                Ok(())
+            }
+        };
+        match outcome {
+            Ok(()) => self.mark_ready(shared),
+            Err(reason) => self.fail_after_answers(shared, reason, shared.events.len() > events_before),
+        }
+        true
+    }
+
+    /// One step, of so many bytes; returns what the message has cost so far.
+    fn inflate_on(&mut self, shared: &mut Shared, mut lent: Lent, output: usize) -> Result<usize, CloseReason> {
+        let is_whole = lent.inflation.step(&mut lent.decompressor, output)?;
+        let cost = lent.inflation.cost();
+        let Phase::Open(open) = &mut self.phase else { return Ok(cost) };
+        if is_whole {
+            let (message, buffer) = lent.inflation.finish();
+            if let Some(deflate) = open.deflate {
+                shared.compression.take_back(deflate, lent.decompressor, buffer);
+            }
+            self.take_message(shared, message?)?;
+        } else {
+            open.pending = Some(Box::new(Pending::Inflating(lent)));
+            self.mark_ready(shared);
+        }
+        Ok(cost)
+    }
+}
