@@ -274,7 +274,7 @@ fn no_cut_changes_the_answer_to_what_chance_makes_of_a_request() {
     let table = table(&small());
     let mut chance = Chance::new(7);
     let mut world = world();
-    for _ in 0..20_000 {
+    for _ in 0..10_000 {
         let bytes = chance.mutated(&table);
         let whole = outcome(&mut world, &[&bytes]);
         let most = *chance.pick(&[1, 3, 20, 200]);

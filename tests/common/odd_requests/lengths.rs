@@ -96,6 +96,16 @@ fn add_lists(add: &mut impl FnMut(Fate, &str, Vec<u8>)) {
             handshake("GET /ws HTTP/1.1", &two).into_bytes(),
         );
     }
+    let parameters = |count: usize| format!("Sec-WebSocket-Extensions: a{}", "; b=c".repeat(count));
+    for (lines, fate) in [
+        (vec![parameters(LIST_ITEMS)], Opened),
+        (vec![parameters(LIST_ITEMS / 2), parameters(LIST_ITEMS / 2)], Opened),
+        (vec![parameters(LIST_ITEMS + 1)], Refused(400)),
+        (vec![parameters(LIST_ITEMS / 2), parameters(LIST_ITEMS / 2 + 1)], Refused(400)),
+    ] {
+        let request = handshake("GET /ws HTTP/1.1", &lines.iter().map(String::as_str).collect::<Vec<_>>());
+        add(fate, &format!("handshake with {lines:?}"), request.into_bytes());
+    }
     let commas = format!("Connection: {}upgrade", ",".repeat(40));
     add(Opened, "empty items in Connection", handshake("GET /ws HTTP/1.1", &[&commas]).into_bytes());
 }
