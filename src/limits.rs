@@ -124,7 +124,8 @@ pub const HEADERS_DEFAULT: usize = 64;
 pub const HEADERS_MAX: usize = 256;
 /// Largest request body that is read (and dropped, where a route takes none). A larger one is 413.
 pub const BODY_BYTES: usize = 64 * KIB;
-/// Items of one list header (`Connection`, `Upgrade`, `Sec-WebSocket-Protocol`, …). One more is 400.
+/// Items of one list header (`Connection`, `Upgrade`, `Sec-WebSocket-Protocol`, …), and parameters of all extensions
+/// that are offered. One more is 400.
 pub const LIST_ITEMS: usize = 32;
 
 /// From accept to a complete request head, the TLS handshake included. Then 408 and close.

@@ -117,7 +117,8 @@ impl Session {
             head.received.extend_from_slice(input);
             &head.received
         };
-        head.head_only = bytes.trim_ascii_start().starts_with(b"HEAD ");
+        // Not one byte more is skipped than the scanner skips: else the answer would depend on how the bytes were cut.
+        head.head_only = bytes.strip_prefix(b"\r\n").unwrap_or(bytes).starts_with(b"HEAD ");
         match head.scanner.scan(bytes, limits) {
             Ok(None) => {
                 if before == 0 {
