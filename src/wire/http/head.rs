@@ -290,16 +290,21 @@ pub fn is_path(text: &str) -> bool {
     text.starts_with('/') && !text.contains('?') && is_target_text(text.as_bytes())
 }
 
-/// Visible ASCII without what RFC 3986 keeps out of paths and queries, without fragments, with whole escapes.
+/// Visible ASCII without what RFC 3986 keeps out of paths and queries, without fragments, with whole escapes. In a query
+/// also what browsers leave there as it is (the query percent-encode set of the URL standard).
 fn is_target_text(target: &[u8]) -> bool {
     let mut bytes = target.iter();
+    let mut kept_out: &[u8] = b"\"#<>\\^`{|}";
     while let Some(byte) = bytes.next() {
         let sound = match byte {
             b'%' => (0..2).all(|_| bytes.next().is_some_and(u8::is_ascii_hexdigit)),
-            _ => byte.is_ascii_graphic() && !b"\"#<>\\^`{|}".contains(byte),
+            _ => byte.is_ascii_graphic() && !kept_out.contains(byte),
         };
         if !sound {
             return false;
+        }
+        if *byte == b'?' {
+            kept_out = b"\"#<>";
         }
     }
     true
