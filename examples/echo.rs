@@ -1,8 +1,10 @@
 //! Sends every message back as it came. The subject of the conformance suite and of the benches: no
-//! authentication, messages and fragments up to what Autobahn sends.
+//! authentication, messages and fragments up to what Autobahn sends, and whatever gets smaller is deflated.
 //!
-//! `cargo run --release --example echo -- --plain-listen 127.0.0.1:9001`; `--message-bytes N` allows less,
-//! `--takeover` lets permessage-deflate keep contexts from message to message.
+//! `cargo run --release --example echo -- --plain-listen 127.0.0.1:9001`
+//!
+//! `--no-deflate` declines permessage-deflate, `--takeover` keeps the contexts of both ends, `--message-bytes N` takes
+//! smaller messages only.
 
 #![allow(clippy::print_stdout, reason = "an example talks to its terminal")]
 
@@ -10,10 +12,11 @@ use barewire::auth::NoAuth;
 use barewire::wire::http::{Origins, Response};
 use barewire::{EngineConfig, Event, Limits, Server, ServerConfig, TlsConfig};
 
-const FLAGS: &str = "--listen ADDR, --plain-listen ADDR, --message-bytes N and --takeover";
 const MESSAGE_BYTES: usize = 64 * 1024 * 1024;
 /// 4 MiB in fragments of 64 bytes, and an empty last one.
 const FRAGMENTS: usize = 65_537;
+
+const USAGE: &str = "there are --listen ADDR, --plain-listen ADDR, --message-bytes N, --no-deflate and --takeover";
 
 /// Runs until it is killed.
 pub fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -38,19 +41,20 @@ pub fn main() -> Result<(), Box<dyn std::error::Error>> {
         },
         ..ServerConfig::default()
     };
+    config.engine.deflate.min_bytes = 0;
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
-        if argument == "--takeover" {
-            config.engine.deflate.server_context_takeover = true;
-            config.engine.deflate.client_context_takeover = true;
-            continue;
-        }
-        let value = arguments.next().ok_or(format!("{argument} needs a value"))?;
+        let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
         match argument.as_str() {
-            "--listen" => config.listen.push(value.parse()?),
-            "--plain-listen" => config.plain_listen.push(value.parse()?),
-            "--message-bytes" => config.engine.limits.message_bytes = value.parse()?,
-            other => return Err(format!("{other}: unknown; there are {FLAGS}").into()),
+            "--listen" => config.listen.push(value()?.parse()?),
+            "--plain-listen" => config.plain_listen.push(value()?.parse()?),
+            "--message-bytes" => config.engine.limits.message_bytes = value()?.parse()?,
+            "--no-deflate" => config.engine.deflate.enabled = false,
+            "--takeover" => {
+                config.engine.deflate.server_context_takeover = true;
+                config.engine.deflate.client_context_takeover = true;
+            }
+            other => return Err(format!("{other}: unknown; {USAGE}").into()),
         }
     }
     if config.listen.is_empty() && config.plain_listen.is_empty() {

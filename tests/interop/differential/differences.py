@@ -222,13 +222,16 @@ def read_on_in_the_tail(reading, verdict):
 
 def had_no_room(reading, verdict):
     """What a fragmented message has left of the limit is the limit of any frame."""
+    # The fence comes behind the last whole frame.
+    is_reached = reading.kind is not None and not (reading.faults and reading.last.is_whole)
+    if is_reached and len(FENCE) > reading.message_bytes - used(reading):
+        before_fence = verdict.messages == reading.messages and are_answered(reading.pings, verdict.pongs)
+        if before_fence and verdict.code == 1009:
+            return True
     for step in reading.steps:
         if step.frame.announced > room(reading, step):
             return stopped(reading, verdict, step, 1009)
-    # The fence comes behind the last whole frame.
-    is_reached = not (reading.faults and reading.last.is_whole)
-    is_full = reading.kind is not None and is_reached and len(FENCE) > reading.message_bytes - used(reading)
-    return is_full and verdict.code == 1009 and verdict.messages == reading.messages and are_answered(reading.pings, verdict.pongs)
+    return False
 
 
 def used(reading):
