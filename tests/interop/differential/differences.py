@@ -1,5 +1,5 @@
-"""Where barewire, `ws` and `websockets` do not do what the reading of a stream says, or where that leaves them a choice:
-each such difference is known by name, with who is right and what the RFC says.
+"""Where barewire, `ws` and `websockets` do not do what the reading of a stream says, or where that leaves a choice.
+Each such difference is known by what a server does, with who is right and what the RFC says.
 
 Not here: how verdicts come about (verdicts.py), the reading (reading.py).
 """
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Callable
 
 from deflation import TAIL
-from frames import CLOSE, CONTINUATION, NAMES, TEXT
+from frames import CLOSE, CONTINUATION, NAMES, RSV1, TEXT
 from reading import inflate
 from verdicts import FENCE
 
@@ -28,8 +28,8 @@ class Known:
 
 
 def explain(reading, server, ours, theirs):
-    """Whose verdict is not as it is read, and by which known difference: for each of the two all that fit. Nothing where
-    none fits, or where both are as read."""
+    """For barewire and the server, unless its verdict is as read: the known differences that fit. Nothing where none
+    fits, or where both are as read."""
     if theirs.status == 400:
         return [[(server, OFFER)]] if server == WS and not reading.deflates and ours.status == 101 else []
     if any(verdict.status != 101 or verdict.end != "eof" or verdict.faults for verdict in [ours, theirs]):
@@ -61,7 +61,11 @@ def code_of(fault):
 def stopped(reading, verdict, step, *codes):
     """It answered all before this step, and closed at it."""
     pongs = reading.pings[: step.pings] + ([] if step.is_whole else [FENCE])
-    return verdict.code in codes and verdict.messages == reading.messages[: step.messages] and are_answered(pongs, verdict.pongs)
+    return (
+        verdict.code in codes
+        and verdict.messages == reading.messages[: step.messages]
+        and are_answered(pongs, verdict.pongs)
+    )
 
 
 def went_to_the_end(reading, verdict):
@@ -122,6 +126,17 @@ def inflated_to_nonsense(reading, verdict):
     return step is not None and stopped(reading, verdict, step, 1007)
 
 
+def found_it_broken_behind_the_limit(reading, verdict):
+    step = reading.early.get("too big")
+    if step is None or not stopped(reading, verdict, step, 1007):
+        return False
+    try:
+        zlib.decompressobj(-15).decompress(b"".join(part.frame.payload for part in step.parts))
+    except zlib.error:
+        return True
+    return False
+
+
 # --- ws, websockets ---
 
 
@@ -137,7 +152,11 @@ def stopped_at_large_fragment(reading, verdict):
 
 def took_what_is_cut_short(reading, verdict):
     step = reading.last
-    return step.result is not None and step.result.flaw == "cut short" and took(reading, verdict, step, step.result.payload)
+    return (
+        step.result is not None
+        and step.result.flaw == "cut short"
+        and took(reading, verdict, step, step.result.payload)
+    )
 
 
 def ended_at_last_block(reading, verdict):
@@ -150,17 +169,18 @@ def ended_at_last_block(reading, verdict):
 
 def began_anew_behind_last_block(reading, verdict):
     """Behind a last block the rest of its fragment is left out, and the next one begins a new stream."""
-    for step in reading.steps:
-        if not step.result or step.result.first is None or len(step.parts) == 1:
-            continue
-        inflater, out = zlib.decompressobj(-15), b""
-        for part in step.parts:
+    unfinished = [reading.parts] if reading.kind is not None and reading.deflated else []
+    for parts in [*(step.parts for step in reading.steps if step.result), *unfinished]:
+        inflater, out, is_anew = zlib.decompressobj(-15), b"", False
+        for part in parts:
             try:
-                out += inflater.decompress(part.frame.payload + (TAIL if part is step else b""))
+                out += inflater.decompress(part.frame.payload + (TAIL if part.frame.fin else b""))
             except zlib.error:
-                return stopped(reading, verdict, part, 1007)
+                return is_anew and stopped(reading, verdict, part, 1007)
+            is_anew |= inflater.eof
             inflater = zlib.decompressobj(-15) if inflater.eof else inflater
-        return took(reading, verdict, step, out)
+        if is_anew and parts[-1].frame.fin and len(parts) > 1:
+            return took(reading, verdict, parts[-1], out)
     return False
 
 
@@ -213,7 +233,7 @@ def read_on_in_the_tail(reading, verdict):
     """A deflated message without a byte, where contexts are taken over: what is deflated behind it makes no sense."""
     for step in reading.steps:
         if step.result and step.bytes == 0 and not step.frame.payload and reading.takes_over:
-            return took(reading, verdict, step, b"")
+            return verdict.messages[: step.messages] == reading.messages[: step.messages]
     return False
 
 
@@ -246,14 +266,23 @@ def room(reading, step):
 
 def inflated_before_it_looked(reading, verdict):
     step = reading.last
-    if step.faults != {"within a message"} or not step.frame.rsv:
+    if (
+        not step.faults
+        or step.faults - {"within a message", "reserved bits"}
+        or not stopped(reading, verdict, step, 1009)
+    ):
         return False
-    inflated = inflate(zlib.decompressobj(-15), step.frame.payload, False, reading.message_bytes, False)[0]
-    return len(inflated.payload) > room(reading, step) and stopped(reading, verdict, step, 1009)
+    goes_on = step.frame.opcode == CONTINUATION
+    if not (step.deflated if goes_on else reading.deflates and step.frame.rsv & RSV1):
+        return False
+    parts = [*reading.parts, step] if goes_on else [step]
+    payload = b"".join(part.frame.payload for part in parts)
+    inflated = inflate(zlib.decompressobj(-15), payload, False, reading.message_bytes, False)[0]
+    return len(inflated.payload) > (reading.message_bytes if goes_on else room(reading, step))
 
 
 def took_rest_for_too_much(reading, verdict):
-    """It inflates up to the limit, and the end that is not sent by itself, up to a byte: what is left over is too much."""
+    """It inflates up to the limit; and the end that is not sent by itself, up to a byte. More is too much."""
     for step in reading.steps:
         if step.result and stopped(reading, verdict, step, 1009):
             is_broken = step.result.flaw in ["broken", "cut short"] or reading.takes_over
@@ -285,7 +314,8 @@ def lost_its_inflater(reading, verdict):
 
 MAY_FAIL_LATE = "which says that it must fail the connection, not how soon"
 LIMITS = (
-    '"Implementations that have implementation- and/or platform-specific limitations regarding the frame size or total '
+    '"Implementations that have implementation- and/or platform-specific limitations regarding the frame size or '
+    "total "
     'message size after reassembly from multiple frames MUST protect themselves against exceeding those limits"'
 )
 OFFER = Known(
@@ -301,7 +331,8 @@ KNOWN = [
         [BAREWIRE, WS, WEBSOCKETS],
         "has one of several codes for a frame with several faults",
         "left open",
-        'RFC 6455, 7.4.1: "1002 indicates that an endpoint is terminating the connection due to a protocol error", 1007 and '
+        'RFC 6455, 7.4.1: "1002 indicates that an endpoint is terminating the connection due to a protocol error", '
+        "1007 and "
         "1009 likewise for theirs; none goes before another",
         chose_among_faults,
     ),
@@ -309,7 +340,8 @@ KNOWN = [
         [BAREWIRE, WEBSOCKETS],
         "does not look at a frame before all of it is there, and this one's end never comes",
         "left open",
-        'RFC 6455, 5.2: "the receiving endpoint MUST _Fail the WebSocket Connection_" (of reserved bits; of the others in '
+        'RFC 6455, 5.2: "the receiving endpoint MUST _Fail the WebSocket Connection_" (of reserved bits; of the '
+        "others in "
         f"such words), {MAY_FAIL_LATE}",
         waited_for_the_payload,
     ),
@@ -317,7 +349,8 @@ KNOWN = [
         [BAREWIRE],
         "fails a text in the fragment that spoils it; the others look at it when it is whole",
         "left open",
-        'RFC 6455, 8.1: "When an endpoint is to interpret a byte stream as UTF-8 but finds that the byte stream is not, in '
+        'RFC 6455, 8.1: "When an endpoint is to interpret a byte stream as UTF-8 but finds that the byte stream is '
+        "not, in "
         f'fact, a valid UTF-8 stream, that endpoint MUST _Fail the WebSocket Connection_", {MAY_FAIL_LATE}',
         stopped_at_spoilt_text,
     ),
@@ -325,7 +358,8 @@ KNOWN = [
         [BAREWIRE],
         "takes 1014 for a code that may not be sent (tungstenite does not know it)",
         "left open by the RFC; the others by the registry of IANA, which has it for gateways",
-        'RFC 6455, 7.4.2: "Status codes in the range 1000-2999 are reserved for definition by this protocol, its future '
+        'RFC 6455, 7.4.2: "Status codes in the range 1000-2999 are reserved for definition by this protocol, its '
+        "future "
         'revisions, and extensions"',
         refused_1014,
     ),
@@ -333,7 +367,8 @@ KNOWN = [
         [WS],
         "refuses a control frame whose length is written in more bytes than it needs; other frames it takes like that",
         "left open",
-        'RFC 6455, 5.2: "Note that in all cases, the minimal number of bytes MUST be used to encode the length", which binds '
+        'RFC 6455, 5.2: "Note that in all cases, the minimal number of bytes MUST be used to encode the length", '
+        "which binds "
         "who sends; nothing is said of who receives",
         refused_long_form,
     ),
@@ -348,7 +383,8 @@ KNOWN = [
         [WS],
         "has 1007 for what is not DEFLATE, and tells it in the fragment where it finds it; barewire has 1002",
         "left open",
-        'RFC 6455, 7.4.1: 1007 for data "not consistent with the type of the message", 1002 for "a protocol error"; RFC 7692 '
+        'RFC 6455, 7.4.1: 1007 for data "not consistent with the type of the message", 1002 for "a protocol error"; '
+        "RFC 7692 "
         "names no code",
         inflated_to_nonsense,
     ),
@@ -356,12 +392,20 @@ KNOWN = [
         [WEBSOCKETS],
         "fails what is not DEFLATE in the fragment where it finds it; barewire inflates whole messages",
         "left open",
-        'RFC 7692, 7.2.2: "Append 4 octets of 0x00 0x00 0xff 0xff to the tail end of the payload of the message. Decompress '
+        'RFC 7692, 7.2.2: "Append 4 octets of 0x00 0x00 0xff 0xff to the tail end of the payload of the message. '
+        "Decompress "
         'the resulting data using DEFLATE", and that not before the message is whole, or as it comes',
         stopped_at_broken_fragment,
     ),
     Known(
         [WS],
+        "inflates on behind the limit, and has 1007 for what it finds there",
+        "left open: the message has both faults",
+        'RFC 6455, 7.4.1: 1007 for data "not consistent with the type of the message", 1009 for a message "too big"',
+        found_it_broken_behind_the_limit,
+    ),
+    Known(
+        [WS, WEBSOCKETS],
         "fails a deflated message in the fragment that inflates to too much; barewire inflates whole messages",
         "left open",
         f"RFC 6455, 10.4: {LIMITS}",
@@ -371,22 +415,27 @@ KNOWN = [
         [WS, WEBSOCKETS],
         "takes a deflated message that ends in the middle of a block for what has come of it",
         "barewire, which fails it where contexts are not taken over, and so can tell",
-        'RFC 7692, 7.2.1: "If the resulting data does not end with an empty DEFLATE block with no compression (the "BTYPE" '
-        'bits are set to 00), append an empty DEFLATE block with no compression to the tail end": so no block is open',
+        'RFC 7692, 7.2.1: "If the resulting data does not end with an empty DEFLATE block with no compression (the '
+        '"BTYPE" '
+        'bits are set to 00), append an empty DEFLATE block with no compression to the tail end": so no block is '
+        "open",
         took_what_is_cut_short,
     ),
     Known(
         [WS, WEBSOCKETS],
         "does not look at what stands behind a block that is marked as the last",
         "barewire",
-        'RFC 7692, 7.2.1: "When any DEFLATE block with the "BFINAL" bit set to 1 doesn\'t end at a byte boundary, an endpoint '
-        "MUST add minimal padding bits of 0 to make it end at a byte boundary. The next DEFLATE block follows the padded data "
+        'RFC 7692, 7.2.1: "When any DEFLATE block with the "BFINAL" bit set to 1 doesn\'t end at a byte boundary, an '
+        "endpoint "
+        "MUST add minimal padding bits of 0 to make it end at a byte boundary. The next DEFLATE block follows the "
+        "padded data "
         'if any."',
         ended_at_last_block,
     ),
     Known(
         [WS],
-        "leaves out the rest of the fragment behind a block that is marked as the last, and goes on with the next fragment",
+        "leaves out the rest of the fragment behind a block that is marked as the last, and goes on with the next "
+        "fragment",
         "barewire",
         'RFC 7692, 7.2.1: "The next DEFLATE block follows the padded data if any."',
         began_anew_behind_last_block,
@@ -395,7 +444,8 @@ KNOWN = [
         [WS, WEBSOCKETS],
         "fails what refers to more than the window that the client has promised; barewire always has the largest",
         "left open: the client breaks its word",
-        'RFC 7692, 7.1.2.2: "By including this parameter in an extension negotiation offer, a client informs the peer server '
+        'RFC 7692, 7.1.2.2: "By including this parameter in an extension negotiation offer, a client informs the '
+        "peer server "
         "that [...] it's not going to use an LZ77 sliding window size greater than\" the one it names",
         kept_to_the_window,
     ),
@@ -410,7 +460,8 @@ KNOWN = [
         [WS, WEBSOCKETS],
         "spoils its context by a deflated message without a byte; barewire takes that for an empty message and no more",
         "left open: no deflated message is without a byte",
-        'RFC 7692, 7.2.1: "After this step, the last octet of the compressed data contains (possibly part of) the DEFLATE '
+        'RFC 7692, 7.2.1: "After this step, the last octet of the compressed data contains (possibly part of) the '
+        "DEFLATE "
         'header bits with the "BTYPE" bits set to 00": so there is one',
         read_on_in_the_tail,
     ),
@@ -425,15 +476,17 @@ KNOWN = [
         [WEBSOCKETS],
         "takes for too much what it has not inflated yet: at the limit, or of the end that is not sent",
         "left open: the message is broken either way",
-        'RFC 6455, 7.4.1: "1009 indicates that an endpoint is terminating the connection because it has received a message '
+        'RFC 6455, 7.4.1: "1009 indicates that an endpoint is terminating the connection because it has received a '
+        "message "
         'that is too big for it to process."',
         took_rest_for_too_much,
     ),
     Known(
         [WEBSOCKETS],
-        "inflates a message before it sees that it stands within another",
+        "inflates a frame before it looks at its reserved bits, and at whether a message may begin there",
         "left open: the frame has both faults",
-        'RFC 6455, 5.4: "The fragments of one message MUST NOT be interleaved between the fragments of another message unless '
+        'RFC 6455, 5.4: "The fragments of one message MUST NOT be interleaved between the fragments of another '
+        "message unless "
         'an extension has been negotiated that can interpret the interleaving."',
         inflated_before_it_looked,
     ),
@@ -441,7 +494,8 @@ KNOWN = [
         [WEBSOCKETS],
         "takes a Close within a fragmented message for a violation",
         "barewire and ws",
-        'RFC 6455, 5.4: "Control frames (see Section 5.5) MAY be injected in the middle of a fragmented message."; 5.5.1: '
+        'RFC 6455, 5.4: "Control frames (see Section 5.5) MAY be injected in the middle of a fragmented message."; '
+        "5.5.1: "
         '"the endpoint typically echos the status code it received"',
         refused_close_within,
     ),

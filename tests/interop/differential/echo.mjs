@@ -1,4 +1,4 @@
-// An echo server of Node's `ws`: what it makes of a stream of frames is compared with what barewire makes of it.
+// An echo server of Node's `ws`: what it makes of a stream of frames is compared with barewire's answers.
 // usage: node echo.mjs MESSAGE_BYTES yes|no      (whether contexts may be taken over; it prints the port)
 
 import { WebSocketServer } from 'ws';

@@ -61,8 +61,8 @@ def mask(payload, key):
 
 
 def read_frame(data, at=0):
-    """The frame at this place and where it ends. A payload that is cut short is as long as it is, and the end lies behind
-    the data; a header that is cut short is None."""
+    """The frame at this place and where it ends. A payload that is cut short is as long as it is, and the end is
+    behind the data; a header that is cut short is None."""
     if len(data) < at + 2:
         return None
     first, second = data[at], data[at + 1]

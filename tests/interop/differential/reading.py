@@ -59,7 +59,7 @@ class Reading:
         # What is to be answered: kind and payload of messages, and payloads of pings.
         self.messages, self.pings = [], []
         self.steps, self.inflater = [], None
-        # The steps with which the message under way, not whole yet, ceased to be UTF-8, to be DEFLATE, to be small enough.
+        # The steps with which the message under way, not whole yet, ceased to be UTF-8, DEFLATE, small enough.
         self.early = {}
         self.last = Step(Frame(PONG), True)
         at = 0

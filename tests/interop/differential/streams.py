@@ -99,7 +99,11 @@ def fragments(random, opcode, payload, rsv=0):
 
 
 def control(random):
-    return Frame(random.choice([PING, PING, PONG]), payload_of(random, random.choice([0, 1, 4, 124, 125])), key=random_key(random))
+    return Frame(
+        random.choice([PING, PING, PONG]),
+        payload_of(random, random.choice([0, 1, 4, 124, 125])),
+        key=random_key(random),
+    )
 
 
 def close(random, code):
@@ -204,7 +208,9 @@ def cut_text(random, frames):
     at = random.randint(1, len(character) - 1)
     frames.append(Frame(TEXT, text(random, 5) + character[:at], fin=random.random() < 0.2))
     frames.extend([control(random)] if random.random() < 0.3 else [])
-    frames.append(Frame(CONTINUATION, random.choice([character[at:], character[at:], b"", b"x"]), key=random_key(random)))
+    frames.append(
+        Frame(CONTINUATION, random.choice([character[at:], character[at:], b"", b"x"]), key=random_key(random))
+    )
 
 
 def insert_close(random, frames):
@@ -230,7 +236,9 @@ def insert_control(random, frames):
 def fill_to_the_limit(random, frames):
     """A message of the largest size, or one byte more, in fragments that come close to it early."""
     payload = payload_of(random, MESSAGE_BYTES + random.choice([-1, 0, 0, 1]))
-    places = sorted(MESSAGE_BYTES - random.choice([0, 0, 1, 5, 124, 125, 126, 300]) for _ in range(random.randint(1, 3)))
+    places = sorted(
+        MESSAGE_BYTES - random.choice([0, 0, 1, 5, 124, 125, 126, 300]) for _ in range(random.randint(1, 3))
+    )
     for i, piece in enumerate(cut(payload, [min(place, len(payload)) for place in places])):
         frames.append(Frame(CONTINUATION if i else BINARY, piece, fin=i == len(places), key=random_key(random)))
         frames.extend([control(random)] if random.random() < 0.3 else [])

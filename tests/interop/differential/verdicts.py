@@ -43,8 +43,8 @@ class Verdict:
         messages = [f"{kind} {len(payload)}" for kind, payload in self.messages]
         pongs = ["fence" if pong == FENCE else str(len(pong)) for pong in self.pongs]
         return (
-            f"{self.status}, deflate {self.deflate}, messages [{', '.join(messages)}], pongs [{', '.join(pongs)}], close {self.code}, {self.end}"
-            + "".join(f", {fault}" for fault in self.faults)
+            f"{self.status}, deflate {self.deflate}, messages [{', '.join(messages)}], pongs [{', '.join(pongs)}], "
+            f"close {self.code}, {self.end}" + "".join(f", {fault}" for fault in self.faults)
         )
 
 
@@ -73,7 +73,11 @@ def agree(ours, theirs):
     """Whether two verdicts say the same. Of pongs one may have left out some, but not the last."""
     few, many = sorted([ours.pongs, theirs.pongs], key=len)
     rest = iter(many)
-    return all(pong in rest for pong in few) and few[-1:] == many[-1:] and replace(ours, pongs=[]) == replace(theirs, pongs=[])
+    return (
+        all(pong in rest for pong in few)
+        and few[-1:] == many[-1:]
+        and replace(ours, pongs=[]) == replace(theirs, pongs=[])
+    )
 
 
 async def verdict(port, stream):
@@ -123,8 +127,8 @@ async def read(peer, answer):
 
 
 async def write(peer, stream, answer):
-    """Sends the whole frames and the fence, and when they are answered, the rest and FIN. Where the server has closed, the
-    end of the stream is its to make: it is awaited without FIN."""
+    """Sends the whole frames and the fence, and when they are answered, the rest and FIN. Where the server has closed,
+    the end of the stream is its to make: it is awaited without FIN."""
     rest = split(stream.data)[1]
     whole = stream.data[: len(stream.data) - len(rest)]
     try:
