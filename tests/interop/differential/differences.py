@@ -131,7 +131,7 @@ def found_it_broken_behind_the_limit(reading, verdict):
     if step is None or not stopped(reading, verdict, step, 1007):
         return False
     try:
-        zlib.decompressobj(-15).decompress(b"".join(part.frame.payload for part in step.parts))
+        zlib.decompressobj(-15).decompress(b"".join(with_tail(part) for part in step.parts))
     except zlib.error:
         return True
     return False
@@ -168,20 +168,29 @@ def ended_at_last_block(reading, verdict):
 
 
 def began_anew_behind_last_block(reading, verdict):
-    """Behind a last block the rest of its fragment is left out, and the next one begins a new stream."""
+    """Behind a last block the rest of its fragment is left out, and the next one, or the one behind it, begins anew."""
     unfinished = [reading.parts] if reading.kind is not None and reading.deflated else []
-    for parts in [*(step.parts for step in reading.steps if step.result), *unfinished]:
-        inflater, out, is_anew = zlib.decompressobj(-15), b"", False
-        for part in parts:
-            try:
-                out += inflater.decompress(part.frame.payload + (TAIL if part.frame.fin else b""))
-            except zlib.error:
-                return is_anew and stopped(reading, verdict, part, 1007)
-            is_anew |= inflater.eof
-            inflater = zlib.decompressobj(-15) if inflater.eof else inflater
-        if is_anew and parts[-1].frame.fin and len(parts) > 1:
-            return took(reading, verdict, parts[-1], out)
-    return False
+    messages = [*(step.parts for step in reading.steps if step.result), *unfinished]
+    return any(begins_anew(reading, verdict, parts, left_out) for parts in messages for left_out in [0, 1])
+
+
+def begins_anew(reading, verdict, parts, left_out):
+    inflater, out, is_anew, skip = zlib.decompressobj(-15), b"", False, 0
+    for part in parts:
+        if skip:
+            skip -= 1
+            continue
+        try:
+            out += inflater.decompress(with_tail(part))
+        except zlib.error:
+            return is_anew and stopped(reading, verdict, part, 1007)
+        if inflater.eof and part is not parts[-1]:
+            inflater, is_anew, skip = zlib.decompressobj(-15), True, left_out
+    return is_anew and parts[-1].frame.fin and took(reading, verdict, parts[-1], out)
+
+
+def with_tail(part):
+    return part.frame.payload + (TAIL if part.frame.fin else b"")
 
 
 def kept_to_the_window(reading, verdict):
@@ -272,12 +281,15 @@ def inflated_before_it_looked(reading, verdict):
         or not stopped(reading, verdict, step, 1009)
     ):
         return False
-    goes_on = step.frame.opcode == CONTINUATION
-    if not (step.deflated if goes_on else reading.deflates and step.frame.rsv & RSV1):
+    begins, goes_on = step.frame.opcode != CONTINUATION, step.deflated and reading.kind is not None
+    if begins and not (reading.deflates and step.frame.rsv & RSV1) or not begins and not goes_on:
         return False
+    # A kept context goes on in the middle of the message under way.
+    goes_on = goes_on and (not begins or reading.takes_over)
+    inflater = reading.inflater.copy() if reading.inflater and reading.takes_over else zlib.decompressobj(-15)
     parts = [*reading.parts, step] if goes_on else [step]
     payload = b"".join(part.frame.payload for part in parts)
-    inflated = inflate(zlib.decompressobj(-15), payload, False, reading.message_bytes, False)[0]
+    inflated = inflate(inflater, payload, False, reading.message_bytes, False)[0]
     return len(inflated.payload) > (reading.message_bytes if goes_on else room(reading, step))
 
 
@@ -405,7 +417,7 @@ KNOWN = [
         found_it_broken_behind_the_limit,
     ),
     Known(
-        [WS, WEBSOCKETS],
+        [WS],
         "fails a deflated message in the fragment that inflates to too much; barewire inflates whole messages",
         "left open",
         f"RFC 6455, 10.4: {LIMITS}",

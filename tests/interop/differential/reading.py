@@ -74,7 +74,8 @@ class Reading:
             frame = read_frame(self.tail + bytes(14))[0]
             self.tail_faults = self.header_faults(frame)
             self.tail_faults |= {"long control"} if frame.is_control and frame.length_bytes else set()
-            self.tail_faults |= {"too big"} if frame.announced > self.message_bytes else set()
+            before = len(self.payload) if frame.opcode == CONTINUATION and self.kind is not None else 0
+            self.tail_faults |= {"too big"} if before + frame.announced > self.message_bytes else set()
 
     @property
     def faults(self):
