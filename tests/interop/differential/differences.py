@@ -104,6 +104,12 @@ def refused_1014(reading, verdict):
     return is_it and reading.last.is_whole and stopped(reading, verdict, reading.last, 1002)
 
 
+def was_full_before_it_broke(reading, verdict):
+    step = reading.last
+    is_it = step.result is not None and step.result.flaw == "broken" and stopped(reading, verdict, step, 1009)
+    return is_it and is_full_before_its_end(reading, step)
+
+
 # --- ws ---
 
 
@@ -374,6 +380,13 @@ KNOWN = [
         "future "
         'revisions, and extensions"',
         refused_1014,
+    ),
+    Known(
+        [BAREWIRE],
+        "has 1009 for a deflated message that is not DEFLATE any more where it comes to the limit",
+        "left open: the message has both faults",
+        'RFC 6455, 7.4.1: 1002 for "a protocol error", 1009 for a message "too big"',
+        was_full_before_it_broke,
     ),
     Known(
         [WS],
