@@ -309,7 +309,8 @@ def took_rest_for_too_much(reading, verdict):
 
 
 def is_full_before_its_end(reading, step):
-    inflater, payload = zlib.decompressobj(-15), b"".join(part.frame.payload for part in step.parts)
+    inflater = step.inflater.copy() if step.inflater else zlib.decompressobj(-15)
+    payload = b"".join(with_tail(part) for part in step.parts)
     try:
         return len(inflater.decompress(payload, reading.message_bytes)) == reading.message_bytes
     except zlib.error:

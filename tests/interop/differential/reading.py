@@ -45,6 +45,8 @@ class Step:
     result: Inflated | None = None
     # The steps of the message so far, where it is deflated.
     parts: list = field(default_factory=list)
+    # And what inflates it, as it stood before the message.
+    inflater: object = None
 
 
 class Reading:
@@ -158,6 +160,7 @@ class Reading:
             self.early.setdefault(self.so_far.flaw, step)
         if frame.fin:
             step.result = self.so_far
+            step.inflater = self.inflater if self.takes_over else None
             step.faults |= {self.so_far.flaw} - {None}
             self.inflater = inflater
             if self.kind == TEXT and not self.so_far.flaw:
