@@ -8,6 +8,8 @@
 #[path = "closing/codes.rs"]
 mod codes;
 mod common;
+#[path = "closing/course.rs"]
+mod course;
 
 use std::time::Duration;
 
