@@ -68,7 +68,7 @@ pub enum Initiator {
 pub enum CloseReason {
     /// The peer sent a Close frame; its code and reason, where it gave any (RFC 6455, section 7.1.5 and 7.1.6).
     PeerClosed {
-        /// The status code of the Close frame.
+        /// The status code of the Close frame. One that no frame may carry is [`CloseReason::Protocol`] instead.
         code: Option<u16>,
         /// The reason of the Close frame, at most 123 bytes, not escaped.
         reason: String,

@@ -35,11 +35,16 @@ def ping(size):
 class Sessions(DaemonTest):
     """The base of the tests that open sessions."""
 
+    LISTEN, SCHEME, TLS = "--listen", "wss", staticmethod(trust)
+
+    def start(self, *flags):
+        return super().start(*flags, listen=(self.LISTEN, "127.0.0.1:0"))
+
     def connect(self, daemon, login="user:pass", additional_headers=None, **options):
         headers = additional_headers or ({"Authorization": basic(login)} if login else {})
-        url = f"wss://localhost:{daemon.port}/ws"
+        url = f"{self.SCHEME}://localhost:{daemon.port}/ws"
         options = {"max_size": None, "proxy": None, **options}
-        session = connect(url, ssl=trust(), additional_headers=headers, **options)
+        session = connect(url, ssl=self.TLS(), additional_headers=headers, **options)
         self.addCleanup(session.close)
         return session
 
