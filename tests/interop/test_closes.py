@@ -61,7 +61,7 @@ FAULTS = [
 
 
 class Closes(Sessions):
-    # Without TLS: Python's is not made for a thread that writes while another reads the end of the stream.
+    # Without TLS: here one thread still writes while another reads the end of the stream already.
     LISTEN, SCHEME, TLS = "--plain-listen", "ws", staticmethod(lambda: None)
 
     def assert_ends(self, session, code, reason):
