@@ -117,7 +117,8 @@ impl Session {
             head.received.extend_from_slice(input);
             &head.received
         };
-        head.head_only = bytes.trim_ascii_start().starts_with(b"HEAD ");
+        // One empty line may stand in front; whatever else does is a fault, with or without what follows it.
+        head.head_only = bytes.strip_prefix(b"\r\n").unwrap_or(bytes).starts_with(b"HEAD ");
         match head.scanner.scan(bytes, limits) {
             Ok(None) => {
                 if before == 0 {
