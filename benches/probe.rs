@@ -50,6 +50,10 @@ fn main() {
             println!("| {name}, {} | {cpu:.2} | {user:.2} |", if secure { "TLS 1.3" } else { "plain" });
         }
     }
+    let mut figures: Vec<_> = (0..ROUNDS).map(|_| echo_deflated(100_000)).collect();
+    figures.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (cpu, user) = figures[ROUNDS / 2];
+    println!("| 1 KiB of JSON, deflated, one in flight, plain | {cpu:.2} | {user:.2} |");
     println!("\n| {IDLE} idle sessions, one echo each before | resident bytes per session |\n|---|---|");
     for secure in [false, true] {
         println!("| {} | {} |", if secure { "TLS 1.3" } else { "plain" }, idle(secure));
@@ -113,8 +117,30 @@ fn pin(pid: u32, core: u32) {
 /// CPU and user microseconds per message.
 fn echoed(secure: bool, size: usize, in_flight: usize, messages: usize) -> (f64, f64) {
     let server = Server::start();
-    let mut load = Load::connect(&server, secure, CONNECTIONS);
-    let batch = frame(size).repeat(in_flight);
+    let load = Load::connect(&server, secure, "", CONNECTIONS);
+    measure(&server, load, &frame(size), in_flight, messages)
+}
+
+/// The same for messages that are deflated both ways, at the level that is the default.
+fn echo_deflated(messages: usize) -> (f64, f64) {
+    let server = Server::start();
+    let load = Load::connect(&server, false, "Sec-WebSocket-Extensions: permessage-deflate\r\n", CONNECTIONS);
+    let items = (0..)
+        .map(|n| format!(r#"{{"id":{},"price":{}.{:02},"side":"buy"}},"#, n * 7919 % 10_007, n * 31, n * 17 % 100));
+    let json: String = items.take(30).collect();
+    let mut payload = Vec::with_capacity(2048);
+    let mut deflate = flate2::Compress::new(flate2::Compression::new(6), false);
+    deflate.compress_vec(&json.as_bytes()[..1024], &mut payload, flate2::FlushCompress::Sync).unwrap();
+    payload.truncate(payload.len() - 4);
+    let mut message = frame(payload.len());
+    message[0] |= 0x40;
+    let start = message.len() - payload.len();
+    message[start..].copy_from_slice(&payload);
+    measure(&server, load, &message, 1, messages)
+}
+
+fn measure(server: &Server, mut load: Load, frame: &[u8], in_flight: usize, messages: usize) -> (f64, f64) {
+    let batch = frame.repeat(in_flight);
     load.run(&batch, in_flight, messages / in_flight / 10);
     let before = server.cpu();
     let batches = load.run(&batch, in_flight, messages / in_flight);
@@ -125,10 +151,10 @@ fn echoed(secure: bool, size: usize, in_flight: usize, messages: usize) -> (f64,
 
 fn idle(secure: bool) -> u64 {
     let server = Server::start();
-    let mut warm = Load::connect(&server, secure, 10);
+    let mut warm = Load::connect(&server, secure, "", 10);
     warm.run(&frame(20), 1, 10);
     let before = server.resident_bytes();
-    let mut load = Load::connect(&server, secure, IDLE);
+    let mut load = Load::connect(&server, secure, "", IDLE);
     load.run(&frame(20), 1, IDLE);
     (server.resident_bytes() - before) / IDLE as u64
 }
@@ -165,11 +191,12 @@ struct Load {
 }
 
 impl Load {
-    fn connect(server: &Server, secure: bool, count: usize) -> Load {
+    fn connect(server: &Server, secure: bool, offer: &str, count: usize) -> Load {
         let config = client_config();
         let poll = Poll::new().unwrap();
         let addr = if secure { server.secure } else { server.plain };
-        let clients = (0..count).map(|i| Client::connect(addr, secure.then(|| config.clone()), (&poll, i))).collect();
+        let connect = |i| Client::connect(addr, secure.then(|| config.clone()), offer, (&poll, i));
+        let clients = (0..count).map(connect).collect();
         Load { poll, clients }
     }
 
@@ -206,13 +233,15 @@ impl Load {
 
 impl Client {
     /// Connects and upgrades, blocking.
-    fn connect(addr: SocketAddr, config: Option<Arc<ClientConfig>>, (poll, i): (&Poll, usize)) -> Client {
+    fn connect(addr: SocketAddr, config: Option<Arc<ClientConfig>>, offer: &str, (poll, i): (&Poll, usize)) -> Client {
         let mut socket = TcpStream::connect(addr).unwrap();
         socket.set_nodelay(true).unwrap();
         let mut tls =
             config.map(|config| ClientConnection::new(config, ServerName::try_from("localhost").unwrap()).unwrap());
-        let head = "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-                    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+        let head = format!(
+            "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{offer}\r\n"
+        );
         let mut answer = Vec::new();
         let mut byte = [0];
         match &mut tls {

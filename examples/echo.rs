@@ -1,7 +1,9 @@
 //! Sends every message back as it came. The subject of the conformance suite and of the benches: no
-//! authentication, messages and fragments up to what Autobahn sends.
+//! authentication, messages and fragments up to what Autobahn sends, and whatever gets smaller is deflated.
 //!
 //! `cargo run --release --example echo -- --plain-listen 127.0.0.1:9001`
+//!
+//! `--no-deflate` declines permessage-deflate, `--takeover` keeps the contexts of both ends.
 
 #![allow(clippy::print_stdout, reason = "an example talks to its terminal")]
 
@@ -14,6 +16,8 @@ use barewire::{EngineConfig, Event, Limits, Server, ServerConfig, TlsConfig};
 const MESSAGE_BYTES: usize = 64 * 1024 * 1024;
 /// 4 MiB in fragments of 64 bytes, and an empty last one.
 const FRAGMENTS: usize = 65_537;
+
+const USAGE: &str = "there are --listen ADDR, --plain-listen ADDR, --no-deflate and --takeover";
 
 /// Runs until it is killed.
 pub fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -38,12 +42,22 @@ pub fn main() -> Result<(), Box<dyn std::error::Error>> {
         },
         ..ServerConfig::default()
     };
+    config.engine.deflate.min_bytes = 0;
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let listeners = match argument.as_str() {
             "--listen" => &mut config.listen,
             "--plain-listen" => &mut config.plain_listen,
-            other => return Err(format!("{other}: unknown; there are --listen ADDR and --plain-listen ADDR").into()),
+            "--no-deflate" => {
+                config.engine.deflate.enabled = false;
+                continue;
+            }
+            "--takeover" => {
+                config.engine.deflate.server_context_takeover = true;
+                config.engine.deflate.client_context_takeover = true;
+                continue;
+            }
+            other => return Err(format!("{other}: unknown; {USAGE}").into()),
         };
         let addr: SocketAddr = arguments.next().ok_or(format!("{argument} needs an address"))?.parse()?;
         listeners.push(addr);

@@ -1,7 +1,7 @@
 //! Requests and their answers through the engine: every status, keep-alive and pipelining, bodies, the way of an
 //! upgrade, and a peer that ends its half of the stream at any moment.
 //!
-//! Not here: who may come in (`authentication.rs`), each form that a bad head can take (`src/wire/http/tests.rs`).
+//! Not here: who may come in (`authentication.rs`), each form that a bad head can take (`odd_requests.rs`).
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(clippy::cast_possible_truncation, clippy::indexing_slicing)]

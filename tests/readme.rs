@@ -134,6 +134,13 @@ fn the_fixed_limits_are_the_constants() {
             kib(limits::READ_BYTES_PER_TURN_BULK)
         ),
         format!("{} sessions", limits::BULK_READS_PER_TURN),
+        format!(
+            "{}; of a larger message {} of input or {} of output",
+            kib(limits::READ_BYTES_PER_TURN),
+            kib(limits::INFLATE_INPUT_PER_STEP),
+            kib(limits::READ_BYTES_PER_TURN_BULK)
+        ),
+        format!("{} sessions", limits::INFLATIONS_PER_TURN),
         format!("{} connections", limits::ACCEPTS_PER_TURN),
         limits::REFUSALS_PER_WINDOW.to_string(),
         format!("`limits.message_bytes` and {}", kib(limits::LINGER_BYTES)),
@@ -148,6 +155,16 @@ fn the_fixed_limits_are_the_constants() {
     let log =
         format!("at most {} lines of {} wait to be written", limits::LOG_LINES_WAITING, kib(limits::LOG_LINE_BYTES));
     assert!(README.contains(&log), "{log}");
+    let own = format!("A message up to {} is then deflated for that session", kib(limits::DEFLATE_OWN_BYTES));
+    assert!(README.contains(&own), "{own}");
+    let compressor = |bits: u8| (limits::COMPRESSOR_BYTES + (4 << bits)) / 1024;
+    let kept = format!(
+        "each window in use ({} to {} KiB) and one decompressor ({})",
+        compressor(9),
+        compressor(15),
+        kib(limits::DECOMPRESSOR_BYTES)
+    );
+    assert!(README.contains(&kept), "{kept}");
     let health = format!("gives up after {} seconds", limits::HEALTH_TIMEOUT.as_secs());
     assert!(README.contains(&health), "{health}");
 }

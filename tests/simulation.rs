@@ -22,6 +22,8 @@ const STEPS: usize = 120;
 const MARKS: &[(&str, usize)] = &[
     ("open to the end", 2000),
     ("written in part", 2000),
+    ("deflated messages said", 1000),
+    ("deflated messages heard", 1000),
     ("not read", 30),
     ("429 for its address", 100),
     ("429 for wrong credentials", 100),

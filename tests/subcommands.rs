@@ -108,9 +108,10 @@ impl Drop for TemporaryFolder {
 
 #[test]
 fn print_config_prints_a_file_that_prints_itself() {
-    let flags = ["--preset=hardened", "--path=/a\"b", "--plain-listen=127.0.0.1:80", "--user=anna:canary-81c2"];
+    let issuer = "--set=auth.jwt_issuer=a\"b";
+    let flags = ["--preset=hardened", issuer, "--plain-listen=127.0.0.1:80", "--user=anna:canary-81c2"];
     let printed = answer(&[&["print-config"], &flags[..]].concat());
-    assert!(printed.contains("message_bytes = \"100KiB\"") && printed.contains("path = \"/a\\\"b\""), "{printed}");
+    assert!(printed.contains("message_bytes = \"100KiB\"") && printed.contains("jwt_issuer = \"a\\\"b\""), "{printed}");
     assert!(printed.contains("--user anna:PASSWORD") && !printed.contains("canary"), "{printed}");
     let file = TemporaryFile::new("printed.toml", &printed);
     let again = answer(&["print-config", "--config", file.path(), "--user", "anna:canary-81c2"]);

@@ -93,10 +93,12 @@ impl Compression {
         may
     }
 
-    /// What is agreed on with a peer that offers these. To be given back by [`Compression::release`].
-    pub fn agree(&mut self, offers: &[Extension]) -> Option<Deflate> {
+    /// What is agreed on with a peer that offers these; without takeover if there is no memory for it. To be given back by
+    /// [`Compression::release`].
+    pub fn agree(&mut self, offers: &[Extension], has_memory: bool) -> Option<Deflate> {
         let offer = Offer::first(offers).filter(|_| self.config.enabled)?;
-        let agreement = offer.accept(&self.config, self.contexts.len() < self.config.takeover_sessions);
+        let may_take_over = has_memory && self.contexts.len() < self.config.takeover_sessions;
+        let agreement = offer.accept(&self.config, may_take_over);
         // Without a place of its own a session is given one that is nobody's.
         let place = if agreement.takes_over() { self.contexts.insert(Contexts::default()) } else { usize::MAX };
         Some(Deflate { agreement, place: u32::try_from(place).unwrap_or(u32::MAX) })

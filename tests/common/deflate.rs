@@ -14,15 +14,30 @@ pub const RSV1: u8 = 0x40;
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 
 /// Both contexts of a client that takes over, or of one that starts anew each time.
+#[derive(Debug)]
 pub struct Client {
     compress: Compress,
     decompress: Decompress,
     takes_over: bool,
+    server_takes_over: bool,
 }
 
 impl Client {
     pub fn new(takes_over: bool) -> Client {
-        Client { compress: Compress::new(Compression::new(6), false), decompress: Decompress::new(false), takes_over }
+        Client {
+            compress: Compress::new(Compression::new(6), false),
+            decompress: Decompress::new(false),
+            takes_over,
+            server_takes_over: takes_over,
+        }
+    }
+
+    /// One that has got this answer to its upgrade request, if permessage-deflate is in it.
+    pub fn agreed(head: &str) -> Option<Client> {
+        let line = head.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Extensions: permessage-deflate"))?;
+        let takes_over = !line.contains("client_no_context_takeover");
+        let server_takes_over = !line.contains("server_no_context_takeover");
+        Some(Client { server_takes_over, ..Client::new(takes_over) })
     }
 
     /// The payload of a deflated message.
@@ -39,7 +54,7 @@ impl Client {
 
     /// What a deflated message says, where that is at most so many bytes.
     pub fn inflate(&mut self, payload: &[u8], at_most: usize) -> Vec<u8> {
-        if !self.takes_over {
+        if !self.server_takes_over {
             self.decompress.reset(false);
         }
         let mut out = Vec::with_capacity(at_most + 1);

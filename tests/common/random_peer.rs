@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use barewire::ConnId;
 
 use super::chance::Chance;
+use super::deflate::{Client, RSV1};
 use super::frames::{self, BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT};
 use super::model::{Model, line};
 use super::{GOOD, upgrade};
@@ -69,12 +70,25 @@ pub struct RandomPeer {
     last_pong: u32,
     /// Pings and pongs it has said.
     pub control_frames: usize,
+    /// Once the server has agreed to deflate.
+    deflate: Option<Client>,
+    /// Deflated messages it has said, and heard.
+    pub deflated: usize,
+    pub inflated: usize,
 }
+
+/// What it may offer, most of the time.
+const OFFERS: [&str; 4] =
+    ["", "; server_max_window_bits=9", "; server_no_context_takeover", "; client_no_context_takeover"];
+/// More than any message has.
+const MESSAGE_BYTES_MOST: usize = 100_000;
 
 impl RandomPeer {
     /// A peer whose first words wait to be delivered. Most are soon where most are: an eager one subscribes at once.
     pub fn new(id: ConnId, number: usize, is_eager: bool, chance: &mut Chance) -> RandomPeer {
         let kind = *chance.pick(&KINDS);
+        let offer = format!("Sec-WebSocket-Extensions: permessage-deflate{}\r\n", chance.pick(&OFFERS));
+        let upgrade = |line: &str| upgrade(&format!("{line}{}", if number % 3 == 0 { "" } else { &offer }));
         let auth = |credentials| frames::text(&format!(r#"{{"type":"auth","token":"Basic {credentials}"}}"#));
         let mut outbox = match kind {
             Kind::Http => Vec::new(),
@@ -113,6 +127,9 @@ impl RandomPeer {
             chats: BTreeMap::new(),
             pings: 0,
             control_frames: 0,
+            deflate: None,
+            deflated: 0,
+            inflated: 0,
             last_pong: 0,
         }
     }
@@ -162,10 +179,11 @@ impl RandomPeer {
     fn say_something(&mut self, chance: &mut Chance) {
         let text = self.message(chance);
         let opcode = if chance.once_in(5) { BINARY } else { TEXT };
+        let (opcode, payload) = self.deflate(opcode, text, chance);
         if !chance.once_in(4) {
-            return self.outbox.extend(frames::frame(opcode, text.as_bytes()));
+            return self.outbox.extend(frames::frame(opcode, &payload));
         }
-        let (first, last) = text.as_bytes().split_at(chance.below(text.len()));
+        let (first, last) = payload.split_at(chance.below(payload.len()));
         self.outbox.extend(frames::raw(opcode, first));
         // Now and then one too many.
         for _ in 0..*chance.pick(&[0, 0, 0, 1, 1, 2, 3, 4, 4, 5]) {
@@ -175,6 +193,17 @@ impl RandomPeer {
             self.outbox.extend(frames::raw(CONTINUATION, b""));
         }
         self.outbox.extend(frames::frame(CONTINUATION, last));
+    }
+
+    /// Deflates a message now and then, if it may.
+    fn deflate(&mut self, opcode: u8, text: String, chance: &mut Chance) -> (u8, Vec<u8>) {
+        match &mut self.deflate {
+            Some(client) if chance.once_in(2) => {
+                self.deflated += 1;
+                (RSV1 | opcode, client.deflate(text.as_bytes()))
+            }
+            _ => (opcode, text.into_bytes()),
+        }
     }
 
     fn message(&mut self, chance: &mut Chance) -> String {
@@ -196,7 +225,9 @@ impl RandomPeer {
         let to = channel.map_or(String::new(), |channel| format!(r#","channel":"{channel}""#));
         let quiet = if chance.once_in(4) { r#","self":false"# } else { "" };
         let ack = if chance.once_in(4) { r#","id":"ack""# } else { "" };
-        let filler = "x".repeat(*chance.pick(&[0, 0, 0, 100, 130, 2000]));
+        // Deflated it is still half as long.
+        let letters = *chance.pick(&[0, 0, 0, 100, 130, 2000]);
+        let filler: String = (0..letters).map(|_| char::from(b'a' + chance.below(16) as u8)).collect();
         format!(r#"{{"type":"chat"{to}{quiet}{ack},"payload":[{},{count},"{filler}"]}}"#, self.number)
     }
 
@@ -204,7 +235,8 @@ impl RandomPeer {
     fn burst(&mut self, chance: &mut Chance) {
         if chance.once_in(3) {
             let large = self.chat(Some("a"), chance).replacen(',', &format!(",{}", " ".repeat(30_000)), 1);
-            return self.outbox.extend(frames::text(&large));
+            let (opcode, payload) = self.deflate(TEXT, large, chance);
+            return self.outbox.extend(frames::frame(opcode, &payload));
         }
         if chance.once_in(2) {
             let large = frames::text(&format!(r#"{{"type":"ping","id":"{}"}}"#, "x".repeat(2000)));
@@ -224,7 +256,8 @@ impl RandomPeer {
                 return self.absorb_answers();
             }
             let Some(end) = self.inbox.windows(4).position(|four| four == b"\r\n\r\n") else { return };
-            self.inbox.drain(..end + 4);
+            let head: Vec<u8> = self.inbox.drain(..end + 4).collect();
+            self.deflate = Client::agreed(std::str::from_utf8(&head).expect("a head is text"));
             self.is_websocket = true;
         }
         let (got, rest) = frames::decode_partial(&self.inbox);
@@ -232,6 +265,12 @@ impl RandomPeer {
         for frame in got {
             assert!(!self.is_told, "{} gets {frame:?} behind a Close", self.number);
             match frame.opcode {
+                TEXT if frame.first & RSV1 != 0 => {
+                    self.inflated += 1;
+                    let client = self.deflate.as_mut().expect("an agreement");
+                    let text = client.inflate(&frame.payload, MESSAGE_BYTES_MOST);
+                    self.take_line(model, &line(std::str::from_utf8(&text).expect("text")));
+                }
                 TEXT => self.take_line(model, &line(&frame.text())),
                 PING => self.say_pong(&frame.payload),
                 PONG => {
@@ -276,12 +315,14 @@ impl RandomPeer {
 }
 
 fn garbage(chance: &mut Chance) -> Vec<u8> {
-    match chance.below(5) {
+    match chance.below(6) {
         // Whatever it is, it has a reserved bit.
         0 => std::iter::once(0xf0).chain((0..chance.below(50)).map(|_| chance.next() as u8)).collect(),
         1 => frames::frame(TEXT, b"\xff"),
         2 => frames::frame(CONTINUATION, b"alone"),
         3 => frames::header(0x81, 1 << 40),
+        // No DEFLATE, or a reserved bit.
+        4 => frames::raw(0x80 | RSV1 | BINARY, b"\x07"),
         _ => frames::frame(3, b"reserved"),
     }
 }

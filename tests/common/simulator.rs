@@ -13,6 +13,7 @@ use barewire::engine::{Fate, Intake};
 use barewire::limits::{
     CONTROL_FRAMES_BURST, EXPIRIES_PER_TURN, MEMORY_NEAR_PART, RateAlgorithm, TICK_MILLIS, WHEEL_SLOTS,
 };
+use barewire::wire::deflate::DeflateConfig;
 use barewire::{CloseReason, Engine, EngineConfig, Limits, Now};
 
 use super::chance::Chance;
@@ -45,7 +46,7 @@ impl Simulator {
             connections: PEERS - 1,
             channels_per_session: 3,
             max_memory: *chance.pick(&[1 << 29, 1 << 29, 42_000, 50_000, 65_000]),
-            send_queue_bytes: *chance.pick(&[3000, 20_000, 500_000]),
+            send_queue_bytes: *chance.pick(&[2000, 3000, 20_000, 500_000]),
             messages_per_window: *chance.pick(&[0, 0, 5, 30]),
             window: Duration::from_micros(*chance.pick(&[1_000_001, 3_000_000])),
             rate_algorithm: *chance.pick(&[RateAlgorithm::Window, RateAlgorithm::Bucket]),
@@ -55,10 +56,19 @@ impl Simulator {
             pre_auth_connections: *chance.pick(&[3, 100, 100]),
             ..Limits::default()
         };
+        let deflate = DeflateConfig {
+            enabled: chance.once_in(2),
+            level: *chance.pick(&[1, 6, 9]),
+            min_bytes: *chance.pick(&[0, 60, 512]),
+            server_context_takeover: chance.once_in(2),
+            client_context_takeover: chance.once_in(2),
+            server_max_window_bits: *chance.pick(&[9, 15]),
+            takeover_sessions: *chance.pick(&[1, 64]),
+        };
         let now = Now { mono_us: chance.next() % 1_000_000_000, unix_ms: 1_795_000_000_000 };
         Simulator {
             engine: Engine::new(
-                EngineConfig { limits: limits.clone(), ..EngineConfig::default() },
+                EngineConfig { limits: limits.clone(), deflate, ..EngineConfig::default() },
                 Box::new(methods()),
                 now,
                 seed,
@@ -307,6 +317,10 @@ impl Simulator {
             channels.sort_unstable();
             assert!(session.channels.iter().eq(channels), "the channels of {}", peer.number);
             assert!(peer.is_welcome() || !session.is_open, "{} came in as {:?}", peer.number, peer.kind);
+        }
+        for peer in self.peers.iter().filter(|peer| peer.is_gone) {
+            *self.model.marks.entry("deflated messages said").or_default() += peer.deflated;
+            *self.model.marks.entry("deflated messages heard").or_default() += peer.inflated;
         }
         self.peers.retain(|peer| !peer.is_gone);
     }

@@ -31,11 +31,11 @@ export async function page(started, origin) {
   await tab.goto(`${origin}/health`);
   await tab.evaluate(() => {
     globalThis.socket = (url, protocols = []) => {
-      const life = { protocol: null, messages: [], end: null };
+      const life = { protocol: null, extensions: null, messages: [], end: null };
       const open = new WebSocket(url, protocols);
       life.send = (message) => open.send(JSON.stringify(message));
       life.close = () => open.close(1000, 'bye');
-      open.onopen = () => (life.protocol = open.protocol);
+      open.onopen = () => Object.assign(life, { protocol: open.protocol, extensions: open.extensions });
       open.onmessage = ({ data }) => life.messages.push(JSON.parse(data));
       open.onclose = ({ code, reason, wasClean }) => (life.end = { code, reason, wasClean });
       return life;

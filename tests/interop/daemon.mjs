@@ -14,8 +14,13 @@ const root = process.env.INTEROP_ROOT;
 export const ca = readFileSync(join(root, 'certs/dev-cert.pem'));
 
 /** Starts it with these flags, ends it with the test, and returns its url and `stop`, which yields the exit code. */
-export async function daemon(test, ...flags) {
-  const child = spawn(process.env.INTEROP_PROGRAM, ['--listen', '127.0.0.1:0', '--log-level', 'off', ...flags], {
+export const daemon = (test, ...flags) => start(test, ['--listen', '127.0.0.1:0', ...flags]);
+
+/** The same without TLS. */
+export const plainDaemon = (test, ...flags) => start(test, ['--plain-listen', '127.0.0.1:0', ...flags]);
+
+async function start(test, flags) {
+  const child = spawn(process.env.INTEROP_PROGRAM, ['--log-level', 'off', ...flags], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const exit = once(child, 'exit');
@@ -25,8 +30,8 @@ export async function daemon(test, ...flags) {
   };
   test.after(() => child.kill('SIGKILL'));
   for await (const line of createInterface({ input: child.stdout })) {
-    const port = /^HTTPS \+ WSS server running on port (\d+)$/.exec(line)?.[1];
-    if (port) return { url: `wss://localhost:${port}/ws`, stop };
+    const [, secure, port] = /^HTTP(S?) \+ WSS? server running on port (\d+)$/.exec(line) ?? [];
+    if (port) return { url: `ws${secure.toLowerCase()}://localhost:${port}/ws`, stop };
   }
   throw new Error('the daemon did not start');
 }

@@ -75,6 +75,35 @@ class Curl(DaemonTest):
         self.assertEqual(self.head("--header", "X-Long: " + "x" * 8192, f"{self.base}/health")[0], 431)
         self.assertEqual(self.head(f"{self.base}/{'x' * 8192}")[0], 414)
 
+    def test_a_head_that_is_not_as_it_should_be_is_malformed_and_ends_the_connection(self):
+        for arguments in [
+            ["--header", "Host:"], ["--header", "Host: a b"],
+            ["--header", "Content-Length: 5"], ["--header", "Connection: keep-alive close"],
+            ["--data", "x", "--header", "Content-Length: 1, 1"], ["--data", "x", "--header", "Content-Length: +1"],
+            ["--data", "x", "--header", "Transfer-Encoding: chunked"], ["--header", "Transfer-Encoding: identity"],
+            ["--request-target", "/%zz"], ["--request-target", "/a b"], ["--request-target", "health"],
+            ["--request-target", "*"], ["--request-target", "http://user@localhost/health"],
+            ["--request-target", "wss://localhost/health"], ["--request", "CONNECT"],
+        ]:
+            status, headers, _ = self.head(*arguments, f"{self.base}/health")
+            self.assertEqual((status, headers.get("connection")), (400, "close"), arguments)
+
+    def test_a_target_may_be_absolute_and_a_path_is_not_decoded(self):
+        for target, expected in [
+            ("http://localhost/health", 200), ("HTTPS://elsewhere.example:1/health?a", 200), ("/health?%00", 200),
+            ("http://localhost", 404), ("/%68ealth", 404), ("//health", 404), ("/a/../health", 404),
+        ]:
+            self.assertEqual(self.head("--request-target", target, f"{self.base}/health")[0], expected, target)
+
+    def test_who_takes_it_for_a_proxy_gets_its_own_answers_and_no_tunnel(self):
+        daemon = self.start(listen=("--plain-listen", "127.0.0.1:0"))
+        proxy = ["--noproxy", "", "--proxy", f"http://localhost:{daemon.port}"]
+        self.assertEqual(self.head(*proxy, "http://elsewhere.example/health")[2], BODY)
+        tunnel = ["curl", "--silent", *proxy, "--proxytunnel", "--write-out", "%{http_connect}", "http://elsewhere.example/"]
+        code, output = self.run_tool(*tunnel)
+        self.assertEqual((code, output), (56, "400"))
+        self.assertEqual(self.head("--haproxy-protocol", f"http://localhost:{daemon.port}/health")[0], 400)
+
     def test_a_request_of_the_endpoint_is_told_to_upgrade(self):
         status, headers, _ = self.head(f"{self.base}/ws")
         self.assertEqual((status, headers["upgrade"], headers["sec-websocket-version"]), (426, "websocket", "13"))

@@ -16,7 +16,7 @@ use barewire::limits::{
     TIMEOUT_MAX, TIMEOUT_MIN, TOKEN_LEEWAY_MAX,
 };
 use barewire::wire::deflate::WINDOW_BITS;
-use barewire::wire::http::is_token;
+use barewire::wire::http::{is_path, is_token};
 
 macro_rules! field {
     ($($path:ident).+) => { Field { read: |s| &s.$($path).+, write: |s| &mut s.$($path).+ } };
@@ -52,9 +52,9 @@ pub const KEYS: &[Key] = &[
     Key {
         name: "server.path",
         default: "/ws",
-        doc: "Path of the WebSocket endpoint; empty: every path upgrades",
+        doc: "Path of the WebSocket endpoint, compared byte by byte; empty: every path upgrades",
         kind: Kind::Custom {
-            allowed: "nothing, or / and then visible ASCII without ? and #, such as /ws; not /health",
+            allowed: "nothing, or the path of a URL, percent-encoded where it must be, such as /ws; not /health",
             set: |s, v| path(v.text()?).map(|path| s.path = path),
             show: |s| s.path.clone(),
         },
@@ -390,7 +390,7 @@ pub const KEYS: &[Key] = &[
     Key {
         name: "deflate.server_context_takeover",
         default: "false",
-        doc: "Whether what is sent may refer to earlier messages; 268 to 380 KiB for each session",
+        doc: "Whether what is sent may refer to earlier messages; 254 to 380 KiB for each session",
         kind: Kind::Boolean(field!(deflate.server_context_takeover)),
     },
     Key {
@@ -430,11 +430,9 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 }
 
 fn path(text: &str) -> Result<String, String> {
-    let fits = text.is_empty()
-        || (text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'?' && byte != b'#'));
     match text {
         "/health" => Err("the path of the health check".into()),
-        _ if fits => Ok(text.into()),
+        _ if text.is_empty() || is_path(text) => Ok(text.into()),
         _ => Err("not a path".into()),
     }
 }

@@ -13,7 +13,7 @@ use crate::engine::shared::Shared;
 use crate::engine::timer::Timer;
 use crate::engine::{Event, RefuseBy};
 use crate::error::CloseReason;
-use crate::limits::RETRY_AFTER_SECONDS;
+use crate::limits::{RETRY_AFTER_SECONDS, TAKEOVER_BYTES};
 use crate::wire::http::{self, Delivery, HeadScanner, Refusal, RequestHead, Response, Route, Upgrade, Version};
 
 /// How a connection is received.
@@ -117,7 +117,7 @@ impl Session {
             head.received.extend_from_slice(input);
             &head.received
         };
-        // One empty line may stand in front; whatever else does is a fault, with or without what follows it.
+        // Not one byte more is skipped than the scanner skips: else the answer would depend on how the bytes were cut.
         head.head_only = bytes.strip_prefix(b"\r\n").unwrap_or(bytes).starts_with(b"HEAD ");
         match head.scanner.scan(bytes, limits) {
             Ok(None) => {
@@ -243,7 +243,8 @@ impl Session {
 
     fn switch_protocols(&mut self, shared: &mut Shared, upgrade: &Upgrade) {
         let protocol = upgrade.select(&shared.config.subprotocols);
-        let deflate = shared.compression.agree(upgrade.extensions());
+        let has_memory = !shared.ledger.is_crowded(TAKEOVER_BYTES);
+        let deflate = shared.compression.agree(upgrade.extensions(), has_memory);
         let extension = deflate.map(Deflate::response);
         let (protocol, extension) = (protocol.map(str::to_owned), extension.as_deref());
         let queue = self.queue(shared);

@@ -8,7 +8,7 @@ use std::fmt;
 use std::ops::Range;
 
 use super::authority::Authority;
-use super::grammar::elements;
+use super::grammar::{elements, is_token};
 use super::response::Refusal;
 use super::scanner::HeadScanner;
 use crate::limits::{self, Limits};
@@ -48,10 +48,10 @@ impl RequestHead {
     /// Refused, always with the end of the connection:
     /// - 400: what RFC 9112 does not allow; an HTTP/1.1 head without `Host` (even with an absolute target: section
     ///   3.2), several `Host` lines, or an implausible host; any `Transfer-Encoding`; several `Content-Length` lines
-    ///   or one that is no plain number; a body with GET or HEAD; a target that is neither a path, nor an `http`,
-    ///   `https`, `ws` or `wss` URI whose authority equals `Host`, nor `*` with OPTIONS (so CONNECT always); a
-    ///   character in the target that RFC 3986 has no place for, a `#`, or a broken percent-escape; more than
-    ///   [`limits::LIST_ITEMS`] items in `Connection` or `Upgrade`;
+    ///   or one that is no plain number; a body with GET or HEAD; a target that is neither a path, nor an `http` or
+    ///   `https` URI without user information, nor `*` with OPTIONS (so CONNECT always); a character in the target
+    ///   that RFC 3986 has no place for, a `#`, or a broken percent-escape; a `Connection` with an item that is no
+    ///   token; more than [`limits::LIST_ITEMS`] items in `Connection` or `Upgrade`;
     /// - 413: a body above [`limits::BODY_BYTES`];
     /// - 414 or 431: more than [`Limits::head_bytes`]; 431: more than [`Limits::headers`] lines;
     /// - 417: an `Expect` other than `100-continue`, or that one before a body: no interim answer is ever sent, and a
@@ -101,7 +101,8 @@ impl RequestHead {
         self.text(&self.target)
     }
 
-    /// The target's path without the query, not decoded; `/` where an absolute target has none, `*` for that form.
+    /// The target's path without the query, not decoded, so that two spellings are two paths; `/` where an absolute
+    /// target has none (RFC 9112, section 3.2.1), `*` for that form.
     pub fn path(&self) -> &str {
         Target::split(self.target()).path
     }
@@ -116,11 +117,11 @@ impl RequestHead {
         self.version
     }
 
-    /// The host that is asked for, with its port if one is named: the `Host` header, or the authority of an absolute
-    /// target. `None` only for HTTP/1.0.
+    /// The host that is asked for, with its port if one is named: the authority of an absolute target, in whose
+    /// presence `Host` says nothing (RFC 9112, section 3.2.2), else that header. `None` only for HTTP/1.0.
     pub fn host(&self) -> Option<&str> {
-        let named = self.header("host").and_then(|value| std::str::from_utf8(value).ok());
-        named.or_else(|| Target::split(self.target()).authority)
+        let named = || self.header("host").and_then(|value| std::str::from_utf8(value).ok());
+        Target::split(self.target()).authority.or_else(named)
     }
 
     /// Bytes of body that follow the head; at most [`limits::BODY_BYTES`], and 0 for GET and HEAD.
@@ -176,6 +177,7 @@ impl RequestHead {
         if !is_target_text(target.as_bytes()) {
             return Err(Refusal::malformed("a character or a percent-escape that no request target may have"));
         }
+        // The four forms of RFC 9112, section 3.2. That of CONNECT asks for a tunnel; `*` is for OPTIONS alone.
         let known = match self.method() {
             "CONNECT" => false,
             "OPTIONS" if target == "*" => true,
@@ -184,6 +186,7 @@ impl RequestHead {
         known.then_some(()).ok_or(Refusal::malformed("a form of request target that is not served here"))
     }
 
+    /// RFC 9112, section 3.2: none, several or an invalid one is 400, also where an absolute target replaces it.
     fn check_host(&self) -> Result<(), Refusal> {
         let mut hosts = self.values("host");
         let host = match (hosts.next(), hosts.next()) {
@@ -192,15 +195,8 @@ impl RequestHead {
             (None, _) => return Err(Refusal::malformed("no Host header")),
             (Some(_), Some(_)) => return Err(Refusal::malformed("more than one Host header")),
         };
-        if Authority::parse(host).is_none() {
-            return Err(Refusal::malformed("a Host header that names no host"));
-        }
-        match Target::split(self.target()).authority {
-            Some(authority) if !authority.eq_ignore_ascii_case(host) => {
-                Err(Refusal::malformed("a request target for another host than the Host header"))
-            }
-            Some(_) | None => Ok(()),
-        }
+        let sound = Authority::parse(host).is_some();
+        sound.then_some(()).ok_or(Refusal::malformed("a Host header that names no host"))
     }
 
     fn check_lists(&self) -> Result<(), Refusal> {
@@ -209,11 +205,15 @@ impl RequestHead {
                 return Err(Refusal::too_many_items(name));
             }
         }
-        Ok(())
+        // It says whether another request may follow: what is no list of tokens (RFC 9110, section 7.6.1) says neither.
+        let sound = self.tokens("connection").all(is_token);
+        sound.then_some(()).ok_or(Refusal::malformed("a Connection header that is no list of tokens"))
     }
 
     /// A body of unknown length, or one that two readers could measure differently, is how requests are smuggled
-    /// (RFC 9112, section 11.2): there is one way to announce a body.
+    /// (RFC 9112, section 11.2): there is one way to announce a body, one `Content-Length` of digits alone. Section
+    /// 6.1 lets a server refuse `Transfer-Encoding` beside it, section 6.3 one without it, and RFC 9110, section 8.6
+    /// the same length twice.
     fn body_length(&self) -> Result<usize, Refusal> {
         if self.header("transfer-encoding").is_some() {
             return Err(Refusal::malformed("Transfer-Encoding is not taken here"));
@@ -275,24 +275,36 @@ impl<'a> Target<'a> {
         Target { authority, path: if path.is_empty() { "/" } else { path }, query }
     }
 
+    /// `http` and `https`, in any case (RFC 9110, section 4.2), with a host and without user information (4.2.4). A
+    /// handshake has these too, and not `ws` (RFC 6455, section 4.2.1).
     fn is_absolute(target: &str) -> bool {
-        let schemes = ["http", "https", "ws", "wss"];
-        let known = |(scheme, _): (&str, &str)| schemes.iter().any(|known| known.eq_ignore_ascii_case(scheme));
+        let known =
+            |(scheme, _): (&str, &str)| ["http", "https"].iter().any(|known| known.eq_ignore_ascii_case(scheme));
         target.split_once("://").is_some_and(known)
             && Target::split(target).authority.and_then(Authority::parse).is_some()
     }
 }
 
-/// Visible ASCII without what RFC 3986 keeps out of paths and queries, without fragments, with whole escapes.
+/// Whether a request can name `text` as its path, byte for byte as it stands here.
+pub fn is_path(text: &str) -> bool {
+    text.starts_with('/') && !text.contains('?') && is_target_text(text.as_bytes())
+}
+
+/// Visible ASCII without what RFC 3986 keeps out of paths and queries, without fragments, with whole escapes. In a query
+/// also what browsers leave there as it is (the query percent-encode set of the URL standard).
 fn is_target_text(target: &[u8]) -> bool {
     let mut bytes = target.iter();
+    let mut kept_out: &[u8] = b"\"#<>\\^`{|}";
     while let Some(byte) = bytes.next() {
         let sound = match byte {
             b'%' => (0..2).all(|_| bytes.next().is_some_and(u8::is_ascii_hexdigit)),
-            _ => byte.is_ascii_graphic() && !b"\"#<>\\^`{|}".contains(byte),
+            _ => byte.is_ascii_graphic() && !kept_out.contains(byte),
         };
         if !sound {
             return false;
+        }
+        if *byte == b'?' {
+            kept_out = b"\"#<>";
         }
     }
     true

@@ -23,7 +23,7 @@ mod upgrade;
 
 pub use extension::Extension;
 pub use grammar::is_token;
-pub use head::{RequestHead, Version};
+pub use head::{RequestHead, Version, is_path};
 pub use origin::{Origin, Origins};
 pub use response::{Delivery, Refusal, Response, switching_protocols};
 pub use scanner::HeadScanner;

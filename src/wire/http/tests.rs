@@ -1,14 +1,10 @@
-//! Requests as peers really send them, good and bad, each with the status it gets: from the first byte to the route.
-//! Every request of the tables is also cut at every byte, which must change nothing.
+//! Limits, and what a head in order says of itself: its parts, its host, its end, its handshake.
 //!
-//! Not here: answers (`response.rs`), origins (`origin.rs`).
-
-mod requests;
-
-use requests::{HANDSHAKES, HEADER_LINES, RAW, REQUEST_LINES};
+//! Not here: answers (`response.rs`), origins (`origin.rs`); heads in disorder, which `tests/odd_requests.rs` sends to
+//! the whole engine.
 
 use super::*;
-use crate::limits::{BODY_BYTES, HEADERS_DEFAULT, LIST_ITEMS, Limits};
+use crate::limits::Limits;
 
 const ENDPOINT: &str = "/ws";
 /// What the tables call a request that is still incomplete, and one that is for the host's routes.
@@ -18,20 +14,12 @@ const ORDINARY: u16 = 200;
 /// A refusal, or the length of the head and its route once the head is complete.
 type Outcome = Result<Option<(usize, Route)>, Refusal>;
 
-/// What becomes of `bytes` when they arrive in pieces that end at `ends`.
-fn judge(bytes: &[u8], ends: impl IntoIterator<Item = usize>) -> Outcome {
-    let (mut scanner, limits) = (HeadScanner::default(), Limits::default());
-    for end in ends {
-        if let Some(length) = scanner.scan(&bytes[..end], &limits)? {
-            let head = RequestHead::parse(&bytes[..length], &limits)?;
-            return Ok(Some((length, route(&head, ENDPOINT))));
-        }
-    }
-    Ok(None)
-}
-
+/// What becomes of `bytes`.
 fn whole(bytes: &[u8]) -> Outcome {
-    judge(bytes, [bytes.len()])
+    let limits = Limits::default();
+    let Some(length) = HeadScanner::default().scan(bytes, &limits)? else { return Ok(None) };
+    let head = RequestHead::parse(&bytes[..length], &limits)?;
+    Ok(Some((length, route(&head, ENDPOINT))))
 }
 
 fn status(outcome: &Outcome) -> u16 {
@@ -71,54 +59,6 @@ fn handshake(lines: &[&str]) -> String {
     let mut request = String::from("GET /ws HTTP/1.1\r\n");
     kept.chain(added).for_each(|line| request.push_str(&format!("{line}\r\n")));
     request + "\r\n"
-}
-
-/// Every request of the tables, with its status.
-fn all_requests() -> impl Iterator<Item = (Vec<u8>, u16)> {
-    let under_line = |line: &str, lines: &str| match lines {
-        "" => format!("{line}\r\n\r\n"),
-        lines => format!("{line}\r\n{lines}\r\n\r\n"),
-    };
-    let raw = RAW.iter().map(|&(bytes, status)| (bytes.to_vec(), status));
-    let by_line = REQUEST_LINES.iter().map(move |&(line, status)| (under_line(line, "Host: a.example"), status));
-    let by_header = HEADER_LINES.iter().map(move |&(line, lines, status)| (under_line(line, lines), status));
-    let by_handshake = HANDSHAKES.iter().map(|&(lines, status)| (handshake(lines), status));
-    raw.chain(by_line.chain(by_header).chain(by_handshake).map(|(text, status)| (text.into_bytes(), status)))
-}
-
-#[test]
-fn every_request_gets_its_status() {
-    for (request, expected) in all_requests() {
-        let outcome = whole(&request);
-        assert_eq!(status(&outcome), expected, "{}: {outcome:?}", request.escape_ascii());
-    }
-}
-
-#[test]
-fn no_cut_changes_what_becomes_of_a_request() {
-    for (request, _) in all_requests() {
-        let expected = whole(&request);
-        assert_eq!(judge(&request, 0..=request.len()), expected, "byte by byte: {}", request.escape_ascii());
-        for cut in 0..request.len() {
-            assert_eq!(judge(&request, [cut, request.len()]), expected, "at {cut}: {}", request.escape_ascii());
-        }
-    }
-}
-
-#[test]
-fn no_single_wrong_byte_makes_it_panic_or_misread_the_length() {
-    for (mut request, _) in all_requests() {
-        for at in 0..request.len() {
-            let good = request[at];
-            for wrong in *b"\0\t\r\n \"%:,;=/\xff" {
-                request[at] = wrong;
-                if let Ok(Some((length, _))) = whole(&request) {
-                    assert!(request[..length].ends_with(b"\r\n\r\n"), "{}", request.escape_ascii());
-                }
-            }
-            request[at] = good;
-        }
-    }
 }
 
 #[test]
@@ -181,35 +121,6 @@ fn a_scanner_is_ready_for_the_next_head() {
 }
 
 #[test]
-fn every_count_is_held_to_its_limit() {
-    let lines = |name: &str, count: usize| {
-        (0..count).map(|n| format!("{name}{n}: x\r\n")).fold(String::new(), |all, line| all + &line)
-    };
-    let list = |count: usize| (0..count).map(|n| format!("x{n}")).collect::<Vec<_>>().join(",");
-    let with_headers = |count| format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", lines("X", count - 1));
-    let with_body = |bytes| format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {bytes}\r\n\r\n");
-    let with_list = |name, count| handshake(&[&format!("{name}: {}", list(count))]);
-    let with_option = |name: &str, count| handshake(&[&format!("{name}: {},upgrade,websocket", list(count - 2))]);
-    let table = [
-        (with_headers(HEADERS_DEFAULT), ORDINARY),
-        (with_headers(HEADERS_DEFAULT + 1), 431),
-        (with_body(BODY_BYTES), ORDINARY),
-        (with_body(BODY_BYTES + 1), 413),
-        (with_list("Sec-WebSocket-Protocol", LIST_ITEMS), 101),
-        (with_list("Sec-WebSocket-Protocol", LIST_ITEMS + 1), 400),
-        (with_list("Sec-WebSocket-Extensions", LIST_ITEMS), 101),
-        (with_list("Sec-WebSocket-Extensions", LIST_ITEMS + 1), 400),
-        (with_option("Connection", LIST_ITEMS), 101),
-        (with_option("Connection", LIST_ITEMS + 1), 400),
-        (with_option("Upgrade", LIST_ITEMS), 101),
-        (with_option("Upgrade", LIST_ITEMS + 1), 400),
-    ];
-    for (request, expected) in table {
-        assert_eq!(status(&whole(request.as_bytes())), expected, "{request}");
-    }
-}
-
-#[test]
 fn a_head_is_delimited_by_the_bytes_given() {
     let head = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
     for bytes in [&head[..head.len() - 1], &[head, &b"x"[..]].concat(), &[head, &head[..]].concat(), b""] {
@@ -231,7 +142,7 @@ fn the_parts_of_a_target_are_told_apart() {
         ("GET http://h", "/", None),
         ("GET http://h?a", "/", Some("a")),
         ("GET http://h/?a", "/", Some("a")),
-        ("GET wss://H/ws?a=/b", "/ws", Some("a=/b")),
+        ("GET HTTPS://H/ws?a=/b", "/ws", Some("a=/b")),
     ];
     for (line, path, query) in table {
         let head = parse(&format!("{line} HTTP/1.1\r\nHost: h\r\n\r\n"));
@@ -255,9 +166,27 @@ fn headers_are_found_in_any_case_and_over_several_lines() {
 }
 
 #[test]
-fn the_host_of_an_old_request_may_come_from_its_target() {
-    assert_eq!(parse("GET http://h:1/ HTTP/1.0\r\n\r\n").host(), Some("h:1"));
-    assert_eq!(parse("GET / HTTP/1.0\r\n\r\n").host(), None);
+fn the_host_of_an_absolute_target_replaces_the_header() {
+    let table = [
+        ("GET / HTTP/1.1\r\nHost: h:1\r\n\r\n", Some("h:1")),
+        ("GET http://a:2/ HTTP/1.1\r\nHost: h:1\r\n\r\n", Some("a:2")),
+        ("GET https://A HTTP/1.1\r\nHost: h:1\r\n\r\n", Some("A")),
+        ("GET http://a:2/ HTTP/1.0\r\n\r\n", Some("a:2")),
+        ("GET /http://a:2/ HTTP/1.0\r\n\r\n", None),
+    ];
+    for (request, host) in table {
+        assert_eq!(parse(request).host(), host, "{request}");
+    }
+}
+
+#[test]
+fn a_path_is_what_a_request_can_ask_for() {
+    for path in ["/", "/ws", "//", "/a/b~%20;c=d", "/[]"] {
+        assert!(is_path(path), "{path}");
+    }
+    for path in ["", "ws", "*", "http://a/", "/a?", "/a#", "/a b", "/a|b", "/%", "/%2", "/%zz", "/\u{e9}", "/\n"] {
+        assert!(!is_path(path), "{path}");
+    }
 }
 
 #[test]

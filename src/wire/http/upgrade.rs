@@ -57,7 +57,8 @@ impl Upgrade {
         &self.protocols
     }
 
-    /// The extensions offered, in the peer's order of preference: at most [`limits::LIST_ITEMS`].
+    /// The extensions offered, in the peer's order of preference: at most [`limits::LIST_ITEMS`], and as many parameters
+    /// of all together.
     pub fn extensions(&self) -> &[Extension] {
         &self.extensions
     }
@@ -97,22 +98,24 @@ impl fmt::Debug for Upgrade {
 /// every path.
 ///
 /// An attempt is a request whose `Upgrade` lists `websocket`, in any case. It is checked in this order:
-/// - 404 on another path than `endpoint`;
+/// - 404 on another path than `endpoint`; there HTTP/1.0 attempts nothing (RFC 9110, section 7.8);
 /// - 405 with `Allow: GET` for another method;
 /// - 400 for HTTP/1.0, or a `Connection` that does not list `upgrade`;
 /// - 426 with `Sec-WebSocket-Version: 13` unless there is exactly one such line and it is `13`: missing, malformed
 ///   and repeated ones too, because that answer tells the peer what would be right;
 /// - 400 unless there is exactly one `Sec-WebSocket-Key`, the canonical base64 of 16 bytes;
 /// - 400 for a `Sec-WebSocket-Protocol` or `Sec-WebSocket-Extensions` that breaks its grammar, lists nothing, lists a
-///   subprotocol twice (RFC 6455, section 4.1), or has more than [`limits::LIST_ITEMS`] items.
+///   subprotocol twice (RFC 6455, section 4.1), or has more than [`limits::LIST_ITEMS`] items or parameters.
 ///
 /// A request of the endpoint that is no attempt is refused: other methods than GET and HEAD by 405, a foreign
 /// `Upgrade` by 400, else by 426. Everywhere else, and everywhere if `endpoint` is empty, a foreign `Upgrade` is
 /// ignored (RFC 9110, section 7.8) and the request is an ordinary one.
 pub fn route(head: &RequestHead, endpoint: &str) -> Route {
     let at_endpoint = head.path() == endpoint;
-    if head.tokens("upgrade").any(|token| token.eq_ignore_ascii_case(b"websocket")) {
-        if !at_endpoint && !endpoint.is_empty() {
+    let upgrades_here = at_endpoint || endpoint.is_empty();
+    let names_websocket = head.tokens("upgrade").any(|token| token.eq_ignore_ascii_case(b"websocket"));
+    if names_websocket && (upgrades_here || head.version() == Version::Http11) {
+        if !upgrades_here {
             return Route::Refuse(Refusal::new(404, "Not Found"));
         }
         return handshake(head).map_or_else(Route::Refuse, Route::Upgrade);
@@ -206,11 +209,14 @@ fn protocols(head: &RequestHead) -> Result<Vec<String>, Refusal> {
 fn extensions(head: &RequestHead) -> Result<Vec<Extension>, Refusal> {
     const NAME: &str = "sec-websocket-extensions";
     let mut extensions = Vec::new();
+    let mut parameters = 0;
     for offer in head.tokens(NAME) {
         let Some(extension) = Extension::parse(offer) else {
             return Err(Refusal::malformed("a malformed Sec-WebSocket-Extensions"));
         };
-        if extensions.len() == limits::LIST_ITEMS {
+        // Each is kept while the upgrade is judged, and takes many times the bytes it came in.
+        parameters += extension.parameters().count();
+        if extensions.len() == limits::LIST_ITEMS || parameters > limits::LIST_ITEMS {
             return Err(Refusal::too_many_items(NAME));
         }
         extensions.push(extension);
