@@ -85,3 +85,23 @@ fn every_target_has_a_corpus_a_test_and_a_fuzzer() {
         assert!(package.contains(&format!("path = \"fuzz_targets/{target}.rs\"")), "{target} is not built");
     }
 }
+
+/// The name and the version of each package in a lock file.
+fn locked(lock: &str) -> BTreeSet<(&str, &str)> {
+    fn field<'a>(package: &'a str, name: &str) -> &'a str {
+        package.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(" = ")).unwrap()
+    }
+    lock.split("[[package]]").skip(1).map(|package| (field(package, "name"), field(package, "version"))).collect()
+}
+
+/// It is the same code that is fuzzed.
+#[test]
+fn the_fuzzer_has_the_versions_of_the_crate() {
+    let own = fs::read_to_string(folder("Cargo.lock")).unwrap();
+    let (packages, fuzzed) = (locked(include_str!("../Cargo.lock")), locked(&own));
+    let is_known = |name: &str| packages.iter().any(|(known, _)| *known == name);
+    let (shared, foreign): (Vec<_>, Vec<_>) = fuzzed.iter().partition(|(name, _)| is_known(name));
+    assert!(shared.len() > 50 && !foreign.is_empty());
+    let stale: Vec<_> = shared.into_iter().filter(|package| !packages.contains(*package)).collect();
+    assert!(stale.is_empty(), "fuzz/Cargo.lock is not in step, see fuzz/README.md: {stale:?}");
+}

@@ -16,6 +16,17 @@ const TURNS: usize = 100_000;
 /// When it begins.
 pub const START: Now = Now { mono_us: 1_000_000, unix_ms: 1_795_000_000_000 };
 
+/// Bytes that are sent one by one: more would take longer, and find hardly more.
+const SINGLE_BYTES: usize = 256;
+
+/// Cuts behind each byte; of a long input behind each of [`SINGLE_BYTES`], which begin where `place` says.
+pub fn cut_into_bytes(bytes: &[u8], place: u8) -> Vec<&[u8]> {
+    let room = bytes.len().saturating_sub(SINGLE_BYTES);
+    let (before, rest) = bytes.split_at(room * usize::from(place) / usize::from(u8::MAX));
+    let (single, behind) = rest.split_at(rest.len().min(SINGLE_BYTES));
+    [before].into_iter().chain(single.chunks(1)).chain([behind]).filter(|piece| !piece.is_empty()).collect()
+}
+
 /// Who answers the engine's events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Host {
@@ -34,7 +45,7 @@ pub enum Pace {
     Slow(usize, Duration),
 }
 
-/// What came of it. That of the same bytes in other pieces must be equal.
+/// What came of it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Outcome {
     /// What the server wrote.

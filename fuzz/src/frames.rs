@@ -4,7 +4,7 @@
 //! zeroes, so that payloads stand in the corpus as they are.
 //!
 //! ```text
-//!   first byte   1: limits as they come, not small ones    2: nobody is asked who it is, and messages are sent back
+//!   first byte   1: larger messages, more fragments        2: nobody is asked who it is, and messages are sent back
 //!                4: the peer is slow, and time passes      8: contexts may be kept (RFC 7692)
 //!                16, 32, 64: which extensions are offered  128: nobody is too fast
 //!   second byte  the seed of the cuts
@@ -19,12 +19,12 @@ use barewire::wire::deflate::DeflateConfig;
 use barewire::{EngineConfig, Limits, Message};
 use flate2::{Decompress, FlushDecompress};
 
-use super::driver::{Connection, Host, Outcome, Pace};
+use super::driver::{Connection, Host, Outcome, Pace, cut_into_bytes};
 use super::model::{self, Deflate, Rules};
 use super::peer::chance::Chance;
 use super::peer::frames::{BINARY, CLOSE, Frame, PING, PONG, TEXT, decode_partial};
 
-const FULL_SIZE: u8 = 1;
+const LARGE: u8 = 1;
 const ECHO: u8 = 2;
 const SLOW: u8 = 4;
 const TAKEOVER: u8 = 8;
@@ -46,6 +46,9 @@ const OFFERS: [&str; 8] = [
 /// Small limits, which a short input reaches.
 const MESSAGE_BYTES: usize = 600;
 const FRAGMENTS: usize = 8;
+/// Larger ones: above what one turn inflates, and above what buffers are kept for.
+const LARGE_MESSAGE_BYTES: usize = 70_000;
+const LARGE_FRAGMENTS: usize = 100;
 /// From here on messages are deflated, small as they are here.
 const DEFLATE_MIN_BYTES: usize = 32;
 /// The server's messages may be this much larger than what they carry.
@@ -66,18 +69,23 @@ pub fn run(input: &[u8]) {
         return;
     }
     let whole = session.play(&[bytes], Pace::Prompt);
-    for pieces in [bytes.chunks(1).collect(), cut] {
-        assert_eq!(session.play(&pieces, Pace::Prompt), whole, "the cuts matter: {pieces:x?}");
-    }
     let told = session.check_output(&whole);
+    for pieces in [cut_into_bytes(bytes, *seed), cut] {
+        let outcome = session.play(&pieces, Pace::Prompt);
+        assert_eq!(session.check_output(&outcome), told, "the cuts matter: {pieces:x?}");
+        assert_eq!((outcome.story, outcome.messages), (whole.story.clone(), whole.messages.clone()), "{pieces:x?}");
+    }
     if choice & ECHO != 0 {
         session.compare(bytes, &whole, &told);
     }
 }
 
 /// What the server told a peer.
+#[derive(Debug, PartialEq, Eq)]
 struct Told {
     deflate: Option<Deflate>,
+    /// Messages, then pings and pongs, then the Close: a pong may pass the answer to a message that came before its ping,
+    /// and how far hangs on the cuts (RFC 6455, section 5.5.2).
     frames: Vec<Frame>,
     /// The payloads of its messages, inflated.
     messages: Vec<Message>,
@@ -94,9 +102,8 @@ impl Session {
 
     fn config(&self) -> EngineConfig {
         let mut limits = Limits::default();
-        if !self.has(FULL_SIZE) {
-            (limits.message_bytes, limits.fragments) = (MESSAGE_BYTES, FRAGMENTS);
-        }
+        (limits.message_bytes, limits.fragments) =
+            if self.has(LARGE) { (LARGE_MESSAGE_BYTES, LARGE_FRAGMENTS) } else { (MESSAGE_BYTES, FRAGMENTS) };
         // Who is too fast is no matter of frames.
         if self.has(UNPACED | ECHO) {
             (limits.messages_per_window, limits.control_frames_per_second) = (0, 0);
@@ -137,7 +144,7 @@ impl Session {
         assert!(agreed.is_none_or(|agreed| agreed.starts_with("permessage-deflate")), "{agreed:?}");
         let without = |name: &str| agreed.is_some_and(|agreed| agreed.contains(name));
         let deflate = agreed.map(|_| Deflate { client_takes_over: !without("client_no_context_takeover") });
-        let (frames, rest) = decode_partial(&outcome.received);
+        let (mut frames, rest) = decode_partial(&outcome.received);
         // Who is cut while a message is half out gets no more of it: only a slow one can be.
         assert!(rest.is_empty() || self.has(SLOW), "half a frame: {rest:x?}");
         let mut inflate =
@@ -164,6 +171,11 @@ impl Session {
                 opcode => panic!("opcode {opcode}"),
             }
         }
+        frames.sort_by_key(|frame| match frame.opcode {
+            CLOSE => 2,
+            PING | PONG => 1,
+            _ => 0,
+        });
         Told { deflate, frames, messages }
     }
 

@@ -12,7 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::digest;
 
-use super::driver::{Connection, Host, Outcome, Pace};
+use super::driver::{Connection, Host, Outcome, Pace, cut_into_bytes};
 use super::peer::chance::Chance;
 
 /// How far back a scanner may look: at the blank line under way, and at the empty line in front.
@@ -29,7 +29,7 @@ pub fn run(input: &[u8]) {
 
     let end = scan(&[bytes], &limits, false);
     let cut = chance.cut(bytes, 1 + bytes.len() / 3);
-    let bytewise: Vec<&[u8]> = bytes.chunks(1).collect();
+    let bytewise = cut_into_bytes(bytes, choice);
     for pieces in [&bytewise, &cut] {
         assert_eq!(scan(pieces, &limits, false), end, "the end of a head depends on how it is cut: {pieces:x?}");
         match (scan(pieces, &limits, true), &end) {

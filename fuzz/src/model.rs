@@ -33,7 +33,7 @@ pub struct Rules {
 }
 
 /// What was agreed on.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deflate {
     /// The client's messages may refer to those before.
     pub client_takes_over: bool,
