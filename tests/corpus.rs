@@ -14,7 +14,7 @@ use std::panic;
 use std::path::{Path, PathBuf};
 
 /// More in one corpus, and it is time to minimise it: the tests would be slow.
-const FILES_MAX: usize = 400;
+const FILES_MAX: usize = 600;
 const BYTES_MAX: u64 = 400 * 1024;
 
 fn folder(name: &str) -> PathBuf {

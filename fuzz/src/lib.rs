@@ -23,8 +23,11 @@ mod peer;
 #[path = "../../src/daemon/config/mod.rs"]
 mod configuration;
 
-/// Every target: its name, which is that of its corpus too, and its function.
-pub const TARGETS: [(&str, fn(&[u8])); 5] = [
+/// Its name, which is that of its corpus too, and its function.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All of them.
+pub const TARGETS: [Target; 5] = [
     ("config", config::run),
     ("frames", frames::run),
     ("head", head::run),
