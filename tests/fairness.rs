@@ -20,9 +20,10 @@ use std::time::Duration;
 use barewire::app::Router;
 use barewire::limits::{
     ACCEPTS_PER_TURN, BULK_READS_PER_TURN, FRAMES_PER_TURN, HANDSHAKE_READS_PER_TURN, HANDSHAKES_PER_TURN,
-    HANDSHAKES_WAITING, READ_BYTES_PER_TURN, READ_BYTES_PER_TURN_BULK, READ_ROOM_BYTES,
+    HANDSHAKES_WAITING, INFLATIONS_PER_TURN, READ_BYTES_PER_TURN, READ_BYTES_PER_TURN_BULK, READ_ROOM_BYTES,
 };
 use barewire::{EngineConfig, Event, Limits, ServerConfig};
+use common::deflate::{self, OFFER};
 use common::frames::{self, BINARY, CONTINUATION, PING, TEXT};
 use memory::{Call, FIRST, Site};
 use tls_client::{TLS13, TlsPeer};
@@ -198,6 +199,24 @@ fn large_messages_cost_a_victim_no_more_than_the_bytes_of_two_turns() {
             assert_within(name, served, TURNS * (begun + read_on));
             let messages = siege.worst(Siege::feed, |siege| siege.messages);
             assert_within(name, messages, TURNS * BULK_READS_PER_TURN.min(attackers * SERVICES));
+        }
+    }
+}
+
+#[test]
+fn deflated_messages_cost_a_victim_no_more_than_what_two_turns_inflate() {
+    let greeting = common::upgrade(&format!("{}{OFFER}", common::GOOD));
+    // A few hundred bytes on the wire each.
+    let small = READ_BYTES_PER_TURN / 8;
+    let large = READ_BYTES_PER_TURN + READ_BYTES_PER_TURN_BULK;
+    for (name, bytes, repeat) in [("small", small, 1000), ("large", large, 100)] {
+        for attackers in [1, 10] {
+            let input = deflate::message(TEXT, &vec![b' '; bytes]).repeat(repeat);
+            let mut siege = Siege::new(attackers, input, greeting.as_bytes());
+            let served = siege.worst(Siege::feed, |siege| siege.messages);
+            let each = if bytes == small { attackers * SERVICES * 8 } else { INFLATIONS_PER_TURN.min(attackers) };
+            // The poll that writes the answer goes on to the first message of the next turn.
+            assert_within(name, served, TURNS * each + 1);
         }
     }
 }

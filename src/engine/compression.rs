@@ -6,7 +6,10 @@
 
 use slab::Slab;
 
-use crate::limits::{COMPRESSOR_BYTES, CONTEXT_KEEP_BYTES, DECOMPRESSOR_BYTES, DEFLATE_OWN_BYTES, INFLATIONS_PER_TURN};
+use crate::limits::{
+    COMPRESSOR_BYTES, CONTEXT_KEEP_BYTES, DECOMPRESSOR_BYTES, DEFLATE_OWN_BYTES, INFLATIONS_PER_TURN,
+    READ_BYTES_PER_TURN,
+};
 use crate::wire::deflate::{Agreement, Compressor, Decompressor, DeflateConfig, Inflation, Offer, WINDOW_BITS};
 use crate::wire::http::Extension;
 use crate::wire::websocket::{Bytes, HEADER_BYTES, Kind, PreparedMessage, encode_message_header};
@@ -135,7 +138,8 @@ impl Compression {
 
     /// It is whole; what it needed is given back.
     pub fn take_back(&mut self, deflate: Deflate, decompressor: Box<Decompressor>, buffer: Vec<u8>) {
-        if buffer.capacity() <= CONTEXT_KEEP_BYTES {
+        // One with more room would let the next message have more than its share.
+        if buffer.capacity() <= READ_BYTES_PER_TURN {
             self.inflated = buffer;
         }
         if !deflate.agreement.client_takes_over {

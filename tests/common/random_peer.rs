@@ -88,7 +88,7 @@ impl RandomPeer {
     pub fn new(id: ConnId, number: usize, is_eager: bool, chance: &mut Chance) -> RandomPeer {
         let kind = *chance.pick(&KINDS);
         let offer = format!("Sec-WebSocket-Extensions: permessage-deflate{}\r\n", chance.pick(&OFFERS));
-        let upgrade = |line: &str| upgrade(&format!("{line}{}", if number % 3 == 0 { "" } else { &offer }));
+        let upgrade = |line: &str| upgrade(&format!("{line}{}", if number.is_multiple_of(3) { "" } else { &offer }));
         let auth = |credentials| frames::text(&format!(r#"{{"type":"auth","token":"Basic {credentials}"}}"#));
         let mut outbox = match kind {
             Kind::Http => Vec::new(),

@@ -186,8 +186,8 @@ impl Inflation {
         self.taken.max(self.out.len())
     }
 
-    /// Goes on, by at most [`INFLATE_INPUT_PER_STEP`] bytes of input and hardly more than `output` bytes of output; says
-    /// whether the message is whole: then [`Inflation::finish`]. All steps of a message are with the same decompressor,
+    /// Goes on, by at most [`INFLATE_INPUT_PER_STEP`] bytes of input and `output` bytes of output (or what the buffer has
+    /// room for); says whether the message is whole: then [`Inflation::finish`]. All steps of a message are with the same decompressor,
     /// and no other message's between them.
     ///
     /// An error is the end of the peer: [`CloseReason::MessageTooBig`] with the first byte above the limit, and
@@ -232,8 +232,10 @@ impl Inflation {
         let mut rest = input;
         loop {
             if self.out.len() == self.out.capacity() {
-                let room = self.out.len().max(INFLATE_ROOM_MIN).min(self.at_most + 1 - self.out.len());
-                self.out.reserve_exact(room);
+                let Some(most @ 1..) = output_end.min(self.at_most + 1).checked_sub(self.out.len()) else {
+                    return Ok(Pause::OutputIsFull);
+                };
+                self.out.reserve_exact(self.out.len().max(INFLATE_ROOM_MIN).min(most));
             }
             let (before, had) = (stream.total_in(), self.out.len());
             let status = stream.decompress_vec(rest, &mut self.out, FlushDecompress::Sync).map_err(|_| broken())?;
