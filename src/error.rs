@@ -10,6 +10,9 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
+/// Stands for a Close frame without a code, and is never in one (RFC 6455, section 7.1.5).
+pub(crate) const NO_CODE: u16 = 1005;
+
 /// Why a server could not be built, or why its loop cannot go on.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -65,7 +68,7 @@ pub enum Initiator {
 pub enum CloseReason {
     /// The peer sent a Close frame; its code and reason, where it gave any (RFC 6455, section 7.1.5 and 7.1.6).
     PeerClosed {
-        /// The status code of the Close frame.
+        /// The status code of the Close frame. One that no frame may carry is [`CloseReason::Protocol`] instead.
         code: Option<u16>,
         /// The reason of the Close frame, at most 123 bytes, not escaped.
         reason: String,
@@ -127,9 +130,9 @@ pub enum CloseReason {
     ServerRestart,
     /// The host closed the session with this code and reason.
     Host {
-        /// The status code sent.
+        /// The status code that the host gave. One that no frame may carry is sent as 1000, and 1005 as an empty frame.
         code: u16,
-        /// The reason sent.
+        /// The reason that it gave. What is above 123 bytes is not sent.
         reason: Cow<'static, str>,
     },
     /// The host's handler panicked while it served this session: 1011.
@@ -137,8 +140,8 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
-    /// The code and the reason of the Close frame that the peer is sent; `None` where it is sent none, or
-    /// only the echo of its own.
+    /// The code and the reason of the Close frame that the peer is sent, after its own Close the echo of that: 1005 for an
+    /// empty frame. `None` where it is sent none.
     pub fn close_frame(&self) -> Option<(u16, &str)> {
         Some(match self {
             CloseReason::Protocol(_) => (1002, "Protocol error"),
@@ -158,8 +161,8 @@ impl CloseReason {
             CloseReason::ServerRestart => (1012, "Server restarting"),
             CloseReason::Host { code, reason } | CloseReason::UpgradeRefused { code, reason } => (*code, reason),
             CloseReason::HandlerPanicked => (1011, "Internal error"),
-            CloseReason::PeerClosed { .. }
-            | CloseReason::PeerVanished
+            CloseReason::PeerClosed { code, reason } => (code.unwrap_or(NO_CODE), reason),
+            CloseReason::PeerVanished
             | CloseReason::Transport(_)
             | CloseReason::Tls(_)
             | CloseReason::HttpDone

@@ -5,7 +5,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::cast_possible_truncation)]
 #![allow(clippy::indexing_slicing)]
 
+#[path = "closing/codes.rs"]
+mod codes;
 mod common;
+#[path = "closing/course.rs"]
+mod course;
 
 use std::time::Duration;
 
@@ -223,18 +227,6 @@ fn a_peer_that_never_ends_its_half_is_gone_after_the_close_timeout() {
         world.advance(Duration::from_millis(40));
         assert!(world.is_gone(id));
         world.check_stories();
-    }
-}
-
-#[test]
-fn the_host_can_close_with_any_code_and_only_valid_ones_go_out() {
-    for (code, sent) in [(1000, 1000), (1013, 1013), (3000, 3000), (4999, 4999), (1005, 1000), (1006, 1000), (0, 1000)]
-    {
-        let mut world = World::daemon(small());
-        let id = world.open();
-        world.engine.close(id, code, "ä".repeat(100));
-        world.turn();
-        assert_eq!(world.close_code(id), Some((sent, "ä".repeat(61))));
     }
 }
 

@@ -71,3 +71,22 @@ fn a_renewal_that_meets_a_full_queue_ends_a_session_that_was_known() {
     assert_eq!(world.engine.open_sessions(), 0);
     world.check_stories();
 }
+
+/// A carriage return alone, and `HEAD` behind it: in one piece it was taken for a HEAD request, whose refusal has no body;
+/// byte by byte it was refused before `HEAD` had come, with a body.
+#[test]
+fn what_stands_behind_a_fault_does_not_decide_how_it_is_answered() {
+    for fault in
+        ["\rHEAD / HTTP/1.1\r\n", " HEAD / HTTP/1.1\r\n", "\r\n\r\nHEAD / HTTP/1.1\r\n", "\r\n\tHEAD / HTTP/1.1"]
+    {
+        let answer = |most: usize| {
+            let mut world = World::daemon(EngineConfig::default());
+            let id = world.connect();
+            fault.as_bytes().chunks(most).for_each(|piece| world.input(id, piece));
+            world.text(id)
+        };
+        let whole = answer(usize::MAX);
+        assert!(whole.starts_with("HTTP/1.1 400 ") && !whole.ends_with("\r\n\r\n"), "{fault:?}: {whole}");
+        assert_eq!(answer(1), whole, "{fault:?}");
+    }
+}

@@ -177,13 +177,15 @@ fn a_reset_in_any_state_frees_the_slot() {
     let server = TestServer::daemon(with_limits(Limits { connections: SLOTS, ..Limits::default() }));
     let upgrade = common::upgrade(common::GOOD);
     let large = frames::header(0x80 | frames::BINARY, 500_000);
-    let states: [(&str, Vec<u8>, bool); 7] = [
+    let states: [(&str, Vec<u8>, bool); 9] = [
         ("connected", vec![], false),
         ("in the head", b"GET /ws HT".to_vec(), false),
         ("answered", HEALTH.to_vec(), true),
         ("upgraded", upgrade.clone().into(), true),
         ("in a frame", [upgrade.as_bytes(), &large, &[0; 9000]].concat(), true),
-        ("closing", [upgrade.as_bytes(), &frames::close(1000, "")].concat(), true),
+        ("closed by it", [upgrade.as_bytes(), &frames::close(1000, "")].concat(), true),
+        ("closed by us", [common::upgrade("").as_bytes(), &frames::text("{}")].concat(), true),
+        ("failed", [upgrade.as_bytes(), &frames::close(999, ""), &[0; 9000]].concat(), true),
         ("refused", b"NONSENSE\r\n\r\n".to_vec(), true),
     ];
     let mut connections = 0;

@@ -2,8 +2,8 @@
 //!
 //! Not here: what is checked (`daemon/config`, `daemon/prepare.rs`).
 
-use super::config::Configuration;
-use super::failure::{Failure, in_one_line};
+use super::config::{Configuration, in_one_line};
+use super::failure::Failure;
 use super::prepare::prepare;
 use super::say;
 

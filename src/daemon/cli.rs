@@ -14,8 +14,7 @@ use std::time::Duration;
 use barewire::auth::HashAlgorithm;
 use clap::{Args, Parser, Subcommand};
 
-use super::config::{self, EXIT_CODE, FILE_VARIABLE, Flag, Flags, KEYS, Secret, VARIABLE_PREFIX};
-use super::failure::in_one_line;
+use super::config::{self, EXIT_CODE, FILE_VARIABLE, Flag, Flags, KEYS, Secret, VARIABLE_PREFIX, in_one_line};
 use super::gen_token::{GenToken, TOKEN_LIFE_MAX, TOKEN_LIFE_MIN};
 use super::hash_password::HashPassword;
 

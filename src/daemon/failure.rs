@@ -3,9 +3,8 @@
 //! Not here: who prints it (`daemon/mod.rs`), what is wrong with a configuration (`daemon/config`).
 
 use barewire::Error;
-use barewire::wire::message::is_treacherous;
 
-use super::config::{ConfigError, EXIT_CODE};
+use super::config::{ConfigError, EXIT_CODE, in_one_line};
 
 /// See the module.
 #[derive(Debug, PartialEq, Eq)]
@@ -42,13 +41,4 @@ impl From<Error> for Failure {
             _ => Failure::runtime(error.to_string()),
         }
     }
-}
-
-/// The text with what could break its line escaped.
-pub fn in_one_line(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    for c in text.chars() {
-        if is_treacherous(c) { line.extend(c.escape_default()) } else { line.push(c) }
-    }
-    line
 }

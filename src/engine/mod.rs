@@ -288,7 +288,9 @@ impl Engine {
         was_subscribed
     }
 
-    /// Closes an open session in good order with this code (RFC 6455, section 7.4) and reason.
+    /// Closes an open session in good order with this code (RFC 6455, section 7.4) and reason: any of 1000 to 1003, 1007 to
+    /// 1014 and 3000 to 4999. For 1005 the Close frame is empty, and any other code is sent as 1000. Of a reason above 123
+    /// bytes the rest is cut off at a character.
     pub fn close(&mut self, id: ConnId, code: u16, reason: impl Into<Cow<'static, str>>) {
         self.close_for(id, CloseReason::Host { code, reason: reason.into() });
     }

@@ -9,19 +9,23 @@
 //! one: the first byte of its first frame is changed on the way, the payload is inflated behind the context. So that no
 //! more than one has to be told apart, a walk with a deflated message has no other message in it.
 //!
-//! Not here: inflating (`deflate.rs`); what a session does about a message or a violation (`engine/session/`).
+//! Not here: inflating (`deflate.rs`); codes and reasons of Close frames (`websocket/close.rs`); what a session does about a message or a violation (`engine/session/`).
+
+mod close;
 
 use std::io::{self, Read, Write};
 
-use tungstenite::protocol::frame::coding::{CloseCode, Control, Data, OpCode};
-use tungstenite::protocol::frame::{CloseFrame, FrameHeader};
+use tungstenite::protocol::frame::FrameHeader;
+use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 pub use tungstenite::{Bytes, Utf8Bytes};
 
+pub use close::{encode_close, is_close_code};
+
 use crate::error::CloseReason;
 use crate::limits::{
-    CLOSE_REASON_BYTES, CONTEXT_BYTES, CONTEXT_KEEP_BYTES, CONTEXT_READ_BYTES, CONTEXT_WRITE_BYTES,
-    CONTROL_PAYLOAD_BYTES, DEFLATE_OVERHEAD_MIN, DEFLATE_OVERHEAD_PART, FRAMES_PER_TURN, MESSAGE_BYTES_MAX,
+    CONTEXT_BYTES, CONTEXT_KEEP_BYTES, CONTEXT_READ_BYTES, CONTEXT_WRITE_BYTES, CONTROL_PAYLOAD_BYTES,
+    DEFLATE_OVERHEAD_MIN, DEFLATE_OVERHEAD_PART, FRAMES_PER_TURN, MESSAGE_BYTES_MAX,
 };
 
 /// The longest header of a frame (RFC 6455, section 5.2).
@@ -130,6 +134,8 @@ pub struct Walk {
     pub was_clean: bool,
     /// The header behind `end` breaks a limit.
     pub violation: Option<CloseReason>,
+    /// It begins with a Close frame.
+    pub is_close: bool,
     /// What the first byte must be for the context, where a deflated message begins with it.
     pub first: Option<u8>,
     /// The only message that ends within it is deflated, and of this kind.
@@ -198,9 +204,11 @@ impl FrameWalker {
             } else {
                 let is_first = is_turns_first && walk.frames == 0;
                 let spent = walk.frames == limits.frames || walk.messages == limits.messages;
-                if rest.is_empty() || spent || (!is_first && self.close_is_next(rest)) {
+                let is_close = self.close_is_next(rest);
+                if rest.is_empty() || spent || (!is_first && is_close) {
                     return walk;
                 }
+                walk.is_close |= is_close;
                 if limits.deflate
                     && let Some((kind, first)) = self.deflated_is_next(rest)
                 {
@@ -348,9 +356,9 @@ pub enum Received {
     Ping,
     /// A pong, with its payload.
     Pong(Bytes),
-    /// The peer's Close, after which nothing counts. The reply, if one is due, is in the replies.
+    /// The peer's Close, after which nothing counts. Nothing was replied: the session must, unless this is the reply.
     Close {
-        /// The code, where there is one.
+        /// The code, where there is one: one that a Close frame may carry.
         code: Option<u16>,
         /// The reason, which may be empty.
         reason: Utf8Bytes,
@@ -382,33 +390,29 @@ impl Context {
         Context { websocket: WebSocketContext::new(Role::Server, Some(config)), largest: 0 }
     }
 
-    /// Tells the state machine that our Close frame has been queued (by [`encode_close`]): it answers no
-    /// ping any more, and takes the peer's Close for the reply.
-    pub fn close_sent(&mut self) {
+    /// Tells the state machine that closing has begun: it answers no ping any more, and takes a Close of the peer for the
+    /// reply to ours. Such a one it hands on as it came; in the place of any other it would reply by itself, and put 1002
+    /// where it does not know the code.
+    pub fn begin_closing(&mut self) {
         let mut nowhere = Vec::new();
         // Over memory this cannot fail; and if it had been closed before, nothing is left to tell.
         let _ = self.websocket.close(&mut Pipe { input: &mut Input::default(), replies: &mut nowhere }, None);
     }
 
     /// Takes what the next step makes of `input`, which shrinks by what was consumed. What must be sent at
-    /// once (pongs, the reply to a Close) is appended to `replies` as encoded frames.
+    /// once (pongs) is appended to `replies` as encoded frames.
     pub fn receive(&mut self, input: &mut Input<'_>, replies: &mut Vec<u8>) -> Received {
         use tungstenite::Error as E;
         use tungstenite::Message as M;
-        let mut pipe = Pipe { input, replies };
-        match self.websocket.read(&mut pipe) {
+        if std::mem::take(&mut input.is_close) {
+            self.begin_closing();
+        }
+        match self.websocket.read(&mut Pipe { input, replies }) {
             Ok(M::Text(text)) => self.message(Message::Text(text)),
             Ok(M::Binary(bytes)) => self.message(Message::Binary(bytes)),
             Ok(M::Ping(_)) => Received::Ping,
             Ok(M::Pong(payload)) => Received::Pong(payload),
-            Ok(M::Close(frame)) => {
-                // The reply is still to be sent; after it, this says ConnectionClosed.
-                let _ = self.websocket.flush(&mut pipe);
-                match frame {
-                    Some(CloseFrame { code, reason }) => Received::Close { code: Some(code.into()), reason },
-                    None => Received::Close { code: None, reason: Utf8Bytes::default() },
-                }
-            }
+            Ok(M::Close(frame)) => close::judge(frame),
             // tungstenite makes no other messages when it reads.
             Ok(M::Frame(_)) => Received::Pending,
             Err(E::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Received::Pending,
@@ -440,13 +444,15 @@ impl Context {
 pub struct Input<'a> {
     /// Stands for the first byte of the rest.
     first: Option<u8>,
+    /// A Close frame begins here.
+    is_close: bool,
     rest: &'a [u8],
 }
 
 impl<'a> Input<'a> {
     /// What `walk` lets the context see of `bytes`, from where the walk began.
     pub fn new(bytes: &'a [u8], walk: &Walk) -> Input<'a> {
-        Input { first: walk.first, rest: bytes.get(..walk.end).unwrap_or_default() }
+        Input { first: walk.first, is_close: walk.is_close, rest: bytes.get(..walk.end).unwrap_or_default() }
     }
 }
 
@@ -546,22 +552,6 @@ pub fn encode_ping(payload: &[u8], out: &mut Vec<u8>) {
     let payload = payload.get(..CONTROL_PAYLOAD_BYTES).unwrap_or(payload);
     encode_header(control(Control::Ping), payload.len(), out);
     out.extend_from_slice(payload);
-}
-
-/// Appends a Close frame. A code that may not be sent (RFC 6455, section 7.4) becomes 1000; a reason above
-/// [`CLOSE_REASON_BYTES`] is cut at a character.
-pub fn encode_close(code: u16, reason: &str, out: &mut Vec<u8>) {
-    let code = if CloseCode::from(code).is_allowed() { code } else { CloseCode::Normal.into() };
-    let end = (0..=CLOSE_REASON_BYTES.min(reason.len())).rev().find(|&end| reason.is_char_boundary(end));
-    let reason = reason.get(..end.unwrap_or(0)).unwrap_or_default();
-    encode_header(control(Control::Close), 2 + reason.len(), out);
-    out.extend_from_slice(&code.to_be_bytes());
-    out.extend_from_slice(reason.as_bytes());
-}
-
-/// Whether the encoded frame at the start of `bytes` is a pong.
-pub fn is_pong(bytes: &[u8]) -> bool {
-    bytes.first().is_some_and(|first| first & OPCODE == u8::from(OpCode::Control(Control::Pong)))
 }
 
 fn control(opcode: Control) -> FrameHeader {

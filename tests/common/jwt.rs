@@ -52,13 +52,18 @@ pub fn raw(header: &str, claims: &str) -> String {
 /// A token of `bob` with the header and the signature of this algorithm, by the private key of the tests.
 pub fn by(algorithm: TokenAlgorithm) -> String {
     let header = format!(r#"{{"alg":"{algorithm}"}}"#);
-    let key = match algorithm {
+    let claims = format!(r#"{{"sub":"bob","exp":{}}}"#, NOW + 60);
+    signed(algorithm, signing_key(algorithm), &header, claims.as_bytes())
+}
+
+/// The secret, or the private key as PEM.
+pub fn signing_key(algorithm: TokenAlgorithm) -> &'static [u8] {
+    match algorithm {
         TokenAlgorithm::Hs256 => SECRET,
         TokenAlgorithm::Rs256 => RSA_PRIVATE,
         TokenAlgorithm::Es256 => P256_PRIVATE,
         TokenAlgorithm::EdDsa => ED25519_PRIVATE,
-    };
-    signed(algorithm, key, &header, format!(r#"{{"sub":"bob","exp":{}}}"#, NOW + 60).as_bytes())
+    }
 }
 
 /// Signs with a secret, or with a private key as PEM, whatever the header says.

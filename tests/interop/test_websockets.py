@@ -34,18 +34,27 @@ def ping(size):
     return front + "x" * (size - len(front) - len(back)) + back
 
 
+def tls():
+    """It reads in one thread and writes in another, which Python's ssl does not bear: in TLS 1.3 the tickets that follow the
+    handshake meet the request now and then, and this is then never sent."""
+    context = trust()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
 class Sessions(DaemonTest):
     """The base of the tests that open sessions."""
 
+    LISTEN, SCHEME, TLS = "--listen", "wss", staticmethod(tls)
+
+    def start(self, *flags):
+        return super().start(*flags, listen=(self.LISTEN, "127.0.0.1:0"))
+
     def connect(self, daemon, login="user:pass", additional_headers=None, **options):
         headers = additional_headers or ({"Authorization": basic(login)} if login else {})
-        url = f"wss://localhost:{daemon.port}/ws"
+        url = f"{self.SCHEME}://localhost:{daemon.port}/ws"
         options = {"max_size": None, "proxy": None, **options}
-        # It reads in one thread and writes in another, which Python's ssl does not bear: in TLS 1.3 the tickets that follow
-        # the handshake meet the request now and then, and this is then never sent.
-        tls = trust()
-        tls.maximum_version = ssl.TLSVersion.TLSv1_2
-        session = connect(url, ssl=tls, additional_headers=headers, **options)
+        session = connect(url, ssl=self.TLS(), additional_headers=headers, **options)
         self.addCleanup(session.close)
         return session
 

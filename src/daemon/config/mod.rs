@@ -4,6 +4,8 @@
 //! Precedence: flags > environment > file > preset > defaults. Every layer is judged, also where a stronger
 //! one overrides it.
 //!
+//! It stands on the library alone, and uses nothing of the rest of the program.
+//!
 //! Not here: the command line's own grammar (`daemon/cli.rs`), what the limits mean (`limits.rs`), reading the
 //! certificate files and opening listeners.
 
@@ -36,6 +38,7 @@ use barewire::engine::Network;
 use barewire::limits::{HASH_WORKERS_DEFAULT, Limits, SEND_BUFFER_BYTES_DEFAULT, TOKEN_LEEWAY_DEFAULT};
 use barewire::wire::deflate::DeflateConfig;
 use barewire::wire::http::Origins;
+use barewire::wire::message::is_treacherous;
 
 /// Certificate of the embedded development pair, PEM. For loopback addresses only: its key is public.
 pub const DEVELOPMENT_CERT_PEM: &str = include_str!("../../../certs/dev-cert.pem");
@@ -333,17 +336,20 @@ impl ConfigError {
     }
 }
 
-/// Exactly one line: control characters are escaped.
+/// Exactly one line: see [`in_one_line`].
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for character in self.0.chars() {
-            match character {
-                control if control.is_control() => write!(f, "{}", control.escape_default())?,
-                plain => write!(f, "{plain}")?,
-            }
-        }
-        Ok(())
+        f.write_str(&in_one_line(&self.0))
     }
 }
 
 impl std::error::Error for ConfigError {}
+
+/// The text with what could break its line escaped.
+pub fn in_one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_treacherous(c) { line.extend(c.escape_default()) } else { line.push(c) }
+    }
+    line
+}

@@ -6,10 +6,9 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::Configuration;
 use super::keys::Key;
 use super::table::KEYS;
-use crate::daemon::failure::in_one_line;
+use super::{Configuration, in_one_line};
 use barewire::limits::USER_ID_BYTES;
 use barewire::wire::message::escape_for_log;
 

@@ -61,7 +61,7 @@ impl Session {
         }
         let mut context = closing.context.take().unwrap_or_else(|| {
             let mut context = shared.new_context();
-            context.close_sent();
+            context.begin_closing();
             context
         });
         let mut rest = Input::new(input, &walk);

@@ -20,11 +20,9 @@ impl Session {
         let (walker, mut context) = open.take_framing();
         let may_be_deflated = open.deflate.is_some();
         if let Some(context) = &mut context {
-            context.close_sent();
+            context.begin_closing();
         }
-        if let Some((code, text)) = reason.close_frame() {
-            self.queue(shared).push_frame(|out| encode_close(code, text, out));
-        }
+        self.push_close(shared, &reason);
         self.tell_closed(shared, reason);
         self.timers.stop_all();
         self.set_timer(shared, Timer::Close, shared.config.limits.close_timeout);
@@ -54,12 +52,17 @@ impl Session {
         }
     }
 
-    /// Fails the connection (RFC 6455, section 7.1.7): a Close frame, and nothing more is parsed.
+    /// Fails the connection (RFC 6455, section 7.1.7), or answers the peer's Close by ours (section 5.5.1): a Close frame,
+    /// and nothing more is parsed.
     pub fn fail(&mut self, shared: &mut Shared, reason: CloseReason) {
+        self.push_close(shared, &reason);
+        self.end(shared, reason);
+    }
+
+    fn push_close(&mut self, shared: &mut Shared, reason: &CloseReason) {
         if let Some((code, text)) = reason.close_frame() {
             self.queue(shared).push_frame(|out| encode_close(code, text, out));
         }
-        self.end(shared, reason);
     }
 
     /// Cuts a session that holds too much, for a reason that has a code: what is partly on the wire is completed,

@@ -19,7 +19,7 @@ use crate::limits::{MESSAGE_BYTES_UNAUTHENTICATED, SEND_QUEUE_COPY_BYTES, SEND_Q
 use crate::time::micros;
 use crate::wire::websocket::{
     Bytes, Context, FrameWalker, Input, Kind, Message, MessageLimits, Received, encode_message_header, encode_ping,
-    frame_length, is_pong,
+    frame_length,
 };
 
 /// The state of an open session.
@@ -262,16 +262,12 @@ impl Session {
         true
     }
 
-    /// Moves what the context wrote (pongs, the reply to a Close) to the queue.
+    /// Moves what the context wrote, which is pongs, to the queue.
     fn queue_replies(&mut self, shared: &mut Shared, replies: &mut Vec<u8>) {
         let mut rest = replies.as_slice();
         while let Some((frame, behind)) = frame_length(rest).and_then(|length| rest.split_at_checked(length)) {
             let behind_backlog = self.behind;
-            if is_pong(frame) {
-                self.queue(shared).push_pong(frame, behind_backlog);
-            } else {
-                self.queue(shared).push_frame(|out| out.extend_from_slice(frame));
-            }
+            self.queue(shared).push_pong(frame, behind_backlog);
             rest = behind;
         }
         replies.clear();
