@@ -99,11 +99,6 @@ def stopped_at_spoilt_text(reading, verdict):
     return step is not None and not reading.deflated and stopped(reading, verdict, step, 1007)
 
 
-def refused_1014(reading, verdict):
-    is_it = reading.last.frame.opcode == CLOSE and reading.last.frame.payload[:2] == (1014).to_bytes(2, "big")
-    return is_it and reading.last.is_whole and stopped(reading, verdict, reading.last, 1002)
-
-
 def was_full_before_it_broke(reading, verdict):
     step = reading.last
     is_it = step.result is not None and step.result.flaw == "broken" and stopped(reading, verdict, step, 1009)
@@ -372,15 +367,6 @@ KNOWN = [
         "not, in "
         f'fact, a valid UTF-8 stream, that endpoint MUST _Fail the WebSocket Connection_", {MAY_FAIL_LATE}',
         stopped_at_spoilt_text,
-    ),
-    Known(
-        [BAREWIRE],
-        "takes 1014 for a code that may not be sent (tungstenite does not know it)",
-        "left open by the RFC; the others by the registry of IANA, which has it for gateways",
-        'RFC 6455, 7.4.2: "Status codes in the range 1000-2999 are reserved for definition by this protocol, its '
-        "future "
-        'revisions, and extensions"',
-        refused_1014,
     ),
     Known(
         [BAREWIRE],
