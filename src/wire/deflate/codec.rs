@@ -157,6 +157,8 @@ pub struct Inflation {
     /// How much of the payload, and of what is to be put behind it, is done with.
     taken: usize,
     out: Vec<u8>,
+    /// How much of that the payload says by itself, once it is known. What is put behind it has nothing to add.
+    said: Option<usize>,
     at_most: usize,
 }
 
@@ -173,7 +175,7 @@ impl Inflation {
     /// Of `payload`, to `at_most` so many bytes, into `buffer`, which is emptied.
     pub fn new(kind: Kind, payload: Bytes, at_most: usize, mut buffer: Vec<u8>) -> Inflation {
         buffer.clear();
-        Inflation { kind, payload, taken: 0, out: buffer, at_most }
+        Inflation { kind, payload, taken: 0, out: buffer, said: None, at_most }
     }
 
     /// What it holds, in bytes.
@@ -199,19 +201,24 @@ impl Inflation {
         }
         let payload = self.payload.clone();
         // Behind a whole message the tail and one more block are its end; in the middle of a block they are not. With
-        // takeover there must be no end, and this cannot be told.
+        // takeover there must be no end, and this is told only where the tail adds something.
         let behind = if takes_over { TAIL.as_slice() } else { &TAIL_AND_LAST_BLOCK };
         let whole = payload.len() + if payload.is_empty() { 0 } else { behind.len() };
         let (input_end, output_end) = (self.taken + INFLATE_INPUT_PER_STEP, self.out.len() + output);
         while self.taken < whole {
             let rest = match self.taken.checked_sub(payload.len()) {
-                None => payload.get(self.taken..payload.len().min(input_end)),
+                None => payload.get(self.taken..payload.len().min(input_end)).filter(|rest| !rest.is_empty()),
+                // All that the payload says comes out first.
+                Some(0) if self.said.is_none() => Some(&[][..]),
                 Some(taken) => behind.get(taken..),
             };
-            let rest = rest.filter(|rest| !rest.is_empty());
             let Some(rest) = rest else { return Ok(false) };
-            match self.inflate(stream, rest, output_end)? {
-                Pause::NeedsInput => {}
+            let pause = self.inflate(stream, rest, output_end)?;
+            if self.said.is_some_and(|said| self.out.len() > said) {
+                return Err(broken());
+            }
+            match pause {
+                Pause::NeedsInput => self.said = (self.taken >= payload.len()).then_some(self.out.len()),
                 Pause::OutputIsFull => return Ok(false),
                 Pause::StreamEnded => {
                     // One that is done may have sent its last block as such (RFC 7692, section 7.2.3.4).

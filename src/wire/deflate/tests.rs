@@ -341,8 +341,20 @@ fn what_is_no_deflate_is_a_protocol_error() {
     for (name, payload) in cases {
         assert!(matches!(inflate(&payload, 1 << 20), Err(CloseReason::Protocol(_))), "{name}");
     }
-    for end in 1..whole.len() {
-        let cut = inflate(&whole[..end], 1 << 20);
+    // Of a stored block that lacks as many bytes as are put behind a message, these are no content.
+    for whole in [whole, stored(&prose(30), true)] {
+        for end in 1..whole.len() {
+            let cut = inflate(&whole[..end], 1 << 20);
+            assert!(matches!(cut, Err(CloseReason::Protocol(_))), "cut to {end} of {} bytes: {cut:?}", whole.len());
+        }
+    }
+}
+
+#[test]
+fn with_takeover_a_cut_is_told_where_what_is_put_behind_would_be_content() {
+    let whole = stored(&prose(30), false);
+    for end in 5..34 {
+        let cut = inflate_in(&mut Decompressor::new(true), &whole[..end], 1 << 20, 1);
         assert!(matches!(cut, Err(CloseReason::Protocol(_))), "cut to {end} of {} bytes: {cut:?}", whole.len());
     }
 }
