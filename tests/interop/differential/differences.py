@@ -426,7 +426,7 @@ KNOWN = [
     Known(
         [WS, WEBSOCKETS],
         "takes a deflated message that ends in the middle of a block for what has come of it",
-        "barewire, which fails it where contexts are not taken over, and so can tell",
+        "barewire, which fails it; where contexts are taken over, if it can tell",
         'RFC 7692, 7.2.1: "If the resulting data does not end with an empty DEFLATE block with no compression (the '
         '"BTYPE" '
         'bits are set to 00), append an empty DEFLATE block with no compression to the tail end": so no block is '

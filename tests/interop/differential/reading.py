@@ -171,6 +171,8 @@ def inflate(inflater, payload, is_whole, most, takes_over):
     """As RFC 7692 has it in section 7.2.2; behind a last block the next one follows (section 7.2.1)."""
     if is_whole and not payload:
         return Inflated(b"", None), inflater
+    # What is put behind the payload has nothing to add.
+    said = len(inflate(inflater.copy(), payload, False, most, takes_over)[0].payload) if is_whole else most
     data, out, first = payload + (TAIL if is_whole else b""), b"", None
     while True:
         try:
@@ -187,15 +189,16 @@ def inflate(inflater, payload, is_whole, most, takes_over):
             return Inflated(out, "cut short", first), inflater
         if data == (TAIL if is_whole else b""):
             return Inflated(out, None, first), inflater
-    if not is_whole or takes_over:
-        return Inflated(out, None, first), inflater
-    end = inflater.copy()
+    is_cut = len(out) > said or is_whole and not takes_over and not is_at_a_block(inflater)
+    return Inflated(out, "cut short" if is_cut else None, first), inflater
+
+
+def is_at_a_block(inflater):
+    inflater = inflater.copy()
     try:
-        end.decompress(LAST_BLOCK)
+        return inflater.decompress(LAST_BLOCK) == b"" and inflater.eof and not inflater.unused_data
     except zlib.error:
-        return Inflated(out, "cut short", first), inflater
-    flaw = None if end.eof and not end.unused_data else "cut short"
-    return Inflated(out, flaw, first), inflater
+        return False
 
 
 def close_faults(payload):
