@@ -285,37 +285,47 @@ impl Inflate {
             self.0 = Decompress::new(false);
         }
         let mut bytes = Vec::new();
-        let mut input = [payload, &TAIL].concat();
-        if !takes_over {
-            input.extend_from_slice(&LAST_BLOCK);
-        }
-        let mut rest = &input[..];
-        loop {
-            let had = (rest.len(), bytes.len());
-            let Some(status) = self.step(&mut rest, &mut bytes) else { return Inflated { bytes, end: End::Broken } };
-            if bytes.len() > at_most {
-                // What is behind may be broken too, but nobody has to look.
-                return Inflated { bytes, end: End::Clean };
-            }
-            match status {
-                Status::StreamEnd if rest.is_empty() && !takes_over => return Inflated { bytes, end: End::Clean },
-                Status::StreamEnd => {
-                    // A block was marked as the last of a stream: another stream may follow.
-                    let end = self.rest(rest, &mut bytes, at_most);
-                    return Inflated { bytes, end };
+        let behind = if takes_over { TAIL.to_vec() } else { [&TAIL[..], &LAST_BLOCK].concat() };
+        // What stands behind the payload adds nothing to what that has said.
+        let mut said = usize::MAX;
+        for (part, more) in [(payload, &behind[..]), (&behind, &[])] {
+            let mut rest = part;
+            loop {
+                let had = (rest.len(), bytes.len());
+                let Some(status) = self.step(&mut rest, &mut bytes) else {
+                    return Inflated { bytes, end: End::Broken };
+                };
+                if bytes.len() > at_most {
+                    // What is behind may be broken too, but nobody has to look.
+                    return Inflated { bytes, end: End::Clean };
                 }
-                // It has said all that it has to say only if there was room for more.
-                Status::Ok | Status::BufError if bytes.len() < bytes.capacity() => {
-                    if rest.is_empty() && takes_over {
+                if bytes.len() > said {
+                    return Inflated { bytes, end: End::Broken };
+                }
+                match status {
+                    Status::StreamEnd if rest.is_empty() && more.is_empty() && !takes_over => {
                         return Inflated { bytes, end: End::Clean };
                     }
-                    if rest.is_empty() || had == (rest.len(), bytes.len()) {
-                        return Inflated { bytes, end: End::Broken };
+                    Status::StreamEnd => {
+                        // A block was marked as the last of a stream: another stream may follow.
+                        let end = self.rest(&[rest, more].concat(), &mut bytes, at_most);
+                        return Inflated { bytes, end };
                     }
+                    // It has said all that it has to say only if there was room for more.
+                    Status::Ok | Status::BufError if bytes.len() < bytes.capacity() => {
+                        if rest.is_empty() {
+                            break;
+                        }
+                        if had == (rest.len(), bytes.len()) {
+                            return Inflated { bytes, end: End::Broken };
+                        }
+                    }
+                    Status::Ok | Status::BufError => {}
                 }
-                Status::Ok | Status::BufError => {}
             }
+            said = bytes.len();
         }
+        Inflated { bytes, end: if takes_over { End::Clean } else { End::Broken } }
     }
 
     /// Some of it; `None` where it is not DEFLATE.
