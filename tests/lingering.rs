@@ -20,8 +20,11 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use barewire::limits::{LINGER_BYTES, MESSAGE_BYTES_DEFAULT, TICK_MILLIS};
-use barewire::{Limits, ServerConfig};
+use barewire::{EngineConfig, Limits, ServerConfig};
+use common::chance::Chance;
+use common::ending::{FRAGMENTS, MESSAGE_BYTES, small};
 use common::frames::{self, BINARY, CLOSE, TEXT};
+use common::malformed;
 use memory::{FIRST, Site};
 use rustls::SupportedProtocolVersion;
 use server::{TestServer, read_to_end};
@@ -40,7 +43,17 @@ struct Client {
 
 impl Client {
     fn open(version: Option<&'static SupportedProtocolVersion>) -> Client {
-        let config = ServerConfig { tls: version.map(|_| tls_client::server_config()), ..ServerConfig::default() };
+        Client::open_at(EngineConfig::default(), version)
+    }
+
+    /// The same where a message is soon too big.
+    fn open_small(version: Option<&'static SupportedProtocolVersion>) -> Client {
+        Client::open_at(small(), version)
+    }
+
+    fn open_at(engine: EngineConfig, version: Option<&'static SupportedProtocolVersion>) -> Client {
+        let tls = version.map(|_| tls_client::server_config());
+        let config = ServerConfig { tls, engine, ..ServerConfig::default() };
         let mut site = Site::new(config, Box::new(common::methods()));
         let tls = version.map(|version| TlsPeer::connect(&mut site, tls_client::client_config(version)));
         let peer = tls.as_ref().map_or_else(|| site.network.connect(FIRST), |tls| tls.peer);
@@ -116,6 +129,29 @@ fn a_close_is_whole_on_the_wire_before_our_end_however_little_the_socket_takes()
             assert_eq!(client.close(), (1007, "Invalid UTF-8".into()));
             assert!(client.is_ended());
             client.end();
+        }
+    }
+}
+
+#[test]
+fn every_malformed_frame_is_told_its_code_over_every_transport() {
+    let table = malformed::table(MESSAGE_BYTES, FRAGMENTS);
+    assert!(table.len() >= 50, "{} ways", table.len());
+    for version in ALL {
+        for (seed, case) in table.iter().enumerate() {
+            let cut = Chance::new(seed as u64).cut(&case.bytes, 40);
+            for pieces in [vec![&case.bytes[..]], case.bytes.chunks(1).take(40).collect(), cut] {
+                let whole: usize = pieces.iter().map(|piece| piece.len()).sum();
+                let mut client = Client::open_small(version);
+                for piece in pieces {
+                    client.send(piece);
+                }
+                client.send(&case.bytes[whole..]);
+                let last = frames::decode(&client.take()).pop().unwrap();
+                assert_eq!((last.opcode, last.close().0), (CLOSE, case.code), "{}", case.name);
+                assert!(client.is_ended(), "{}", case.name);
+                client.end();
+            }
         }
     }
 }
