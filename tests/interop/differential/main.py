@@ -2,13 +2,13 @@
 the difference is a known one. One that is not, and one that is known and does not come up any more, is a failure.
 
 usage: main.py ECHO ECHO.MJS [FROM-TO]     (barewire's echo example, and echo.mjs beside its node_modules)
-Without a range: the seeds that are always the same, and fresh ones.
+Without a range: the seeds that are always the same. Others are for a person to look at: one in tens of thousands shows a
+corner of the other two that the list does not know yet.
 
 Not here: the streams (streams.py), the verdicts (verdicts.py), what is known (differences.py).
 """
 
 import asyncio
-import random
 import re
 import subprocess
 import sys
@@ -29,7 +29,6 @@ RARE = [
     17_753, 18_957, 21_613, 23_213, 26_550, 902_261_805, 902_262_556,
     1_000_030_227,
 ]  # fmt: skip
-FRESH = 500
 AT_ONCE = 16
 
 
@@ -152,9 +151,6 @@ async def main(echo, echo_mjs, seeds=None):
         else:
             await check.run([*FIXED, *RARE])
             failed += check.stale()
-            fresh = random.SystemRandom().randrange(2**32)
-            print(f"fresh seeds: {fresh}-{fresh + FRESH}", flush=True)
-            await check.run(range(fresh, fresh + FRESH))
     finally:
         for server in [*servers[False].values(), *servers[True].values()]:
             server.end()
