@@ -1,7 +1,7 @@
 //! An open WebSocket: frames in, messages out, heartbeats.
 //!
 //! Not here: authentication by message (`in_band.rs`), what a message means (`app/router.rs`), how frames are
-//! checked (`wire/websocket.rs`).
+//! checked (`wire/websocket/`).
 
 use std::time::Duration;
 
