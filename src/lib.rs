@@ -27,11 +27,11 @@
 //!   socket --read(2)--> shared buffer --TLS, in place--> Engine::handle_input
 //!                                                             |
 //!              Head: one request --> Event::Request           v
-//!              Open: FrameWalker --> tungstenite's context --> Event::Message
+//!              Open: FrameWalker --> Context --> Inflation --> Event::Message
 //!                                                             |
 //!                        the host (or app::Router) <----------+
 //!                                   |
-//!             Engine::send, publish, respond, ... : one encoded frame, shared by all its receivers
+//!             Engine::send, publish, respond, ... : encoded once, deflated once a window, shared by its receivers
 //!                                   v
 //!   socket <--one write(2) a turn-- TLS <-- shared buffer <-- SendQueue
 //! ```

@@ -280,7 +280,9 @@ pub const FILES_RESERVED: usize = 32;
 pub const CONTEXT_READ_BYTES: usize = KIB;
 /// tungstenite's `write_buffer_size`: above anything the context itself writes (pongs and one Close).
 pub const CONTEXT_WRITE_BYTES: usize = 64 * KIB;
-/// A context that carried a message above this size is dropped, not lent on: it keeps the buffer.
+/// A context that carried a message above this size is dropped, not lent on: it keeps the buffer. So is the buffer of a
+/// larger deflated message; and a larger message that was inflated keeps the buffer in which it was, where a smaller one
+/// is copied out of it.
 pub const CONTEXT_KEEP_BYTES: usize = 64 * KIB;
 
 /// How hard a compressor may be told to try.
@@ -296,8 +298,8 @@ pub const DEFLATE_LARGE_BYTES: usize = 16 * KIB;
 pub const DEFLATE_PROBE_BYTES: usize = 64 * KIB;
 /// The part of those bytes that must be gained.
 pub const DEFLATE_PROBE_GAIN: usize = 8;
-/// A broadcast up to this size is deflated for each session whose compressor keeps its context; a larger one is
-/// deflated once for all, and such a compressor forgets its context.
+/// A message up to this size is deflated by a session's own compressor where that keeps its context, a broadcast too; a
+/// larger one stands alone (a broadcast is deflated once for all), and the session's compressor forgets its context.
 pub const DEFLATE_OWN_BYTES: usize = 8 * KIB;
 /// Sessions at once that may keep a context of a compressor or a decompressor. Further ones do without.
 pub const TAKEOVER_SESSIONS_DEFAULT: usize = 64;
@@ -305,8 +307,8 @@ pub const TAKEOVER_SESSIONS_DEFAULT: usize = 64;
 pub const COMPRESSOR_BYTES: usize = 252 * KIB;
 /// What a decompressor holds, in bytes.
 pub const DECOMPRESSOR_BYTES: usize = 48 * KIB;
-/// What a session holds for both at most, in bytes. Where this leaves too little for a new connection, a session does without
-/// them.
+/// What a session holds for both at most, in bytes. Where this leaves too little for a new connection, a session does
+/// without them.
 pub const TAKEOVER_BYTES: usize = COMPRESSOR_BYTES + (4 << 15) + DECOMPRESSOR_BYTES;
 /// What a deflated message may have more than it inflates to, as a part of that: what compressors that try not at all
 /// add, and flushes between fragments.

@@ -156,7 +156,8 @@ impl Connection {
         self.answer();
         for _ in 0..TURNS {
             self.engine.handle_now(self.now);
-            while self.engine.poll_ready().is_some() {
+            for _ in 0..self.engine.ready() {
+                self.engine.poll_ready();
                 self.answer();
             }
             while self.engine.poll_timeout_due() {

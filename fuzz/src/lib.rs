@@ -19,8 +19,8 @@ mod driver;
 mod model;
 mod peer;
 
-/// The program's configuration, which is no part of the library. It stands on the library alone, so it can be had without the
-/// rest of the program; with `tests/corpus.rs` its own tests come along.
+/// The program's configuration, which is no part of the library. It stands on the library alone, so it can be had without
+/// the rest of the program; with `tests/corpus.rs` its own tests come along.
 #[path = "../../src/daemon/config/mod.rs"]
 mod configuration;
 

@@ -140,11 +140,9 @@ impl Verdict {
             Some(deflate) => {
                 let inflated = inflate.message(&message.payload, rules.message_bytes, deflate.client_takes_over);
                 let too_big = inflated.bytes.len() > rules.message_bytes;
-                if too_big || inflated.end == End::Broken {
-                    self.codes = if too_big { vec![1009] } else { vec![1002] };
-                    if inflated.end == End::Broken {
-                        self.codes.push(1002);
-                    }
+                let faults = [(too_big, 1009), (inflated.end == End::Broken, 1002)];
+                self.codes = faults.into_iter().filter(|&(is_so, _)| is_so).map(|(_, code)| code).collect();
+                if !self.codes.is_empty() {
                     return false;
                 }
                 is_sure = inflated.end == End::Clean;
@@ -238,10 +236,8 @@ fn close_codes(payload: &[u8]) -> Vec<u16> {
     let is_text = std::str::from_utf8(reason).is_ok();
     let mut codes = Vec::new();
     match code {
-        1000..=1003 | 1007..=1013 | 3000..=4999 if is_text => codes.push(code),
-        1000..=1003 | 1007..=1013 | 3000..=4999 => {}
-        // Registered after RFC 6455: known to some.
-        1014 => codes.extend([1002, 1014]),
+        1000..=1003 | 1007..=1014 | 3000..=4999 if is_text => codes.push(code),
+        1000..=1003 | 1007..=1014 | 3000..=4999 => {}
         _ => codes.push(1002),
     }
     if !is_text {

@@ -12,8 +12,9 @@
 //! 3. After each of these, [`Engine::poll_event`] until `None`: the host answers by [`Engine::send`],
 //!    [`Engine::publish`], [`Engine::respond`], …
 //!    Then, if [`Engine::poll_flush_due`] says so, step 6 at once.
-//! 4. [`Engine::poll_ready`], a bounded number of times: sessions with input left over, or that may be read
-//!    again; step 3 after each.
+//! 4. [`Engine::poll_ready`], at most [`Engine::ready`] times, asked before: sessions with input left over, with a message
+//!    that is still being inflated, or that may be read again; step 3 after each. One that must wait for the next turn
+//!    is ready again at once: a loop until `None` need not end.
 //! 5. [`Engine::poll_timeout_due`], a bounded number of times: deadlines; step 3 after each.
 //! 6. [`Engine::poll_dirty`] until `None`: write [`Engine::output`], tell [`Engine::handle_written`] and
 //!    [`Engine::handle_held`], obey [`Engine::fate`]; when the socket is closed, [`Engine::handle_released`].
@@ -98,8 +99,9 @@ impl Engine {
 
     // --- in: the driver ---
 
-    /// The time, once a turn. A monotonic time that goes backwards is taken for standing still. What could not be
-    /// closed in the last turn for lack of memory may be closed now.
+    /// The time, once a turn. A monotonic time that goes backwards is taken for standing still. What a turn may spend for
+    /// all sessions together is whole again: what could not be closed in the last one for lack of memory may be closed now,
+    /// and large messages are inflated further.
     pub fn handle_now(&mut self, now: Now) {
         let mono_us = now.mono_us.max(self.shared.now.mono_us);
         self.shared.now = Now { mono_us, ..now };
@@ -151,8 +153,9 @@ impl Engine {
 
     // --- out: the driver ---
 
-    /// Goes on with one session that has input left over, and names it: it may be read again if
-    /// [`Engine::intake`] says so. Those that were not read for lack of memory come last, as soon as there is some.
+    /// Goes on with one session that has input left over, or a message that is being inflated, and names it: it may be
+    /// read again if [`Engine::intake`] says so. It may be ready again by then. Those that were not read for lack of memory
+    /// come last, as soon as there is some.
     pub fn poll_ready(&mut self) -> Option<ConnId> {
         let Shared { ready, ledger, .. } = &mut self.shared;
         let starved = if ready.is_empty() { ledger.poll_starved() } else { None };

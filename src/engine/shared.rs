@@ -1,5 +1,5 @@
-//! What all sessions of an engine share, one at a time: the configuration, the lent WebSocket context, the
-//! pool of empty send queues, the events for the host, and the lists of sessions that need service.
+//! What all sessions of an engine share, one at a time: the configuration, the lent WebSocket context, the pool of empty
+//! send queues, what a turn may still spend, the events for the host, and the lists of sessions that need service.
 //!
 //! Not here: the sessions themselves (`engine/session/`), the calls of a host (`engine/mod.rs`).
 
@@ -49,7 +49,7 @@ pub(super) struct Shared {
     pub events: VecDeque<Event>,
     /// Sessions with something to write, or to be dropped. Each is in it once.
     pub dirty: VecDeque<ConnId>,
-    /// Sessions with input left over, or that may be read again. Each is in it once.
+    /// Sessions with input left over, with a message being inflated, or that may be read again. Each is in it once.
     pub ready: VecDeque<ConnId>,
     /// A queue has grown large that may only wait to be written.
     pub flush_due: bool,

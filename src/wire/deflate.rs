@@ -5,7 +5,7 @@
 //! without the `00 00 FF FF` at its end. Without context takeover each message stands alone, so one compressor and one
 //! decompressor serve any number of sessions.
 //!
-//! Not here: where RSV1 may stand (`websocket.rs`), which messages are deflated, and who keeps a context
+//! Not here: where RSV1 may stand (`websocket/walker.rs`), which messages are deflated, and who keeps a context
 //! (`engine/compression.rs`).
 
 mod codec;

@@ -1,5 +1,5 @@
-//! Bytes to values and back: HTTP heads, WebSocket frames, permessage-deflate, JSON messages, dates. Pure functions and small
-//! state machines; nothing here knows of sessions.
+//! Bytes to values and back: HTTP heads, WebSocket frames, permessage-deflate, JSON messages, dates. Pure functions and
+//! small state machines; nothing here knows of sessions.
 //!
 //! Not here: who may do what, and when (`engine/`); sockets (`net/`).
 

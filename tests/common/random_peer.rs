@@ -77,7 +77,7 @@ pub struct RandomPeer {
     pub inflated: usize,
 }
 
-/// What it may offer, most of the time.
+/// What most offer of permessage-deflate, each one of these.
 const OFFERS: [&str; 4] =
     ["", "; server_max_window_bits=9", "; server_no_context_takeover", "; client_no_context_takeover"];
 /// More than any message has.

@@ -1,6 +1,6 @@
 //! What the keys of the section `auth` take: methods, realm, origins, algorithms.
 //!
-//! Not here: the keys themselves (`keys.rs`), what must hold between them (`checks.rs`), the files that they name
+//! Not here: the keys themselves (`table.rs`), what must hold between them (`checks.rs`), the files that they name
 //! (`daemon/credentials.rs`).
 
 use super::Method;

@@ -9,10 +9,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Settings;
-use super::table::KEYS;
 use super::value::{self, Value};
 
-/// One key: a row of [`KEYS`].
+/// One key: a row of [`KEYS`](super::KEYS).
 #[derive(Debug)]
 pub struct Key {
     /// `section.key`.
@@ -48,11 +47,6 @@ pub(super) struct Field<T> {
 }
 
 impl Key {
-    /// The key of this name.
-    pub fn named(name: &str) -> Option<&'static Key> {
-        KEYS.iter().find(|key| key.name == name)
-    }
-
     /// The part of the name before the dot: a table of the file.
     pub fn section(&self) -> &'static str {
         self.name.split_once('.').map_or(self.name, |(section, _)| section)

@@ -1,6 +1,6 @@
 //! Which key was meant by a name that is none.
 //!
-//! Not here: the error that tells it (`sources.rs`), the keys (`keys.rs`).
+//! Not here: the error that tells it (`sources.rs`), the keys (`table.rs`).
 
 use super::keys::Key;
 use super::table::KEYS;

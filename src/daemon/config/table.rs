@@ -419,6 +419,13 @@ pub const KEYS: &[Key] = &[
     },
 ];
 
+impl Key {
+    /// The key of this name.
+    pub fn named(name: &str) -> Option<&'static Key> {
+        KEYS.iter().find(|key| key.name == name)
+    }
+}
+
 const ADDRESSES: &str = "addresses with a port, such as 127.0.0.1:8443 or [::1]:8443";
 
 fn join(items: &[impl ToString]) -> String {

@@ -1,6 +1,6 @@
 //! The syntax of configured values: durations, sizes, counts, booleans, lists, and how each is printed back.
 //!
-//! Not here: which key takes which value (`keys.rs`), where a value was written (`sources.rs`).
+//! Not here: which key takes which value (`table.rs`), where a value was written (`sources.rs`).
 
 use std::fmt;
 use std::time::Duration;

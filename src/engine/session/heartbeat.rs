@@ -13,7 +13,7 @@ pub struct Heartbeat {
     is_alive: bool,
     /// The last ping is not answered yet.
     is_pinged: bool,
-    /// Number of the last ping, its payload: it need not be a new one for ever.
+    /// Number of the last ping, its payload. It may come round: only the last one is awaited.
     ping: u16,
     /// When that was sent, in microseconds of the monotonic clock; [`u64::MAX`] where none was.
     pinged_us: u64,

@@ -3,9 +3,9 @@
 //!
 //! Not here: DEFLATE (`wire/deflate/`), who lends what it takes (`engine/compression.rs`).
 
+use super::open::Pending;
 use super::{Phase, Session};
 use crate::engine::compression::Lent;
-use crate::engine::session::open::Pending;
 use crate::engine::shared::Shared;
 use crate::error::CloseReason;
 use crate::limits::READ_BYTES_PER_TURN_BULK;
@@ -29,21 +29,17 @@ impl Session {
     /// share what a turn may spend on them.
     pub(super) fn inflate_further(&mut self, shared: &mut Shared) -> bool {
         let Phase::Open(open) = &mut self.phase else { return false };
-        let Some(pending) = open.pending.take_if(|pending| matches!(**pending, Pending::Inflating(_))) else {
+        if !open.is_inflating() {
             return false;
-        };
+        }
+        if !shared.compression.take_step() {
+            self.mark_ready(shared);
+            return true;
+        }
+        let Some(Pending::Inflating(lent)) = open.pending.take().map(|pending| *pending) else { return false };
         let events_before = shared.events.len();
-        let outcome = match *pending {
-            Pending::Inflating(lent) if shared.compression.take_step() => {
-                self.inflate_on(shared, lent, READ_BYTES_PER_TURN_BULK).map(drop)
-            }
-            Pending::Inflating(_) | Pending::Doom(_) => {
-                open.pending = Some(pending);
-                Ok(())
-            }
-        };
-        match outcome {
-            Ok(()) => self.mark_ready(shared),
+        match self.inflate_on(shared, lent, READ_BYTES_PER_TURN_BULK) {
+            Ok(_) => self.mark_ready(shared),
             Err(reason) => self.fail_after_answers(shared, reason, shared.events.len() > events_before),
         }
         true

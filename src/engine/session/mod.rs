@@ -19,10 +19,9 @@
 //! stalls and a close that takes too long lead there from anywhere. `Event::Closed` is told once, on the way
 //! out of Head, Await, Body or Open: what follows is only the winding down of the transport.
 //!
-//! In this folder: `head.rs` (HTTP and the way in), `open.rs` (frames), `inflating.rs` (deflated
-//! messages), `heartbeat.rs` (is it alive), `in_band.rs`
-//! (authentication by message), `ending.rs` (the ways out), `closing.rs` (what still comes behind our Close), `weight.rs`
-//! (what it makes the process hold).
+//! In this folder: `head.rs` (HTTP and the way in), `open.rs` (frames), `inflating.rs` (deflated messages),
+//! `heartbeat.rs` (is it alive), `in_band.rs` (authentication by message), `ending.rs` (the ways out), `closing.rs` (what
+//! still comes behind our Close), `weight.rs` (what it makes the process hold).
 //! Not here: who is subscribed to what (`engine/hub.rs`), sockets and TLS (`net/`).
 
 mod closing;
@@ -154,7 +153,8 @@ impl Session {
         }
     }
 
-    /// Goes on with what was left over, and then with the end of the stream if it has been seen.
+    /// Goes on with the message that is being inflated, else with what was left over, and then with the end of the stream if
+    /// it has been seen.
     pub fn handle_ready(&mut self, shared: &mut Shared) {
         if self.fail_if_doomed(shared) || !self.is_served() || self.inflate_further(shared) {
             return;
@@ -197,11 +197,7 @@ impl Session {
         matches!(&self.phase, Phase::Open(open) if open.is_doomed())
     }
 
-    fn takes_input(&self) -> bool {
-        self.is_served() && !matches!(&self.phase, Phase::Open(open) if open.is_inflating())
-    }
-
-    /// Whether what it has sent may be gone on with.
+    /// Whether what it has sent may be gone on with: neither its replies nor a verdict are waited for.
     fn is_served(&self) -> bool {
         !self.paused
             && match &self.phase {
@@ -209,6 +205,11 @@ impl Session {
                 Phase::Await(_) => false,
                 Phase::Open(open) => !open.is_verifying(),
             }
+    }
+
+    /// The same, beside the message that is being inflated: all else waits for that.
+    fn takes_input(&self) -> bool {
+        self.is_served() && !matches!(&self.phase, Phase::Open(open) if open.is_inflating())
     }
 
     /// What the shell should do with the socket's input.

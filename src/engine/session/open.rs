@@ -1,7 +1,7 @@
 //! An open WebSocket: frames in, messages out, heartbeats.
 //!
 //! Not here: authentication by message (`in_band.rs`), what a message means (`app/router.rs`), how frames are
-//! checked (`wire/websocket.rs`).
+//! checked (`wire/websocket/`).
 
 use std::time::Duration;
 
@@ -309,16 +309,8 @@ impl Session {
             self.cut(shared, CloseReason::SlowConsumer);
             return false;
         }
-        let (kind, bytes) = (message.kind(), message.len());
-        if self.push_deflated(shared, kind, message.payload()) {
-            // It goes smaller.
-        } else if bytes < SEND_QUEUE_COPY_BYTES {
-            self.queue(shared).push_frame(|out| {
-                encode_message_header(kind, false, bytes, out);
-                out.extend_from_slice(message.payload());
-            });
-        } else {
-            self.push_payload(shared, kind, false, message.into_payload());
+        if !self.push_deflated(shared, message.kind(), message.payload()) {
+            self.push_message(shared, message.kind(), false, message.into_payload());
         }
         self.check_pause();
         true
@@ -328,21 +320,24 @@ impl Session {
     pub fn push_deflated(&mut self, shared: &mut Shared, kind: Kind, payload: &[u8]) -> bool {
         let Some(deflate) = self.deflate() else { return false };
         let Some(buffer) = shared.compression.deflate(deflate, payload) else { return false };
-        if buffer.len() < SEND_QUEUE_COPY_BYTES {
-            self.queue(shared).push_frame(|out| {
-                encode_message_header(kind, true, buffer.len(), out);
-                out.extend_from_slice(&buffer);
-            });
-        } else {
-            self.push_payload(shared, kind, true, Bytes::copy_from_slice(&buffer));
-        }
+        self.push_message(shared, kind, true, Bytes::copy_from_slice(&buffer));
         shared.compression.return_buffer(buffer);
         true
     }
 
-    fn push_payload(&mut self, shared: &mut Shared, kind: Kind, is_deflated: bool, payload: Bytes) {
-        let write = |out: &mut Vec<u8>| encode_message_header(kind, is_deflated, payload.len(), out);
-        self.queue(shared).push_header_and_payload(write, payload.clone());
+    /// Queues the frame of a message: a small payload is copied behind its header, a large one shared.
+    fn push_message(&mut self, shared: &mut Shared, kind: Kind, is_deflated: bool, payload: Bytes) {
+        let bytes = payload.len();
+        let header = |out: &mut Vec<u8>| encode_message_header(kind, is_deflated, bytes, out);
+        let queue = self.queue(shared);
+        if bytes < SEND_QUEUE_COPY_BYTES {
+            queue.push_frame(|out| {
+                header(out);
+                out.extend_from_slice(&payload);
+            });
+        } else {
+            queue.push_header_and_payload(header, payload);
+        }
     }
 
     // --- time ---

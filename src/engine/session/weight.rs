@@ -47,7 +47,8 @@ impl Session {
             + self.held as usize
     }
 
-    /// What it has sent that is not done with: leftovers, a head, a part of a message, messages that wait for a verdict.
+    /// What it has sent that is not done with: leftovers, a head, a part of a message, one that is being inflated, messages
+    /// that wait for a verdict; and the contexts of DEFLATE that are kept for it.
     pub fn inbound(&self) -> usize {
         let under_way = match &self.phase {
             Phase::Head(head) => head.weight(),

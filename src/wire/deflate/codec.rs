@@ -6,9 +6,9 @@
 //!
 //! Not here: what was agreed on (`wire/deflate.rs`), when a context is kept (`engine/compression.rs`).
 
-use super::WINDOW_BITS;
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
+use super::WINDOW_BITS;
 use crate::error::CloseReason;
 use crate::limits::{
     CONTEXT_KEEP_BYTES, DEFLATE_LARGE_BYTES, DEFLATE_LEVELS, DEFLATE_PROBE_BYTES, DEFLATE_PROBE_GAIN,
@@ -189,8 +189,8 @@ impl Inflation {
     }
 
     /// Goes on, by at most [`INFLATE_INPUT_PER_STEP`] bytes of input and `output` bytes of output (or what the buffer has
-    /// room for); says whether the message is whole: then [`Inflation::finish`]. All steps of a message are with the same decompressor,
-    /// and no other message's between them.
+    /// room for); says whether the message is whole: then [`Inflation::finish`]. All steps of a message are with the same
+    /// decompressor, and no other message's between them.
     ///
     /// An error is the end of the peer: [`CloseReason::MessageTooBig`] with the first byte above the limit, and
     /// [`CloseReason::Protocol`] for what is not DEFLATE.

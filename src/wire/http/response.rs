@@ -203,7 +203,8 @@ impl From<Refusal> for Response {
 }
 
 /// Appends the head of the 101 that completes `upgrade` (RFC 6455, section 4.2.2); frames follow it. `protocol` is the
-/// chosen subprotocol, which must be one of the offers; one that is no token is left out.
+/// chosen subprotocol, which must be one of the offers; one that is no token is left out. `extension` is what was agreed on
+/// of the extensions offered, as `Sec-WebSocket-Extensions` has it.
 pub fn switching_protocols(upgrade: &Upgrade, protocol: Option<&str>, extension: Option<&str>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\n");
     append_header("Upgrade", "websocket", out);

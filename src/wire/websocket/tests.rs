@@ -2,7 +2,12 @@
 //!
 //! Not here: what a session does about any of it (`tests/closing.rs`, `tests/limits.rs`).
 
+use std::io::Read;
+
+use super::walker::{CLOSE, CONTINUATION, CONTROL, MASKED};
 use super::*;
+use crate::error::CloseReason;
+use crate::limits::{CONTEXT_KEEP_BYTES, FRAMES_PER_TURN};
 
 /// A frame as a generator made it, so that a reference needs no parser.
 #[derive(Debug, Clone)]
