@@ -94,6 +94,9 @@ pub const MAX_MEMORY_MAX: usize = MIB * MIB;
 pub const MEMORY_NEAR_PART: usize = 8;
 /// The same for new connections: when less is left, whatever they ask is answered 503.
 pub const MEMORY_ACCEPT_PART: usize = 16;
+/// One part in so many of [`Limits::max_memory`] is what may be held, for a new session to keep contexts of
+/// permessage-deflate; past it the session does without.
+pub const MEMORY_TAKEOVER_PART: usize = 2;
 /// The same for connections to be told so: when less is left, they are closed unanswered.
 pub const MEMORY_TURN_AWAY_PART: usize = 32;
 /// What a session may have sent that is not yet done with, in bytes. One that holds more is not read while memory is
@@ -307,8 +310,7 @@ pub const TAKEOVER_SESSIONS_DEFAULT: usize = 64;
 pub const COMPRESSOR_BYTES: usize = 252 * KIB;
 /// What a decompressor holds, in bytes.
 pub const DECOMPRESSOR_BYTES: usize = 48 * KIB;
-/// What a session holds for both at most, in bytes. Where this leaves too little for a new connection, a session does
-/// without them.
+/// What a session holds for both at most, in bytes.
 pub const TAKEOVER_BYTES: usize = COMPRESSOR_BYTES + (4 << 15) + DECOMPRESSOR_BYTES;
 /// What a deflated message may have more than it inflates to, as a part of that: what compressors that try not at all
 /// add, and flushes between fragments.

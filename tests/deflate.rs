@@ -12,7 +12,7 @@ mod common;
 mod turns;
 
 use barewire::auth::NoAuth;
-use barewire::limits::{DEFLATE_OWN_BYTES, MESSAGE_BYTES_UNAUTHENTICATED, SEND_QUEUE_ENTRY_BYTES};
+use barewire::limits::{DEFLATE_OWN_BYTES, MESSAGE_BYTES_UNAUTHENTICATED, SEND_QUEUE_ENTRY_BYTES, TAKEOVER_BYTES};
 use barewire::wire::deflate::DeflateConfig;
 use barewire::{ConnId, EngineConfig, Event, Limits, Message, PreparedMessage};
 use common::chance::Chance;
@@ -343,6 +343,28 @@ fn no_more_sessions_than_configured_keep_a_context() {
     world.input(first, &frames::close(1000, ""));
     assert!(!answer(&mut world).1, "one that has left makes room");
     assert!(answer(&mut world).1);
+}
+
+/// Contexts stay while a session is idle: they must not be what others are told 503 for.
+#[test]
+fn contexts_are_kept_until_half_of_the_memory_is_held_and_no_more() {
+    let limits = Limits { max_memory: 4 << 20, ..unpaced().limits };
+    let mut world = world_of(takeover(), limits);
+    let mut kept = 0;
+    for _ in 0..100 {
+        let before = world.engine.memory();
+        let id = world.connect();
+        world.input(id, upgrade(OFFER).as_bytes());
+        let answer = world.text(id);
+        assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+        let takes_over = !answer.contains("no_context_takeover");
+        let accepted = world.engine.memory() - before;
+        // What the connection itself weighs is held when it is looked at.
+        let connection = if takes_over { accepted - TAKEOVER_BYTES } else { accepted };
+        assert_eq!(takes_over, before + connection + TAKEOVER_BYTES <= 2 << 20, "{before} were held");
+        kept += usize::from(takes_over);
+    }
+    assert_eq!(kept, 4);
 }
 
 #[test]

@@ -25,7 +25,7 @@ use crate::engine::hub::ConnId;
 use crate::engine::session::Session;
 use crate::limits::{
     CONNECTIONS_OVERFLOW, INBOUND_SHARE_BYTES, MEMORY_ACCEPT_PART, MEMORY_LOG_INTERVAL, MEMORY_NEAR_PART,
-    MEMORY_TURN_AWAY_PART, OVERLOADED_PER_TURN,
+    MEMORY_TAKEOVER_PART, MEMORY_TURN_AWAY_PART, OVERLOADED_PER_TURN,
 };
 use crate::time::{Now, micros};
 
@@ -135,6 +135,11 @@ impl Ledger {
     /// Whether a new connection of this weight leaves too little.
     pub fn is_crowded(&self, weight: usize) -> bool {
         self.held() + weight > self.ceiling - self.ceiling / MEMORY_ACCEPT_PART
+    }
+
+    /// Whether a session may keep contexts of this weight. They stay while it is idle, and must not keep others out.
+    pub fn may_keep(&self, weight: usize) -> bool {
+        self.held() + weight <= self.ceiling / MEMORY_TAKEOVER_PART
     }
 
     /// Whether one more of this weight may be let in to be told 503: they may not push others past the ceiling.
@@ -299,7 +304,9 @@ mod tests {
     #[test]
     fn each_mark_is_passed_by_one_byte() {
         let mut ledger = Ledger::new(1600);
-        ledger.enter(0, 1400);
+        ledger.enter(0, 700);
+        assert!(ledger.may_keep(100) && !ledger.may_keep(101));
+        ledger.enter(700, 1400);
         assert!(!ledger.is_near() && !ledger.is_crowded(100) && ledger.is_crowded(101));
         ledger.enter(1400, 1401);
         assert!(ledger.is_near() && !ledger.is_over());

@@ -243,7 +243,7 @@ impl Session {
 
     fn switch_protocols(&mut self, shared: &mut Shared, upgrade: &Upgrade) {
         let protocol = upgrade.select(&shared.config.subprotocols);
-        let has_memory = !shared.ledger.is_crowded(TAKEOVER_BYTES);
+        let has_memory = shared.ledger.may_keep(TAKEOVER_BYTES);
         let deflate = shared.compression.agree(upgrade.extensions(), has_memory);
         let extension = deflate.map(Deflate::response);
         let (protocol, extension) = (protocol.map(str::to_owned), extension.as_deref());
