@@ -14,7 +14,7 @@ use crate::limits::{
     CONTEXT_KEEP_BYTES, DEFLATE_LARGE_BYTES, DEFLATE_LEVELS, DEFLATE_PROBE_BYTES, DEFLATE_PROBE_GAIN,
     INFLATE_INPUT_PER_STEP, INFLATE_INPUT_WEIGHT, INFLATE_ROOM_MIN,
 };
-use crate::wire::websocket::{Bytes, Kind, Message, Utf8Bytes};
+use crate::wire::websocket::{Bytes, Kind, Message, Utf8Bytes, settled};
 
 /// What a compressor's flush ends with: an empty stored block without its first byte (RFC 7692, section 7.2.1).
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
@@ -184,6 +184,11 @@ impl Inflation {
     /// What it has cost so far: bytes in by their weight, [`INFLATE_INPUT_WEIGHT`], or bytes out, whichever are more.
     pub fn cost(&self) -> usize {
         (self.taken * INFLATE_INPUT_WEIGHT).max(self.out.len())
+    }
+
+    /// It outlives the turn that it came in: its payload pins nothing beside itself from here on.
+    pub fn settle(&mut self) {
+        self.payload = settled(std::mem::take(&mut self.payload));
     }
 
     /// Goes on, by at most `output` bytes of output (or what the buffer has room for), and as many bytes of input as weigh the

@@ -302,6 +302,16 @@ fn each_step_takes_a_bounded_part_of_the_input() {
     assert_eq!(inflation.cost(), 2 * INFLATE_INPUT_WEIGHT);
 }
 
+#[test]
+fn a_small_message_that_is_gone_on_with_later_does_not_pin_the_buffer_it_came_in() {
+    let buffer = Bytes::from(vec![b'x'; 60_000]);
+    let mut inflation = Inflation::new(Kind::Binary, buffer.slice(..100), 1000, Vec::new());
+    assert!(!buffer.is_unique());
+    inflation.settle();
+    assert!(buffer.is_unique());
+    assert_eq!(inflation.weight(), 100);
+}
+
 fn stored(payload: &[u8], is_last: bool) -> Vec<u8> {
     let length = payload.len() as u16;
     let header = [&[u8::from(is_last)][..], &length.to_le_bytes(), &(!length).to_le_bytes()].concat();
