@@ -317,9 +317,17 @@ pub const TAKEOVER_BYTES: usize = COMPRESSOR_BYTES + (4 << 15) + DECOMPRESSOR_BY
 pub const DEFLATE_OVERHEAD_PART: usize = 4;
 /// The same for the smallest, in bytes.
 pub const DEFLATE_OVERHEAD_MIN: usize = KIB;
-/// What is inflated of a message in one go, in bytes of input: at worst, in blocks that say next to nothing, half a
-/// millisecond.
-pub const INFLATE_INPUT_PER_STEP: usize = 16 * KIB;
+/// What is deflated in one turn, in bytes, for all sessions together: the message with the last of them is deflated whole, and
+/// further ones go as they are until the next turn. At level 6 four milliseconds of what a peer has chosen well, and one large
+/// message.
+pub const DEFLATE_BYTES_PER_TURN: usize = 64 * KIB;
+/// What a byte of a message above [`DEFLATE_LARGE_BYTES`] counts among these: one part in so many, as it costs.
+pub const DEFLATE_LARGE_PART: usize = 8;
+/// What is inflated of a message in one go, in bytes of input: at worst, in blocks that say next to nothing and have codes of
+/// their own for it, half a millisecond.
+pub const INFLATE_INPUT_PER_STEP: usize = 4 * KIB;
+/// What a byte of input counts for, in bytes of output, in a session's share of a turn.
+pub const INFLATE_INPUT_WEIGHT: usize = READ_BYTES_PER_TURN / INFLATE_INPUT_PER_STEP;
 /// The first room for what is inflated, in bytes; it grows by doubling.
 pub const INFLATE_ROOM_MIN: usize = 4 * KIB;
 /// Messages that are gone on with in one turn, of those that inflate to more than [`READ_BYTES_PER_TURN`], for all sessions

@@ -22,7 +22,7 @@ use barewire::auth::{Identity, NoAuth, Verdict};
 use barewire::engine::Intake;
 use barewire::limits::{
     CONNECTIONS_OVERFLOW, CONTEXT_BYTES, INBOUND_SHARE_BYTES, MEMBERSHIP_BYTES, OVERLOADED_PER_TURN,
-    SEND_QUEUE_ENTRY_BYTES, TLS_SESSION_BYTES,
+    READ_BYTES_PER_TURN, SEND_QUEUE_ENTRY_BYTES, TLS_SESSION_BYTES,
 };
 use barewire::{CloseReason, ConnId, EngineConfig, Limits, Message, PreparedMessage};
 use common::frames::{self, BINARY};
@@ -402,6 +402,34 @@ fn a_turn_closes_no_more_than_it_may_and_the_next_follows_at_once() {
     world.answer();
     assert_eq!(closed(&world), PEERS);
     assert!(matches!(world.engine.intake(light), Intake::Read(_)) && world.ending(light).is_none());
+    leave(&mut world);
+}
+
+#[test]
+fn what_many_begin_in_one_turn_passes_the_ceiling_by_no_more_than_one_read() {
+    const CEILING: usize = 4 * KIB * KIB;
+    const PART: usize = READ_BYTES_PER_TURN - KIB;
+    let mut world = world(CEILING);
+    let ids: Vec<_> = (0..2 * CEILING / PART).map(|_| open(&mut world)).collect();
+    let part = [frames::header(0x80 | BINARY, 2 * PART as u64), vec![0; PART]].concat();
+    let mut unread: Vec<ConnId> = ids;
+    for turn in 0.. {
+        assert!(turn < 100, "everybody is read or closed in the end");
+        world.engine.handle_now(world.now);
+        unread.retain(|id| {
+            let may_read = matches!(world.engine.intake(*id), Intake::Read(_));
+            if may_read {
+                world.engine.handle_input(*id, &part);
+            }
+            assert!(world.engine.memory() <= CEILING + READ_BYTES_PER_TURN + 2 * KIB, "{}", world.engine.memory());
+            !may_read
+        });
+        if unread.is_empty() {
+            break;
+        }
+        assert_eq!(world.engine.poll_timeout(), Some(Duration::ZERO), "the next turn is due");
+    }
+    world.answer();
     leave(&mut world);
 }
 

@@ -135,12 +135,19 @@ fn the_fixed_limits_are_the_constants() {
         ),
         format!("{} sessions", limits::BULK_READS_PER_TURN),
         format!(
-            "{}; of a larger message {} of input or {} of output",
+            "{}, or {} of input; of a larger message {} of input or {} of output",
             kib(limits::READ_BYTES_PER_TURN),
+            kib(limits::INFLATE_INPUT_PER_STEP),
             kib(limits::INFLATE_INPUT_PER_STEP),
             kib(limits::READ_BYTES_PER_TURN_BULK)
         ),
         format!("{} sessions", limits::INFLATIONS_PER_TURN),
+        format!(
+            "{}; of messages above {} an {}th counts",
+            kib(limits::DEFLATE_BYTES_PER_TURN),
+            kib(limits::DEFLATE_LARGE_BYTES),
+            limits::DEFLATE_LARGE_PART
+        ),
         format!("{} connections", limits::ACCEPTS_PER_TURN),
         limits::REFUSALS_PER_WINDOW.to_string(),
         format!("`limits.message_bytes` and {}", kib(limits::LINGER_BYTES)),

@@ -7,8 +7,8 @@
 use slab::Slab;
 
 use crate::limits::{
-    COMPRESSOR_BYTES, CONTEXT_KEEP_BYTES, DECOMPRESSOR_BYTES, DEFLATE_OWN_BYTES, INFLATIONS_PER_TURN,
-    READ_BYTES_PER_TURN,
+    COMPRESSOR_BYTES, CONTEXT_KEEP_BYTES, DECOMPRESSOR_BYTES, DEFLATE_BYTES_PER_TURN, DEFLATE_LARGE_BYTES,
+    DEFLATE_LARGE_PART, DEFLATE_OWN_BYTES, INFLATIONS_PER_TURN, READ_BYTES_PER_TURN,
 };
 use crate::wire::deflate::{Agreement, Compressor, Decompressor, DeflateConfig, Inflation, Offer, WINDOW_BITS};
 use crate::wire::http::Extension;
@@ -69,6 +69,8 @@ pub(super) struct Compression {
     contexts: Slab<Contexts>,
     /// How often a large message may still be gone on with in this turn.
     steps: usize,
+    /// What may still be deflated in this turn, as [`DEFLATE_BYTES_PER_TURN`] counts it.
+    bytes: usize,
 }
 
 impl Compression {
@@ -81,12 +83,14 @@ impl Compression {
             deflated: Vec::new(),
             contexts: Slab::new(),
             steps: INFLATIONS_PER_TURN,
+            bytes: DEFLATE_BYTES_PER_TURN,
         }
     }
 
     /// A turn begins.
     pub fn begin_turn(&mut self) {
         self.steps = INFLATIONS_PER_TURN;
+        self.bytes = DEFLATE_BYTES_PER_TURN;
     }
 
     /// Whether one more large message may be gone on with in this turn.
@@ -154,7 +158,7 @@ impl Compression {
     /// Deflates a message to this session alone; `None` if it is to go as it is. What is deflated must be sent, and in this
     /// order; then give the buffer back by [`Compression::return_buffer`].
     pub fn deflate(&mut self, deflate: Deflate, payload: &[u8]) -> Option<Vec<u8>> {
-        if !self.is_worth_it(payload) {
+        if !self.is_due(payload) {
             return None;
         }
         let mut out = std::mem::take(&mut self.deflated);
@@ -185,7 +189,7 @@ impl Compression {
     /// The frame of a broadcast for all whose window is this; `None` if it is to go as it is.
     pub fn deflate_for_all(&mut self, window_bits: u8, message: &PreparedMessage) -> Option<Bytes> {
         let payload = message.payload();
-        if !self.is_worth_it(payload) {
+        if !self.is_due(payload) {
             return None;
         }
         let mut out = std::mem::take(&mut self.deflated);
@@ -210,8 +214,15 @@ impl Compression {
         }
     }
 
-    fn is_worth_it(&self, payload: &[u8]) -> bool {
-        !payload.is_empty() && payload.len() >= self.config.min_bytes
+    /// Whether it is worth it, and may still be deflated in this turn: then it is counted.
+    fn is_due(&mut self, payload: &[u8]) -> bool {
+        let bytes = payload.len();
+        let is_due = bytes > 0 && bytes >= self.config.min_bytes && self.bytes > 0;
+        if is_due {
+            let cost = if bytes > DEFLATE_LARGE_BYTES { bytes / DEFLATE_LARGE_PART } else { bytes };
+            self.bytes = self.bytes.saturating_sub(cost);
+        }
+        is_due
     }
 
     /// The compressor that a session keeps.

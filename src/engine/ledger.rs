@@ -173,7 +173,7 @@ impl Ledger {
         if self.is_near() { 0 } else { self.starved.len() }
     }
 
-    /// Whether the next turn must begin at once: sessions are left to be closed.
+    /// Whether the next turn must begin at once: sessions are left to be closed, and until then nobody is gone on with.
     pub fn is_due(&self) -> bool {
         self.closings == 0 && self.is_over()
     }
@@ -215,7 +215,8 @@ impl Engine {
     }
 
     /// A session that has sent more than its share waits while memory is near its ceiling. Past it everybody does in
-    /// whose hands there is anything, until the next turn has closed some.
+    /// whose hands there is anything; and whoever there is once this turn may close no more: what many begin at once is more
+    /// than it could make room for.
     pub(super) fn ration(&mut self, id: ConnId, intake: Intake) -> Intake {
         let ledger = &mut self.shared.ledger;
         if !matches!(intake, Intake::Read(_)) || !ledger.is_near() {
@@ -224,8 +225,8 @@ impl Engine {
         let Some(session) = self.sessions.get_mut(id.index()).filter(|session| session.id == id) else { return intake };
         match session.inbound() {
             0..=INBOUND_SHARE_BYTES if !ledger.is_over() => return intake,
-            0 => return intake,
-            1..=INBOUND_SHARE_BYTES => {
+            0 if !ledger.is_due() => return intake,
+            0..=INBOUND_SHARE_BYTES => {
                 session.mark_ready(&mut self.shared);
                 return Intake::Pause;
             }

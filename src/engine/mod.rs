@@ -165,7 +165,10 @@ impl Engine {
                 Some(_) => session.feed(),
                 None => session.unmark_ready(),
             }
-            session.handle_ready(shared);
+            match shared.ledger.is_due() {
+                true => session.mark_ready(shared),
+                false => session.handle_ready(shared),
+            }
         });
         Some(id)
     }

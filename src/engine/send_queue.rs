@@ -13,8 +13,8 @@ use std::sync::Arc;
 use tungstenite::Bytes;
 
 use crate::engine::ledger::SharedFrame;
-use crate::limits::{CONTEXT_KEEP_BYTES, SEND_QUEUE_ENTRY_BYTES, SEND_QUEUE_KEEP_BYTES};
-use crate::wire::websocket::frame_length;
+use crate::limits::{SEND_QUEUE_ENTRY_BYTES, SEND_QUEUE_KEEP_BYTES};
+use crate::wire::websocket::{frame_length, settled};
 
 /// Segments in the order in which they are sent. A driver writes from [`SendQueue::slices`] or
 /// [`SendQueue::front`], and says by [`SendQueue::advance`] how much has left.
@@ -203,16 +203,14 @@ impl SendQueue {
         self.own -= self.segments.front().map_or(0, |first| first.own_cost(self.sent, 0));
     }
 
-    /// Brings what would outlive this turn to its exact size, so that 10 KiB never pin a buffer of 64, and the queue weighs
-    /// what it holds; a spare buffer does not outlive it.
+    /// Brings what would outlive this turn to its exact size, so that the queue weighs what it holds; a spare buffer does not
+    /// outlive it.
     pub(super) fn settle(&mut self) {
         self.spare = Vec::new();
         for segment in &mut self.segments {
             match &mut segment.data {
                 Data::Lent(bytes) => {
-                    let bytes = std::mem::take(bytes);
-                    let fills_its_buffer = bytes.len() > CONTEXT_KEEP_BYTES;
-                    segment.data = Data::Settled(if fills_its_buffer { bytes } else { Bytes::copy_from_slice(&bytes) });
+                    segment.data = Data::Settled(settled(std::mem::take(bytes)));
                 }
                 Data::Own(buffer) => buffer.shrink_to_fit(),
                 Data::Settled(_) | Data::Shared(_) => {}

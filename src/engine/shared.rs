@@ -24,7 +24,7 @@ use crate::wire::websocket::{Context, deflated_bound};
 pub(super) struct Share {
     /// Frames.
     pub frames: usize,
-    /// What its messages may cost to inflate, in bytes in or out.
+    /// What its messages may cost to inflate, in bytes of output.
     pub inflated: usize,
     /// How many events there were before.
     pub events_before: usize,

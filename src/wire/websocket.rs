@@ -61,6 +61,15 @@ impl Message {
         }
     }
 
+    /// The same, but it pins nothing beside itself: see [`settled`].
+    pub fn settled(self) -> Message {
+        match self {
+            Message::Text(text) if text.len() <= CONTEXT_KEEP_BYTES => Message::Text(text.as_str().into()),
+            Message::Text(text) => Message::Text(text),
+            Message::Binary(bytes) => Message::Binary(settled(bytes)),
+        }
+    }
+
     /// Its kind.
     pub fn kind(&self) -> Kind {
         match self {
@@ -76,6 +85,11 @@ impl Message {
             Message::Binary(bytes) => bytes,
         }
     }
+}
+
+/// What would outlive its turn, at its exact size, so that 10 KiB never pin a buffer of 64; what is larger fills its buffer.
+pub fn settled(bytes: Bytes) -> Bytes {
+    if bytes.len() > CONTEXT_KEEP_BYTES { bytes } else { Bytes::copy_from_slice(&bytes) }
 }
 
 /// The kind of a message, which is the opcode of its first frame.

@@ -3,9 +3,13 @@
 //! Not here: what is inflated at once (`deflate.rs`).
 
 use barewire::engine::Intake;
-use barewire::limits::{INFLATE_INPUT_PER_STEP, INFLATIONS_PER_TURN, READ_BYTES_PER_TURN, READ_BYTES_PER_TURN_BULK};
+use barewire::limits::{
+    DEFLATE_BYTES_PER_TURN, DEFLATE_LARGE_BYTES, DEFLATE_LARGE_PART, FRAMES_PER_TURN, INFLATE_INPUT_PER_STEP,
+    INFLATIONS_PER_TURN, READ_BYTES_PER_TURN, READ_BYTES_PER_TURN_BULK,
+};
+use barewire::{EngineConfig, Limits, PreparedMessage};
 
-use super::common::deflate::{OFFER, RSV1, deflate, message, prose};
+use super::common::deflate::{Client, OFFER, RSV1, deflate, message, prose};
 use super::common::frames::{self, BINARY, PING, TEXT, frame, raw};
 use super::common::pending::Pending;
 use super::common::{GOOD, World, unpaced};
@@ -221,4 +225,91 @@ fn behind_our_close_deflated_messages_are_dropped_and_the_peers_close_is_found()
     }
     assert!(told(&mut world).is_empty());
     world.see_through(id);
+}
+
+/// How many of the frames that it was sent are deflated, and how many there are.
+fn deflated(world: &mut World, id: ConnId) -> (usize, usize) {
+    let frames = frames::decode(&world.take(id));
+    (frames.iter().filter(|frame| frame.first & RSV1 != 0).count(), frames.len())
+}
+
+#[test]
+fn what_is_deflated_in_one_turn_is_bounded_for_all_together_and_the_rest_goes_as_it_is() {
+    for (bytes, cost) in [
+        (DEFLATE_LARGE_BYTES / 2, DEFLATE_LARGE_BYTES / 2),
+        (DEFLATE_LARGE_BYTES, DEFLATE_LARGE_BYTES),
+        (DEFLATE_LARGE_BYTES + DEFLATE_LARGE_PART, DEFLATE_LARGE_BYTES / DEFLATE_LARGE_PART + 1),
+    ] {
+        let most = DEFLATE_BYTES_PER_TURN.div_ceil(cost);
+        let mut world = world();
+        let ids = [open(&mut world, OFFER), open(&mut world, OFFER)];
+        for _ in 0..2 {
+            world.engine.handle_now(world.now);
+            for i in 0..most + 2 {
+                assert!(world.engine.send(ids[i % 2], super::text(&prose(bytes))));
+            }
+            world.turn();
+            let sent = ids.map(|id| deflated(&mut world, id));
+            assert_eq!(sent[0].0 + sent[1].0, most, "{bytes} bytes each");
+            assert_eq!(sent[0].1 + sent[1].1, most + 2);
+        }
+    }
+}
+
+#[test]
+fn a_large_broadcast_is_deflated_for_one_window_in_a_turn() {
+    let mut world = world();
+    let offer =
+        |bits: usize| format!("Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits={bits}\r\n");
+    let ids: Vec<ConnId> = (9..=15).map(|bits| open(&mut world, &offer(bits))).collect();
+    let payload = prose(1000 * KIB);
+    world.engine.handle_now(world.now);
+    world.engine.publish_to_all(&PreparedMessage::binary(&payload), None);
+    world.turn();
+    for (i, id) in ids.into_iter().enumerate() {
+        let bytes = world.take(id);
+        let [frame] = &frames::decode(&bytes)[..] else { panic!("one frame") };
+        assert_eq!(frame.first & RSV1 != 0, i == 0, "it alone has used up the turn");
+        assert_eq!(Client::new(false).read(frame, payload.len()), payload);
+    }
+}
+
+#[test]
+fn small_messages_that_cost_much_to_read_count_by_their_input() {
+    let mut world = world();
+    let id = open(&mut world, OFFER);
+    // Blocks that say nothing.
+    let costly = [&b"\x02\x08\x20\x80\x00".repeat(INFLATE_INPUT_PER_STEP / 8 / 5)[..], b"\x00"].concat();
+    let stream = raw(0x80 | RSV1 | BINARY, &costly).repeat(20);
+    bring(&mut world, id, &stream);
+    let mut counts = vec![told(&mut world).len()];
+    while counts.iter().sum::<usize>() < 20 {
+        counts.push(leftovers(&mut world));
+        assert!(counts.len() < 10, "{counts:?}");
+    }
+    assert!(counts.iter().all(|count| *count < 9), "no more than a step takes in: {counts:?}");
+}
+
+#[test]
+fn messages_that_many_begin_at_once_wait_while_the_ceiling_of_memory_is_passed() {
+    const CEILING: usize = 1024 * KIB;
+    let limits = Limits { max_memory: CEILING, messages_per_window: 0, ..Limits::default() };
+    let mut world = World::new(EngineConfig { limits, ..unpaced() }, Box::new(barewire::auth::NoAuth));
+    let ids: Vec<ConnId> = (0..200).map(|_| open(&mut world, OFFER)).collect();
+    // So many small ones that the large one behind them is left over.
+    let stream = [frame(TEXT, b"x").repeat(FRAMES_PER_TURN), bomb(200 * KIB)].concat();
+    for id in &ids {
+        bring(&mut world, *id, &stream);
+    }
+    for _ in 0..1000 {
+        world.engine.handle_now(world.now);
+        for _ in 0..world.engine.ready() {
+            world.engine.poll_ready();
+            world.answer();
+            let held = world.engine.memory();
+            assert!(held <= CEILING + INFLATIONS_PER_TURN * READ_BYTES_PER_TURN_BULK, "{held}");
+        }
+        world.flush();
+    }
+    assert_eq!(world.engine.ready(), 0, "all have been served or closed");
 }

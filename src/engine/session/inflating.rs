@@ -21,6 +21,11 @@ impl Session {
         let lent = shared.compression.lend_inflation(deflate, kind, payload, at_most);
         let share = shared.share.inflated;
         let cost = self.inflate_on(shared, lent, share)?;
+        if let Phase::Open(open) = &mut self.phase
+            && let Some(Pending::Inflating(lent)) = open.pending.as_deref_mut()
+        {
+            lent.inflation.settle();
+        }
         shared.share.inflated = share.saturating_sub(cost);
         Ok(())
     }

@@ -71,6 +71,16 @@ pub(super) struct Renewal {
 
 impl Renewal {
     pub fn new(identity: Identity, held: Vec<Event>) -> Renewal {
+        let settle = |event| match event {
+            Event::Message { id, message } => Event::Message { id, message: message.settled() },
+            other @ (Event::Accepted { .. }
+            | Event::Request { .. }
+            | Event::Open { .. }
+            | Event::RateLimited { .. }
+            | Event::Renewed { .. }
+            | Event::Closed { .. }) => other,
+        };
+        let held: Vec<Event> = held.into_iter().map(settle).collect();
         let bytes = |event: &Event| if let Event::Message { message, .. } = event { message.len() } else { 0 };
         let weight = held.iter().map(|event| bytes(event) + SEND_QUEUE_ENTRY_BYTES).sum();
         Renewal { identity, held, weight }

@@ -12,9 +12,9 @@ use super::WINDOW_BITS;
 use crate::error::CloseReason;
 use crate::limits::{
     CONTEXT_KEEP_BYTES, DEFLATE_LARGE_BYTES, DEFLATE_LEVELS, DEFLATE_PROBE_BYTES, DEFLATE_PROBE_GAIN,
-    INFLATE_INPUT_PER_STEP, INFLATE_ROOM_MIN,
+    INFLATE_INPUT_PER_STEP, INFLATE_INPUT_WEIGHT, INFLATE_ROOM_MIN,
 };
-use crate::wire::websocket::{Bytes, Kind, Message, Utf8Bytes};
+use crate::wire::websocket::{Bytes, Kind, Message, Utf8Bytes, settled};
 
 /// What a compressor's flush ends with: an empty stored block without its first byte (RFC 7692, section 7.2.1).
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
@@ -183,14 +183,19 @@ impl Inflation {
         self.payload.len() + self.out.capacity()
     }
 
-    /// What it has cost so far: bytes in or bytes out, whichever are more.
+    /// What it has cost so far: bytes in by their weight, [`INFLATE_INPUT_WEIGHT`], or bytes out, whichever are more.
     pub fn cost(&self) -> usize {
-        self.taken.max(self.out.len())
+        (self.taken * INFLATE_INPUT_WEIGHT).max(self.out.len())
     }
 
-    /// Goes on, by at most [`INFLATE_INPUT_PER_STEP`] bytes of input and `output` bytes of output (or what the buffer has
-    /// room for); says whether the message is whole: then [`Inflation::finish`]. All steps of a message are with the same
-    /// decompressor, and no other message's between them.
+    /// It outlives the turn that it came in: its payload pins nothing beside itself from here on.
+    pub fn settle(&mut self) {
+        self.payload = settled(std::mem::take(&mut self.payload));
+    }
+
+    /// Goes on, by at most `output` bytes of output (or what the buffer has room for), and by as many bytes of input as
+    /// weigh the same, but no more than [`INFLATE_INPUT_PER_STEP`]; says whether the message is whole: then
+    /// [`Inflation::finish`]. All steps of a message are with the same decompressor, and no other message's between them.
     ///
     /// An error is the end of the peer: [`CloseReason::MessageTooBig`] with the first byte above the limit, and
     /// [`CloseReason::Protocol`] for what is not DEFLATE.
@@ -204,7 +209,8 @@ impl Inflation {
         // takeover there must be no end, and this is told only where the tail adds something.
         let behind = if takes_over { TAIL.as_slice() } else { &TAIL_AND_LAST_BLOCK };
         let whole = payload.len() + if payload.is_empty() { 0 } else { behind.len() };
-        let (input_end, output_end) = (self.taken + INFLATE_INPUT_PER_STEP, self.out.len() + output);
+        let input = INFLATE_INPUT_PER_STEP.min(output.div_ceil(INFLATE_INPUT_WEIGHT));
+        let (input_end, output_end) = (self.taken + input, self.out.len() + output);
         while self.taken < whole {
             let rest = match self.taken.checked_sub(payload.len()) {
                 None => payload.get(self.taken..payload.len().min(input_end)).filter(|rest| !rest.is_empty()),

@@ -4,7 +4,9 @@
 
 use super::*;
 use crate::error::CloseReason;
-use crate::limits::{DEFLATE_LARGE_BYTES, DEFLATE_PROBE_BYTES, INFLATE_INPUT_PER_STEP};
+use crate::limits::{
+    DEFLATE_LARGE_BYTES, DEFLATE_PROBE_BYTES, INFLATE_INPUT_PER_STEP, INFLATE_INPUT_WEIGHT, READ_BYTES_PER_TURN_BULK,
+};
 use crate::wire::websocket::{Bytes, Kind, Message, deflated_bound};
 
 /// The answer to these offers, one header element each.
@@ -289,11 +291,25 @@ fn each_step_takes_a_bounded_part_of_the_input() {
     let mut decompressor = Decompressor::new(false);
     let mut inflation = Inflation::new(Kind::Binary, Bytes::from(payload), 1000, Vec::new());
     let mut steps = 1;
-    while inflation.step(&mut decompressor, 1000) == Ok(false) {
-        assert!(inflation.cost() <= steps * INFLATE_INPUT_PER_STEP);
+    while inflation.step(&mut decompressor, READ_BYTES_PER_TURN_BULK) == Ok(false) {
+        assert!(inflation.cost() <= steps * INFLATE_INPUT_PER_STEP * INFLATE_INPUT_WEIGHT);
         steps += 1;
     }
     assert_eq!(steps, 80_000_usize.div_ceil(INFLATE_INPUT_PER_STEP));
+    // Where less of the output is left than that weighs, less is read.
+    let mut inflation = Inflation::new(Kind::Binary, Bytes::from(vec![0; 100]), 1000, Vec::new());
+    assert_eq!(inflation.step(&mut decompressor, INFLATE_INPUT_WEIGHT + 1), Ok(false));
+    assert_eq!(inflation.cost(), 2 * INFLATE_INPUT_WEIGHT);
+}
+
+#[test]
+fn a_small_message_that_is_gone_on_with_later_does_not_pin_the_buffer_it_came_in() {
+    let buffer = Bytes::from(vec![b'x'; 60_000]);
+    let mut inflation = Inflation::new(Kind::Binary, buffer.slice(..100), 1000, Vec::new());
+    assert!(!buffer.is_unique());
+    inflation.settle();
+    assert!(buffer.is_unique());
+    assert_eq!(inflation.weight(), 100);
 }
 
 fn stored(payload: &[u8], is_last: bool) -> Vec<u8> {

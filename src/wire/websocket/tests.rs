@@ -509,3 +509,17 @@ fn a_deflated_message_may_be_larger_by_what_deflating_adds_and_no_more() {
         assert_eq!(walk.violation, wanted, "{payload} bytes behind {first:x}");
     }
 }
+
+#[test]
+fn a_settled_message_pins_no_buffer_that_is_larger() {
+    for bytes in [0, 1, CONTEXT_KEEP_BYTES, CONTEXT_KEEP_BYTES + 1] {
+        let buffer = Bytes::from(vec![b'x'; CONTEXT_KEEP_BYTES + 2]);
+        let text = Utf8Bytes::try_from(buffer.slice(..bytes)).unwrap();
+        for message in [Message::Text(text), Message::Binary(buffer.slice(..bytes))] {
+            let settled = message.clone().settled();
+            assert_eq!(settled, message);
+            drop(message);
+            assert_eq!(settled.payload().as_ptr() == buffer.as_ptr(), bytes > CONTEXT_KEEP_BYTES, "{bytes} bytes");
+        }
+    }
+}
