@@ -24,7 +24,7 @@ pub use close::{encode_close, is_close_code};
 pub use context::{Context, Input, Received};
 pub use walker::{FrameWalker, MessageLimits, Walk, deflated_bound, frame_length};
 
-use crate::limits::CONTROL_PAYLOAD_BYTES;
+use crate::limits::{CONTEXT_KEEP_BYTES, CONTROL_PAYLOAD_BYTES};
 
 /// The longest header of a frame (RFC 6455, section 5.2).
 pub const HEADER_BYTES: usize = 14;
