@@ -291,12 +291,13 @@ impl Inflate {
                 let Some(status) = self.step(&mut rest, &mut bytes) else {
                     return Inflated { bytes, end: End::Broken };
                 };
+                if bytes.len() > said {
+                    bytes.truncate(said);
+                    return Inflated { bytes, end: End::Broken };
+                }
                 if bytes.len() > at_most {
                     // What is behind may be broken too, but nobody has to look.
                     return Inflated { bytes, end: End::Clean };
-                }
-                if bytes.len() > said {
-                    return Inflated { bytes, end: End::Broken };
                 }
                 match status {
                     Status::StreamEnd if rest.is_empty() && more.is_empty() && !takes_over => {

@@ -159,8 +159,8 @@ fn has_good_claims(claims: &Members, with_origin: bool) -> bool {
     let is_once = |name: &&str| claims.names().filter(|own| own == name).count() <= 1;
     let is_user = |sub: &str| !sub.is_empty() && sub.len() <= USER_ID_BYTES && !sub.contains(char::is_control);
     // More than a clock can count is no time; the largest whole number is.
-    let is_time = |seconds: &f64| (0.0..=u64::MAX as f64).contains(seconds);
-    let time = |name| claims.member(name).map(|value| value.as_f64().filter(is_time));
+    let is_time = |value: &Value, seconds: f64| value.is_u64() || (0.0..u64::MAX as f64).contains(&seconds);
+    let time = |name| claims.member(name).map(|value| value.as_f64().filter(|seconds| is_time(&value, *seconds)));
     let now = NOW.unix_ms as f64;
     let is_name = |name: &Value| name.as_str().is_some_and(|name| check_channel(name).is_ok());
     let is_list =

@@ -219,11 +219,7 @@ impl Inflation {
                 Some(taken) => behind.get(taken..),
             };
             let Some(rest) = rest else { return Ok(false) };
-            let pause = self.inflate(stream, rest, output_end)?;
-            if self.said.is_some_and(|said| self.out.len() > said) {
-                return Err(broken());
-            }
-            match pause {
+            match self.inflate(stream, rest, output_end)? {
                 Pause::NeedsInput => self.said = (self.taken >= payload.len()).then_some(self.out.len()),
                 Pause::OutputIsFull => return Ok(false),
                 Pause::StreamEnded => {
@@ -255,6 +251,9 @@ impl Inflation {
             let taken = usize::try_from(stream.total_in() - before).unwrap_or(usize::MAX);
             rest = rest.get(taken..).unwrap_or_default();
             self.taken += taken;
+            if self.said.is_some_and(|said| self.out.len() > said) {
+                return Err(broken());
+            }
             if self.out.len() > self.at_most {
                 return Err(CloseReason::MessageTooBig);
             }

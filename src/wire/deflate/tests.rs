@@ -364,6 +364,9 @@ fn what_is_no_deflate_is_a_protocol_error() {
             assert!(matches!(cut, Err(CloseReason::Protocol(_))), "cut to {end} of {} bytes: {cut:?}", whole.len());
         }
     }
+    // Nor do they make it too big.
+    let cut = inflate(&stored(&prose(30), true)[..20], 15);
+    assert!(matches!(cut, Err(CloseReason::Protocol(_))), "{cut:?}");
 }
 
 #[test]
