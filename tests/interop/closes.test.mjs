@@ -53,7 +53,8 @@ const FAULTS = [
     'a message for which there is no memory',
     1013,
     'Server overloaded',
-    set('limits.max_memory=1MiB'),
+    // It is told at once, or when its message is due: as the reads fall.
+    set('limits.max_memory=1MiB', 'limits.message_timeout=3s'),
     ({ socket }) => socket.send('x'.repeat(MIB), { fin: false }),
   ],
 ];

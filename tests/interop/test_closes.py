@@ -53,7 +53,8 @@ FAULTS = [
     (
         1013,
         "Server overloaded",
-        settings("limits.max_memory=1MiB"),
+        # It is told at once, or when its message is due: as the reads fall.
+        settings("limits.max_memory=1MiB", "limits.message_timeout=3s"),
         lambda session: session.socket.sendall(b"\x01\xff" + MIB.to_bytes(8, "big") + b"\0\0\0\0" + b"x" * MIB),
     ),
     (1012, "Server restarting", settings("drain.spread=200ms"), None),
