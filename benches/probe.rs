@@ -308,7 +308,7 @@ impl Client {
     }
 }
 
-/// Counts messages; heartbeats are not counted.
+/// Counts messages, deflated or not; heartbeats are not counted.
 #[derive(Default)]
 struct Frames {
     messages: usize,
@@ -334,7 +334,7 @@ impl Frames {
             self.remaining -= taken;
             bytes = &bytes[taken..];
             if self.remaining == 0 {
-                self.messages += usize::from(self.header[0] == 0x82);
+                self.messages += usize::from(matches!(self.header[0], 0x82 | 0xc2));
                 self.header.clear();
             }
         }
