@@ -4,6 +4,7 @@
 //! Not here: sessions (`engine/`), what the daemon does with them (`app/`, which this half never uses).
 
 mod budget;
+mod config;
 mod connection;
 mod handle;
 pub mod io;
@@ -12,7 +13,8 @@ mod server;
 #[cfg(feature = "tls")]
 mod tls;
 
+pub use config::ServerConfig;
 pub use handle::{Handle, HandleError};
-pub use server::{Server, ServerConfig};
+pub use server::Server;
 #[cfg(feature = "tls")]
 pub use tls::TlsConfig;

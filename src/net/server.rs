@@ -17,6 +17,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
 use super::budget::Budget;
+use super::config::ServerConfig;
 use super::connection::{Buffers, Connection, Filled};
 use super::handle::{Command, Handle};
 use super::io::{Io, Ready, SystemIo};
@@ -24,79 +25,14 @@ use super::listener::Listener;
 #[cfg(feature = "tls")]
 use super::tls::{Tls, TlsConfig};
 use crate::auth::Authenticate;
-use crate::engine::{ConnId, Engine, EngineConfig, Event, Fate, Intake};
+use crate::engine::{ConnId, Engine, Event, Fate, Intake};
 use crate::error::{CloseReason, Error};
 use crate::limits::{
     ACCEPTS_PER_TURN, COMMANDS_PER_TURN, COMMANDS_WAITING, CONNECTIONS_RESERVED, CROWDED_TURNS, EXPIRIES_PER_TURN,
-    HANDSHAKES_WAITING, LINGER_BYTES, LISTENERS_MAX, READ_BYTES_PER_TURN_BULK, READY_PER_TURN,
-    SEND_BUFFER_BYTES_DEFAULT,
+    HANDSHAKES_WAITING, LINGER_BYTES, READ_BYTES_PER_TURN_BULK, READY_PER_TURN,
 };
 use crate::time::micros;
 use crate::wire::http::Response;
-
-/// What a server is told once.
-#[derive(Debug, Clone)]
-pub struct ServerConfig {
-    /// Addresses of TLS listeners. Needs [`ServerConfig::tls`]. Port 0 takes a free one. Default none.
-    #[cfg(feature = "tls")]
-    pub listen: Vec<SocketAddr>,
-    /// Addresses of plain listeners, likewise. Default none: a server without listeners serves nobody.
-    pub plain_listen: Vec<SocketAddr>,
-    /// Certificate and key of the TLS listeners. Default none.
-    #[cfg(feature = "tls")]
-    pub tls: Option<TlsConfig>,
-    /// `SO_SNDBUF` of accepted sockets, in bytes; 0 leaves the system's. Default [`SEND_BUFFER_BYTES_DEFAULT`].
-    pub send_buffer_bytes: usize,
-    /// The span over which [`Server::shut_down`] spreads the ends of open sessions. Default 0: all at once.
-    pub drain_spread: Duration,
-    /// Decides what is left to chance, such as the phase of heartbeats. Default 0: the same at every start.
-    pub seed: u64,
-    /// The engine's part.
-    pub engine: EngineConfig,
-}
-
-impl Default for ServerConfig {
-    fn default() -> Self {
-        ServerConfig {
-            #[cfg(feature = "tls")]
-            listen: Vec::new(),
-            plain_listen: Vec::new(),
-            #[cfg(feature = "tls")]
-            tls: None,
-            send_buffer_bytes: SEND_BUFFER_BYTES_DEFAULT,
-            drain_spread: Duration::ZERO,
-            seed: 0,
-            engine: EngineConfig::default(),
-        }
-    }
-}
-
-impl ServerConfig {
-    /// The addresses of all listeners, those of TLS first, each with whether it is TLS.
-    fn addrs(&self) -> impl Iterator<Item = (SocketAddr, bool)> {
-        #[cfg(feature = "tls")]
-        let secure = self.listen.as_slice();
-        #[cfg(not(feature = "tls"))]
-        let secure: &[SocketAddr] = &[];
-        let plain = self.plain_listen.iter().map(|&addr| (addr, false));
-        secure.iter().map(|&addr| (addr, true)).chain(plain)
-    }
-
-    /// Whether all of it can be; [`Server::bind`] asks it before it opens anything.
-    pub fn check(&self) -> Result<(), Error> {
-        self.engine.limits.check().map_err(Error::Config)?;
-        self.engine.deflate.check().map_err(Error::Config)?;
-        let listeners = self.addrs().count();
-        if listeners > LISTENERS_MAX {
-            return Err(Error::Config(format!("{listeners} listeners; at most {LISTENERS_MAX}")));
-        }
-        #[cfg(feature = "tls")]
-        if self.tls.is_none() && !self.listen.is_empty() {
-            return Err(Error::Config("a TLS listener needs a certificate".into()));
-        }
-        Ok(())
-    }
-}
 
 /// Where a turn stands.
 #[derive(Debug, Clone, Copy)]
