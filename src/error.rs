@@ -26,7 +26,7 @@ pub enum Error {
     },
     /// The operating system's poller could not be set up, or failed while waiting.
     Poll(io::Error),
-    /// The certificate chain or the private key cannot be used. Holds one sentence that says which and why.
+    /// The certificate chain, the private key or the authorities cannot be used. Holds one sentence that says which and why.
     Tls(String),
     /// The configuration asks for something impossible. Holds one sentence that names the value.
     Config(String),
@@ -77,7 +77,8 @@ pub enum CloseReason {
     PeerVanished,
     /// The connection was reset or another error of the transport ended it.
     Transport(io::ErrorKind),
-    /// The peer broke TLS; what the TLS library said.
+    /// TLS failed: the peer broke it, or its certificate does not verify. What the TLS library said, or what is wrong with the
+    /// certificate.
     Tls(String),
     /// The conversation was plain HTTP and is over.
     HttpDone,

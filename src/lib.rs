@@ -78,7 +78,7 @@ pub use engine::{ConnId, Engine, EngineConfig, Event, Published, RefuseBy, Subsc
 pub use error::{CloseReason, Error, Initiator};
 pub use limits::Limits;
 #[cfg(feature = "tls")]
-pub use net::TlsConfig;
+pub use net::{ClientTls, TlsConfig};
 pub use net::{Handle, HandleError, Server, ServerConfig};
 pub use time::Now;
 pub use wire::websocket::{Message, PreparedMessage};

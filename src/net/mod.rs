@@ -17,4 +17,4 @@ pub use config::ServerConfig;
 pub use handle::{Handle, HandleError};
 pub use server::Server;
 #[cfg(feature = "tls")]
-pub use tls::TlsConfig;
+pub use tls::{ClientTls, TlsConfig};

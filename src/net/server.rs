@@ -366,7 +366,7 @@ impl<I: Io> Server<I> {
     #[cfg(feature = "tls")]
     fn secure(&self, id: ConnId, socket: I::Socket, is_secure: bool) -> Result<Connection<I::Socket>, CloseReason> {
         match &self.tls {
-            Some(config) if is_secure => match Tls::new(config) {
+            Some(config) if is_secure => match Tls::server(config) {
                 Ok(tls) => Ok(Connection::tls(id, socket, tls)),
                 Err(failure) => Err(failure.into()),
             },
