@@ -258,6 +258,15 @@ pub const ACCEPT_LOG_INTERVAL: Duration = Duration::from_secs(10);
 pub const LISTEN_BACKLOG: i32 = 4096;
 /// `SO_SNDBUF` of an accepted socket, in bytes; 0 leaves the system's.
 pub const SEND_BUFFER_BYTES_DEFAULT: usize = 64 * KIB;
+/// Threads that look names up, at most at once.
+pub const RESOLVER_THREADS: usize = 4;
+/// Names that wait for one of these threads. One more is not connected to.
+pub const RESOLUTIONS_WAITING: usize = 1024;
+/// Addresses of one name that are connected to, one after another. Further ones are not.
+pub const ADDRESSES_TRIED: usize = 8;
+/// For an address to answer, where there is another one to try. Then that is tried in its place; the last one has what is
+/// left of [`Limits::head_timeout`].
+pub const CONNECT_ADDRESS_TIMEOUT: Duration = Duration::from_secs(2);
 /// Listeners of one server. One more is an error at its start.
 pub const LISTENERS_MAX: usize = 256;
 /// The plain text of a TLS record, at most (RFC 8446, section 5.1).

@@ -9,6 +9,7 @@ mod connection;
 mod handle;
 pub mod io;
 mod listener;
+mod resolver;
 mod server;
 #[cfg(feature = "tls")]
 mod tls;
