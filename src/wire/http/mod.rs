@@ -14,6 +14,7 @@
 
 mod authority;
 mod extension;
+mod fields;
 mod grammar;
 mod head;
 mod origin;
