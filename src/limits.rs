@@ -127,6 +127,15 @@ pub const HEADERS_DEFAULT: usize = 64;
 pub const HEADERS_MAX: usize = 256;
 /// Largest request body that is read (and dropped, where a route takes none). A larger one is 413.
 pub const BODY_BYTES: usize = 64 * KIB;
+/// Interim answers (1xx) to an upgrade request before the answer itself. One more fails the connection.
+pub const INTERIM_RESPONSES: u32 = 8;
+/// What is kept of the body of an answer that refuses an upgrade, in bytes. The rest is dropped.
+pub const REFUSAL_BODY_BYTES: usize = 16 * KIB;
+/// The line before a chunk of a body, with its extensions, in bytes (RFC 9112, section 7.1.1). A longer one fails the
+/// connection.
+pub const CHUNK_LINE_BYTES: usize = KIB;
+/// The texts of an upgrade request (host, target, offers, headers), in bytes. A larger one is not sent.
+pub const UPGRADE_REQUEST_BYTES: usize = 64 * KIB;
 /// Items of one list header (`Connection`, `Upgrade`, `Sec-WebSocket-Protocol`, …), and parameters of all extensions
 /// that are offered. One more is 400.
 pub const LIST_ITEMS: usize = 32;
