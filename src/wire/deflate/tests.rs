@@ -119,6 +119,22 @@ fn a_context_is_kept_where_both_ends_and_the_count_allow_it() {
     }
 }
 
+#[test]
+fn a_configuration_is_held_to_what_compressors_can_do() {
+    let of =
+        |level, server_max_window_bits| DeflateConfig { level, server_max_window_bits, ..DeflateConfig::default() };
+    for (level, is_allowed) in [(0, false), (1, true), (9, true), (10, false)] {
+        let checked = of(level, 15).check();
+        let line = format!("DeflateConfig::level = {level}; allowed: 1 to 9");
+        assert_eq!(checked, if is_allowed { Ok(()) } else { Err(line) });
+    }
+    for (bits, is_allowed) in [(8, false), (9, true), (15, true), (16, false)] {
+        let checked = of(6, bits).check();
+        let line = format!("DeflateConfig::server_max_window_bits = {bits}; allowed: 9 to 15");
+        assert_eq!(checked, if is_allowed { Ok(()) } else { Err(line) });
+    }
+}
+
 // --- one message ---
 
 /// Text that compresses, but not too well.
