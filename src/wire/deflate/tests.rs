@@ -224,6 +224,26 @@ fn what_is_deflated_inflates_at_every_level_and_window() {
 }
 
 #[test]
+fn a_message_above_the_size_of_a_large_one_is_deflated_at_level_one() {
+    let deflated = |level, bytes| {
+        let mut out = Vec::new();
+        assert!(Compressor::new(level, 15).compress_alone(&prose(bytes), &mut out));
+        out
+    };
+    for level in [6, 9] {
+        assert_ne!(deflated(level, DEFLATE_LARGE_BYTES), deflated(1, DEFLATE_LARGE_BYTES), "level {level}");
+        assert_eq!(deflated(level, DEFLATE_LARGE_BYTES + 1), deflated(1, DEFLATE_LARGE_BYTES + 1), "level {level}");
+    }
+    // Nor does a compressor stay there.
+    let mut compressor = Compressor::new(9, 15);
+    for bytes in [DEFLATE_LARGE_BYTES + 1, DEFLATE_LARGE_BYTES] {
+        let mut out = Vec::new();
+        assert!(compressor.compress_alone(&prose(bytes), &mut out));
+        assert!(out == deflated(9, bytes), "{bytes} bytes");
+    }
+}
+
+#[test]
 fn what_does_not_get_smaller_is_left_as_it_is() {
     for bytes in [1, 20, 1000, DEFLATE_PROBE_BYTES, 4 * DEFLATE_PROBE_BYTES] {
         assert_eq!(deflate(&noise(bytes)), None, "{bytes} bytes of noise");
