@@ -4,8 +4,10 @@
 //!
 //! ```text
 //!   daemon (the binary) ---> app ---------+        what a message means
-//!      |                                  v
-//!      +-------> net ----------------> engine      all sessions, no I/O
+//!      |    |                             |
+//!      |    +-----> client ---------------+        comes back when it is cut
+//!      |              |                   v
+//!      +-----------> net ------------> engine      all sessions, no I/O
 //!                io.rs: every             |
 //!                system call              v
 //!                                        auth      who is it
@@ -67,6 +69,7 @@ compile_error!("barewire runs on unix only");
 
 pub mod app;
 pub mod auth;
+pub mod client;
 pub mod engine;
 mod error;
 pub mod limits;

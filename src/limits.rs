@@ -167,6 +167,17 @@ pub const TIMEOUT_MIN: Duration = Duration::from_millis(10);
 /// Longest value any timeout may be given.
 pub const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
 
+/// Before a client's first attempt to come back.
+pub const BACKOFF_INITIAL_DEFAULT: Duration = Duration::from_secs(1);
+/// Shortest value that this delay may be given.
+pub const BACKOFF_DELAY_MIN: Duration = Duration::from_millis(1);
+/// What a client's delays grow to, jitter left out.
+pub const BACKOFF_MAX_DEFAULT: Duration = Duration::from_secs(30);
+/// What each of these delays is multiplied by for the next.
+pub const BACKOFF_FACTOR_DEFAULT: f64 = 2.0;
+/// The part of a delay that jitter may add to it.
+pub const BACKOFF_JITTER: f64 = 0.3;
+
 /// Fragments of one message. One more closes with 1008.
 pub const FRAGMENTS_DEFAULT: usize = 1024;
 /// Channels a session may be subscribed to. One more is refused with an error, the session stays.

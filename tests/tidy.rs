@@ -20,6 +20,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("engine", &["limits", "error", "time", "wire", "auth"]),
     ("app", &["limits", "error", "time", "wire", "auth", "engine"]),
     ("net", &["limits", "error", "time", "wire", "auth", "engine"]),
+    ("client", &["limits", "error", "time", "wire", "auth", "engine", "net"]),
     // The program is a crate of its own: it reaches the library as `barewire::`.
     ("daemon", &[]),
 ];

@@ -92,7 +92,7 @@ fn the_configuration_and_the_offer_both_bound_the_window() {
         let parameter = offer.map_or(String::new(), |bits| format!("; server_max_window_bits={bits}"));
         let offer = Extension::parse(format!("{NAME}{parameter}").as_bytes()).unwrap();
         let agreement = Offer::first(&[offer]).unwrap().accept(&config, true);
-        assert_eq!(agreement.window_bits, agreed);
+        assert_eq!(agreement.window_bits(), Some(agreed));
         let named = if parameter.is_empty() { String::new() } else { format!("; server_max_window_bits={agreed}") };
         assert_eq!(agreement.response(), format!("{ALONE}{named}"));
     }
@@ -116,6 +116,110 @@ fn a_context_is_kept_where_both_ends_and_the_count_allow_it() {
         let response = answer(&config, &[NAME]).unwrap();
         assert_eq!(response.contains("server_no"), !server_context_takeover);
         assert_eq!(response.contains("client_no"), !client_context_takeover);
+    }
+}
+
+// --- the client's side ---
+
+/// What a client makes of an answer, one header element each.
+fn used(elements: &[&str]) -> Result<Option<Agreement>, String> {
+    let elements: Vec<_> = elements.iter().map(|element| Extension::parse(element.as_bytes()).unwrap()).collect();
+    Agreement::of_response(&elements)
+}
+
+#[test]
+fn a_client_offers_to_keep_nothing_and_to_take_a_smaller_window() {
+    let config = DeflateConfig::default();
+    let offer = client_offer(&config).unwrap();
+    assert_eq!(offer, format!("{ALONE}; client_max_window_bits"));
+    assert_eq!(client_offer(&DeflateConfig { enabled: false, ..config }), None);
+}
+
+#[test]
+fn what_a_server_here_answers_to_the_offer_is_what_a_client_may_use() {
+    for server_max_window_bits in WINDOW_BITS {
+        let config = DeflateConfig {
+            server_context_takeover: true,
+            client_context_takeover: true,
+            server_max_window_bits,
+            ..DeflateConfig::default()
+        };
+        let answer = answer(&config, &[&client_offer(&config).unwrap()]).unwrap();
+        let agreement = used(&[&answer]).unwrap().unwrap();
+        assert_eq!((agreement.takes_over(), agreement.window_bits()), (false, Some(15)), "{answer}");
+    }
+}
+
+#[test]
+fn a_client_never_keeps_a_context_and_deflates_within_the_window_it_is_told() {
+    assert_eq!(used(&[]), Ok(None));
+    let alone = "permessage-deflate; server_no_context_takeover";
+    for (parameters, window) in [
+        ("", Some(15)),
+        ("; client_no_context_takeover", Some(15)),
+        ("; client_max_window_bits=15", Some(15)),
+        ("; client_max_window_bits=\"12\"; client_no_context_takeover", Some(12)),
+        ("; client_max_window_bits=9", Some(9)),
+        ("; client_max_window_bits=8", None),
+    ] {
+        let agreement = used(&[&format!("{alone}{parameters}")]).unwrap().unwrap();
+        assert_eq!(agreement.window_bits(), window, "{parameters}");
+        assert!(!agreement.own_takes_over && !agreement.peer_takes_over && !agreement.takes_over(), "{parameters}");
+    }
+}
+
+#[test]
+fn an_answer_with_anything_that_was_not_offered_is_an_error_that_names_it() {
+    for (parameters, expected) in [
+        ("server_max_window_bits=15", "\"server_max_window_bits\" of permessage-deflate, which was not offered"),
+        ("server_max_window_bits", "\"server_max_window_bits\" of permessage-deflate, which was not offered"),
+        ("x", "\"x\" of permessage-deflate, which was not offered"),
+        ("Client_No_Context_Takeover", "\"Client_No_Context_Takeover\" of permessage-deflate, which was not offered"),
+        ("server_no_context_takeover", "\"server_no_context_takeover\" of permessage-deflate twice"),
+        ("client_no_context_takeover; client_no_context_takeover", "\"client_no_context_takeover\""),
+        (
+            "client_max_window_bits=9; client_max_window_bits=9",
+            "\"client_max_window_bits\" of permessage-deflate twice",
+        ),
+        ("client_no_context_takeover=1", "\"client_no_context_takeover\" of permessage-deflate a value"),
+        ("client_max_window_bits", "\"client_max_window_bits\" of permessage-deflate a value"),
+        ("client_max_window_bits=7", "\"client_max_window_bits\" of permessage-deflate a value"),
+        ("client_max_window_bits=16", "\"client_max_window_bits\" of permessage-deflate a value"),
+        ("client_max_window_bits=09", "\"client_max_window_bits\" of permessage-deflate a value"),
+        ("client_max_window_bits=+9", "\"client_max_window_bits\" of permessage-deflate a value"),
+        ("client_max_window_bits=265", "\"client_max_window_bits\" of permessage-deflate a value"),
+    ] {
+        let line = used(&[&format!("permessage-deflate; server_no_context_takeover; {parameters}")]).unwrap_err();
+        assert!(line.contains(expected), "{parameters}: {line}");
+    }
+    let table: [(&[&str], &str); 7] = [
+        (&[NAME], "without server_no_context_takeover"),
+        (&["permessage-deflate; client_no_context_takeover"], "without server_no_context_takeover"),
+        (&["permessage-deflate; server_no_context_takeover=1"], "\"server_no_context_takeover\""),
+        (&[ALONE, ALONE], "permessage-deflate twice"),
+        (&["x-webkit-deflate-frame"], "the extension \"x-webkit-deflate-frame\", which was not offered"),
+        (&["Permessage-Deflate; server_no_context_takeover"], "the extension \"Permessage-Deflate\""),
+        (&[ALONE, "x"], "the extension \"x\""),
+    ];
+    for (elements, expected) in table {
+        let line = used(elements).unwrap_err();
+        assert!(line.contains(expected), "{elements:?}: {line}");
+    }
+}
+
+#[test]
+fn a_configuration_is_held_to_what_compressors_can_do() {
+    let of =
+        |level, server_max_window_bits| DeflateConfig { level, server_max_window_bits, ..DeflateConfig::default() };
+    for (level, is_allowed) in [(0, false), (1, true), (9, true), (10, false)] {
+        let checked = of(level, 15).check();
+        let line = format!("DeflateConfig::level = {level}; allowed: 1 to 9");
+        assert_eq!(checked, if is_allowed { Ok(()) } else { Err(line) });
+    }
+    for (bits, is_allowed) in [(8, false), (9, true), (15, true), (16, false)] {
+        let checked = of(6, bits).check();
+        let line = format!("DeflateConfig::server_max_window_bits = {bits}; allowed: 9 to 15");
+        assert_eq!(checked, if is_allowed { Ok(()) } else { Err(line) });
     }
 }
 
@@ -204,6 +308,26 @@ fn what_is_deflated_inflates_at_every_level_and_window() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn a_message_above_the_size_of_a_large_one_is_deflated_at_level_one() {
+    let deflated = |level, bytes| {
+        let mut out = Vec::new();
+        assert!(Compressor::new(level, 15).compress_alone(&prose(bytes), &mut out));
+        out
+    };
+    for level in [6, 9] {
+        assert_ne!(deflated(level, DEFLATE_LARGE_BYTES), deflated(1, DEFLATE_LARGE_BYTES), "level {level}");
+        assert_eq!(deflated(level, DEFLATE_LARGE_BYTES + 1), deflated(1, DEFLATE_LARGE_BYTES + 1), "level {level}");
+    }
+    // Nor does a compressor stay there.
+    let mut compressor = Compressor::new(9, 15);
+    for bytes in [DEFLATE_LARGE_BYTES + 1, DEFLATE_LARGE_BYTES] {
+        let mut out = Vec::new();
+        assert!(compressor.compress_alone(&prose(bytes), &mut out));
+        assert!(out == deflated(9, bytes), "{bytes} bytes");
     }
 }
 

@@ -1,6 +1,6 @@
 //! A 101 in order, and each way in which one is not.
 //!
-//! Not here: heads in disorder (`http/tests.rs`).
+//! Not here: heads in disorder (`../response_head.rs`).
 
 use super::*;
 use crate::limits::Limits;
