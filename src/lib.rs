@@ -82,6 +82,6 @@ pub use error::{CloseReason, Error, Initiator};
 pub use limits::Limits;
 #[cfg(feature = "tls")]
 pub use net::{ClientTls, TlsConfig};
-pub use net::{Handle, HandleError, Server, ServerConfig};
+pub use net::{Dial, Handle, HandleError, Server, ServerConfig};
 pub use time::Now;
 pub use wire::websocket::{Message, PreparedMessage};

@@ -285,6 +285,8 @@ pub const ACCEPT_LOG_INTERVAL: Duration = Duration::from_secs(10);
 pub const LISTEN_BACKLOG: i32 = 4096;
 /// `SO_SNDBUF` of an accepted socket, in bytes; 0 leaves the system's.
 pub const SEND_BUFFER_BYTES_DEFAULT: usize = 64 * KIB;
+/// Answers to names, and addresses that are given up, that are gone on with in one turn; the rest waits for the next.
+pub const DIALS_PER_TURN: usize = 64;
 /// Threads that look names up, at most at once.
 pub const RESOLVER_THREADS: usize = 4;
 /// Names that wait for one of these threads. One more is not connected to.

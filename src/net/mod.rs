@@ -6,6 +6,7 @@
 mod budget;
 mod config;
 mod connection;
+mod dialing;
 mod handle;
 pub mod io;
 mod listener;
@@ -15,6 +16,7 @@ mod server;
 mod tls;
 
 pub use config::ServerConfig;
+pub use dialing::Dial;
 pub use handle::{Handle, HandleError};
 pub use server::Server;
 #[cfg(feature = "tls")]

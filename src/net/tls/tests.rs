@@ -16,6 +16,7 @@ use rustls::{ServerConfig, ServerConnection, SupportedProtocolVersion};
 
 use super::stream::TlsFailure;
 use super::*;
+use crate::error::CloseReason;
 use crate::limits::{TLS_CLIENT_SESSIONS, TLS_KEPT_BYTES};
 
 macro_rules! pem {
@@ -277,8 +278,8 @@ fn a_certificate_that_does_not_verify_is_told_in_words_and_to_the_server_by_an_a
         ] {
             for cut in CUTS {
                 let mut pair = Pair::client(&tls, name, their_server(chain, version), cut);
-                let reason = crate::CloseReason::from(pair.pump().unwrap_err());
-                assert_eq!(reason, crate::CloseReason::Tls(sentence.clone()), "{version:?} in pieces of {cut}");
+                let reason = CloseReason::from(pair.pump().unwrap_err());
+                assert_eq!(reason, CloseReason::Tls(sentence.clone()), "{version:?} in pieces of {cut}");
                 // Behind the failure nothing is read any more; but what the alert says arrives.
                 let unsent = std::mem::take(&mut pair.ours.unsent);
                 pair.theirs.read_tls(&mut unsent.as_slice()).unwrap();
@@ -321,9 +322,9 @@ fn without_verification_any_certificate_will_do_but_not_another_key() {
         let mut server = their_server(pem!("server"), version);
         server.cert_resolver = Arc::new(Thief(Arc::new(CertifiedKey::new(stolen, key))));
         let mut pair = Pair::client(&tls, "localhost", server, usize::MAX);
-        let reason = crate::CloseReason::from(pair.pump().unwrap_err());
+        let reason = CloseReason::from(pair.pump().unwrap_err());
         let sentence = "the server's certificate is not signed by whom it says, or its key is another";
-        assert_eq!(reason, crate::CloseReason::Tls(sentence.into()));
+        assert_eq!(reason, CloseReason::Tls(sentence.into()));
     }
 }
 
