@@ -198,3 +198,6 @@ impl fmt::Debug for UpgradeKey {
         f.debug_tuple("UpgradeKey").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;
