@@ -177,6 +177,13 @@ pub const BACKOFF_MAX_DEFAULT: Duration = Duration::from_secs(30);
 pub const BACKOFF_FACTOR_DEFAULT: f64 = 2.0;
 /// The part of a delay that jitter may add to it.
 pub const BACKOFF_JITTER: f64 = 0.3;
+/// Longest patience that a client has where a server asks for some by `Retry-After`, jitter left out.
+pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(5 * 60);
+/// Close codes after which a client does not come back: a policy that it breaks (1008), credentials that are not good
+/// (any more) (4401), and a user who may not come in (4403). The same would happen again.
+pub const TERMINAL_CODES_DEFAULT: [u16; 3] = [1008, 4401, 4403];
+/// The statuses of a refused upgrade that say the same.
+pub const TERMINAL_STATUSES_DEFAULT: [u16; 2] = [401, 403];
 
 /// Fragments of one message. One more closes with 1008.
 pub const FRAGMENTS_DEFAULT: usize = 1024;

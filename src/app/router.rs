@@ -31,6 +31,8 @@ impl Router {
             Event::RateLimited { id } => refuse(engine, id, ("Rate limit exceeded", "rate_limited"), None),
             Event::Renewed { id } => apply_rights(engine, id),
             Event::Closed { identity, reason, .. } => farewell(engine, identity, &reason),
+            // What we hear as somebody's client is for a host that went there.
+            Event::Connected { .. } | Event::Refused { .. } => {}
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::limits::{
 };
 use crate::wire::deflate::{Agreement, Compressor, Decompressor, DeflateConfig, Inflation, Offer, WINDOW_BITS};
 use crate::wire::http::Extension;
-use crate::wire::websocket::{Bytes, HEADER_BYTES, Kind, PreparedMessage, encode_message_header};
+use crate::wire::websocket::{Bytes, HEADER_BYTES, Kind, MessageHeader, PreparedMessage};
 
 /// How many window sizes there are.
 pub(super) const WINDOWS: usize = (*WINDOW_BITS.end() - *WINDOW_BITS.start() + 1) as usize;
@@ -153,6 +153,11 @@ impl Compression {
         }
     }
 
+    /// What was agreed on with a server: it takes no context over in either direction.
+    pub fn join(agreement: Agreement) -> Deflate {
+        Deflate { agreement, place: u32::MAX }
+    }
+
     // --- out ---
 
     /// Deflates a message to this session alone; `None` if it is to go as it is. What is deflated must be sent, and in this
@@ -165,9 +170,10 @@ impl Compression {
         let mut out = std::mem::take(&mut self.deflated);
         out.clear();
         let is_done = if deflate.has_own(payload.len()) {
-            self.own_compressor(deflate)?.compress_behind(payload, &mut out)
+            self.own_compressor(deflate).is_some_and(|own| own.compress_behind(payload, &mut out))
         } else {
-            self.lend_compressor(window_bits)?.compress_alone(payload, &mut out)
+            let lent = self.lend_compressor(window_bits);
+            lent.is_some_and(|lent| lent.compress_alone(payload, &mut out))
         };
         if is_done {
             if !deflate.has_own(payload.len()) {
@@ -195,10 +201,11 @@ impl Compression {
         }
         let mut out = std::mem::take(&mut self.deflated);
         out.clear();
-        let is_done = self.lend_compressor(window_bits)?.compress_alone(payload, &mut out);
+        let lent = self.lend_compressor(window_bits);
+        let is_done = lent.is_some_and(|lent| lent.compress_alone(payload, &mut out));
         let frame = is_done.then(|| {
             let mut frame = Vec::with_capacity(out.len() + HEADER_BYTES);
-            encode_message_header(message.kind(), true, out.len(), &mut frame);
+            MessageHeader { kind: message.kind(), is_deflated: true, bytes: out.len(), mask: None }.encode(&mut frame);
             frame.extend_from_slice(&out);
             frame.into()
         });
