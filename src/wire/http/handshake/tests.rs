@@ -140,11 +140,15 @@ fn what_is_odd_but_right_is_taken() {
 }
 
 #[test]
-fn offers_and_bytes_are_bounded_to_the_last() {
+fn offers_headers_and_bytes_are_bounded_to_the_last() {
     let offers = |count: usize| (0..count).map(|place| format!("p{place}")).collect();
     let with = |count| UpgradeRequest { protocols: offers(count), ..request() }.check();
     assert_eq!(with(LIST_ITEMS), Ok(()));
     assert_eq!(with(LIST_ITEMS + 1), Err("33 UpgradeRequest::protocols; allowed: 32".into()));
+    let headers = |count: usize| (0..count).map(|place| (format!("X-{place}"), String::new())).collect();
+    let with = |count| UpgradeRequest { headers: headers(count), ..request() }.check();
+    assert_eq!(with(HEADERS_MAX), Ok(()));
+    assert_eq!(with(HEADERS_MAX + 1), Err("257 UpgradeRequest::headers; allowed: 256".into()));
     let of = |bytes: usize| {
         let headers = vec![("X".into(), "x".repeat(bytes - 3))];
         UpgradeRequest { authority: "a".into(), target: "/".into(), protocols: Vec::new(), headers }.check()
