@@ -439,6 +439,7 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 fn path(text: &str) -> Result<String, String> {
     match text {
         "/health" => Err("the path of the health check".into()),
+        "/client.js" => Err("the path of the browser client".into()),
         _ if text.is_empty() || is_path(text) => Ok(text.into()),
         _ => Err("not a path".into()),
     }
