@@ -75,7 +75,7 @@ fn main() {
     let spreads: Vec<_> = rows.iter().map(|row| (row, run(row))).collect();
     println!("\nArrivals since the daemon was back, a sign for each 100 ms, a full one for the most in that row:\n");
     for (row, arrivals) in spreads {
-        println!("{:<25} {:<12} {}", row.name, format!("{:?}", row.jitter), signs(&arrivals));
+        println!("{:<26} {:<12} {}", row.name, format!("{:?}", row.jitter), signs(&arrivals));
     }
 }
 
