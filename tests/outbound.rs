@@ -323,7 +323,7 @@ fn a_full_queue_refuses_a_message_and_the_session_goes_on_and_is_read() {
 fn a_shutdown_says_goodbye_to_servers_too() {
     let mut world = world(EngineConfig::default());
     let (id, waiting) = (open(&mut world), world.go(request()));
-    world.engine.shut_down(Duration::ZERO);
+    world.engine.shut_down(20 * SECOND);
     world.turn();
     assert_eq!(sent(&mut world, id)[0].close().0, 1001);
     assert!(world.is_gone(waiting));
