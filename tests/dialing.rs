@@ -18,13 +18,18 @@ mod tls_client;
 #[path = "dialing/real.rs"]
 mod real;
 
+use std::io::Read as _;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use barewire::engine::Refused;
 use barewire::limits::{ADDRESSES_TRIED, CONNECT_ADDRESS_TIMEOUT, DIALS_PER_TURN, HEAD_TIMEOUT_DEFAULT, TICK_MILLIS};
 use barewire::wire::http::UpgradeRequest;
 use barewire::{ClientTls, Dial, ServerConfig};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
 use memory::{Answer, Call, FIRST, Fault, Site};
 
 const TICK: Duration = Duration::from_millis(TICK_MILLIS);
@@ -213,6 +218,44 @@ fn a_host_that_can_have_no_certificate_is_refused_before_anything_is_opened() {
         assert!(end(&site).contains("is no name and no address of a server"), "{}", end(&site));
         check_gone(&mut site);
     }
+}
+
+/// In a whole handshake of TLS 1.2 the server has the last word: nothing that is sent then wakes what waits for it.
+#[test]
+fn behind_a_handshake_that_ends_with_the_servers_word_the_request_is_sent() {
+    for pace in [1, 100, usize::MAX] {
+        let mut site = site();
+        site.network.answer(addr(1), Answer::Accepts);
+        let tls = ClientTls::dangerous_without_verification().unwrap();
+        site.server.connect(Dial { tls: Some(tls), ..dial("192.0.2.1", 80) }).unwrap();
+        site.rest();
+        let (_, wire) = site.network.dialed()[0];
+        site.network.cut_into(wire, pace);
+        let mut upstream = rustls::ServerConnection::new(Arc::new(old_server())).unwrap();
+        let mut request = [0; 4096];
+        let mut length = 0;
+        for _ in 0..3 {
+            let sent = site.take(wire);
+            upstream.read_tls(&mut sent.as_slice()).unwrap();
+            upstream.process_new_packets().unwrap();
+            length += upstream.reader().read(&mut request).unwrap_or(0);
+            let mut answer = Vec::new();
+            while upstream.wants_write() {
+                upstream.write_tls(&mut answer).unwrap();
+            }
+            site.network.send(wire, &answer);
+        }
+        assert!(request[..length].starts_with(b"GET /ws HTTP/1.1\r\n"), "{pace} bytes at a time: {length}");
+    }
+}
+
+/// A server of TLS 1.2 and no later.
+fn old_server() -> rustls::ServerConfig {
+    let chain = CertificateDer::pem_slice_iter(include_bytes!("certs/server.pem")).collect::<Result<_, _>>().unwrap();
+    let key = PrivateKeyDer::from_pem_slice(include_bytes!("certs/key.pem")).unwrap();
+    let builder = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
+    let builder = builder.with_protocol_versions(&[&rustls::version::TLS12]).unwrap();
+    builder.with_no_client_auth().with_single_cert(chain, key).unwrap()
 }
 
 #[test]
