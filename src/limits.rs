@@ -115,13 +115,14 @@ pub const CONTEXT_BYTES: usize = CONTEXT_READ_BYTES + 512;
 /// What a session is charged for a channel, in bytes: what a channel costs that it is alone in, with the longest name.
 pub const MEMBERSHIP_BYTES: usize = 448;
 
-/// Request head, in bytes, the blank line included. More is 431, or 414 where the request line alone does not fit.
+/// Request head, in bytes, the blank line included. More is 431, or 414 where the request line alone does not fit. The head
+/// of an answer to a client has the same bound; more fails the connection.
 pub const HEAD_BYTES_DEFAULT: usize = 8 * KIB;
 /// Smallest value that [`Limits::head_bytes`] may be given.
 pub const HEAD_BYTES_MIN: usize = 256;
 /// Largest value that [`Limits::head_bytes`] may be given.
 pub const HEAD_BYTES_MAX: usize = 64 * KIB;
-/// Header lines in a request head. One more is 431.
+/// Header lines in a request head. One more is 431. In an answer to a client it fails the connection.
 pub const HEADERS_DEFAULT: usize = 64;
 /// Largest value that [`Limits::headers`] may be given.
 pub const HEADERS_MAX: usize = 256;
@@ -428,9 +429,11 @@ pub struct Limits {
     /// What all peers together can make the process hold, in bytes. Default [`MAX_MEMORY_DEFAULT`]. Near it upgrades
     /// are answered 503 and the heaviest senders are not read; at it the heaviest session is closed with 1013.
     pub max_memory: usize,
-    /// Bytes of a request head. Default [`HEAD_BYTES_DEFAULT`]; past it 431 or 414.
+    /// Bytes of a request head, or of an answer's. Default [`HEAD_BYTES_DEFAULT`]; past it 431 or 414, or the end of the
+    /// connection.
     pub head_bytes: usize,
-    /// Header lines of a request head. Default [`HEADERS_DEFAULT`]; past it 431.
+    /// Header lines of a request head, or of an answer's. Default [`HEADERS_DEFAULT`]; past it 431, or the end of the
+    /// connection.
     pub headers: usize,
     /// Time for TLS handshake and head. Default [`HEAD_TIMEOUT_DEFAULT`]; past it 408.
     pub head_timeout: Duration,

@@ -11,6 +11,7 @@ use crate::limits::{
 };
 
 const MILLIS_PER_SECOND: f64 = 1000.0;
+const NANOS_PER_MILLI: f64 = 1e6;
 
 /// How delays of many clients are kept from falling together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -40,17 +41,17 @@ pub struct Backoff {
 
 impl Backoff {
     /// The wait before an attempt, counted from 0: `initial_delay * factor^attempt`, at most `max_delay`, then the jitter
-    /// that `random` (from 0 to below 1) makes of it, in whole milliseconds, the rest cut off.
+    /// that `chance`, a random number from 0 to below 1, makes of it, in whole milliseconds, the rest cut off.
     ///
     /// Never longer than `max_delay` and its jitter, however large the attempt; what [`Backoff::check`] does not pass may
     /// give any other delay, and no panic.
-    pub fn delay(&self, attempt: u32, random: f64) -> Duration {
+    pub fn delay(&self, attempt: u32, chance: f64) -> Duration {
         let grown = millis(self.initial_delay) * self.factor.powf(f64::from(attempt));
         let delay = grown.min(millis(self.max_delay));
         let delay = match self.jitter {
             Jitter::None => delay,
-            Jitter::Proportional => delay + delay * BACKOFF_JITTER * random,
-            Jitter::Full => delay * random,
+            Jitter::Proportional => delay + delay * BACKOFF_JITTER * chance,
+            Jitter::Full => delay * chance,
         };
         Duration::try_from_secs_f64(delay.floor() / MILLIS_PER_SECOND).unwrap_or(self.max_delay)
     }
@@ -84,8 +85,9 @@ impl Default for Backoff {
     }
 }
 
+/// Exact for whole milliseconds, which seconds in floating point are not: 1.001 times a thousand is less than 1001.
 fn millis(duration: Duration) -> f64 {
-    duration.as_secs_f64() * MILLIS_PER_SECOND
+    duration.as_nanos() as f64 / NANOS_PER_MILLI
 }
 
 #[cfg(test)]
@@ -99,8 +101,8 @@ mod tests {
         Backoff { jitter, ..Backoff::default() }
     }
 
-    fn delays(backoff: Backoff, random: f64) -> Vec<u128> {
-        (0..8).map(|attempt| backoff.delay(attempt, random).as_millis()).collect()
+    fn delays(backoff: Backoff, chance: f64) -> Vec<u128> {
+        (0..8).map(|attempt| backoff.delay(attempt, chance).as_millis()).collect()
     }
 
     /// Attempts are shown from 1 and counted from 0: the fifth waits 16 s, the sixth is the first at the cap.
@@ -116,8 +118,8 @@ mod tests {
             (Jitter::Full, 0.5, [500, 1000, 2000, 4000, 8000, 15_000, 15_000, 15_000]),
             (Jitter::Full, 0.999, [999, 1998, 3996, 7992, 15_984, 29_970, 29_970, 29_970]),
         ];
-        for (jitter, random, expected) in table {
-            assert_eq!(delays(with(jitter), random), expected, "{jitter:?} at {random}");
+        for (jitter, chance, expected) in table {
+            assert_eq!(delays(with(jitter), chance), expected, "{jitter:?} at {chance}");
         }
     }
 
@@ -137,6 +139,10 @@ mod tests {
         let of = |initial_delay| Backoff { initial_delay, jitter: Jitter::None, ..Backoff::default() };
         for (micros, millis) in [(999, 0), (1000, 1), (1001, 1), (1999, 1), (2000, 2), (1_234_567, 1234)] {
             assert_eq!(of(Duration::from_micros(micros)).delay(0, 0.0), Duration::from_millis(millis), "{micros} us");
+        }
+        for millis in (1..100_000).chain([86_399_999, 86_400_000]).map(Duration::from_millis) {
+            let even = Backoff { max_delay: TIMEOUT_MAX, ..of(millis) };
+            assert_eq!(even.delay(0, 0.0), millis);
         }
         let thirds = Backoff { factor: 4.0 / 3.0, jitter: Jitter::None, ..Backoff::default() };
         assert_eq!(delays(thirds, 0.0), [1000, 1333, 1777, 2370, 3160, 4213, 5618, 7491]);
@@ -160,10 +166,10 @@ mod tests {
         }
         // Nor does what no check passes panic.
         for factor in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -2.0, 0.0] {
-            for (random, max_delay) in [(0.5, Duration::MAX), (f64::NAN, Duration::ZERO), (-1e300, Duration::MAX)] {
+            for (chance, max_delay) in [(0.5, Duration::MAX), (f64::NAN, Duration::ZERO), (-1e300, Duration::MAX)] {
                 for jitter in [Jitter::None, Jitter::Proportional, Jitter::Full] {
                     let backoff = Backoff { initial_delay: Duration::MAX, max_delay, factor, jitter };
-                    (0..4).for_each(|attempt| assert!(backoff.delay(attempt, random) <= Duration::MAX));
+                    (0..4).for_each(|attempt| assert!(backoff.delay(attempt, chance) <= Duration::MAX));
                 }
             }
         }

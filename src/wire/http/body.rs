@@ -65,26 +65,21 @@ impl BodyReader {
     /// beyond is dropped. Says whether the body is whole; what is behind it, trailers too, is not looked at.
     ///
     /// An error is a sentence, for chunks that break their grammar or whose size does not fit the machine, and for a line
-    /// before a chunk of more than [`CHUNK_LINE_BYTES`]. It is final. Chunk extensions are ignored (RFC 9112, section
-    /// 7.1.1).
+    /// before a chunk of more than [`CHUNK_LINE_BYTES`], its end left out. It is final. Chunk extensions are ignored
+    /// (RFC 9112, section 7.1.1).
     pub fn take(&mut self, input: &[u8], out: &mut Vec<u8>, at_most: usize) -> Result<bool, String> {
         let mut rest = input;
-        while self.place != Place::Whole {
-            let content = match self.place {
-                Place::Ahead(bytes) | Place::Data(bytes) => bytes.min(rest.len()),
-                Place::UntilEnd => rest.len(),
-                Place::Size { .. }
-                | Place::Extension { .. }
-                | Place::SizeEnd { .. }
-                | Place::DataEnd { .. }
-                | Place::Whole => 0,
+        while self.place != Place::Whole
+            && let Some((&byte, behind)) = rest.split_first()
+        {
+            let Some(most) = self.place.content() else {
+                (self.place, rest) = (self.place.behind_byte(byte)?, behind);
+                continue;
             };
-            let Some((&first, behind)) = rest.split_first() else { break };
-            let (said, behind) = if content > 0 { rest.split_at(content) } else { (&[][..], behind) };
+            let (said, behind) = rest.split_at(most.min(rest.len()));
             let room = at_most.saturating_sub(out.len()).min(said.len());
             out.extend_from_slice(said.get(..room).unwrap_or_default());
-            rest = behind;
-            self.place = self.place.next(first, content)?;
+            (self.place, rest) = (self.place.behind_content(said.len()), behind);
         }
         Ok(self.place == Place::Whole)
     }
@@ -96,17 +91,43 @@ impl BodyReader {
 }
 
 impl Place {
-    /// Where the reader is behind so many bytes of content, or else behind `byte`.
-    fn next(self, byte: u8, content: usize) -> Result<Place, &'static str> {
+    /// How many bytes from here on are said by the body; `None` where the next is not.
+    fn content(self) -> Option<usize> {
+        match self {
+            Place::Ahead(bytes) | Place::Data(bytes) => Some(bytes),
+            Place::UntilEnd => Some(usize::MAX),
+            Place::Size { .. }
+            | Place::Extension { .. }
+            | Place::SizeEnd { .. }
+            | Place::DataEnd { .. }
+            | Place::Whole => None,
+        }
+    }
+
+    /// Where the reader is behind so many of these.
+    fn behind_content(self, bytes: usize) -> Place {
+        match self {
+            Place::Ahead(most) if most > bytes => Place::Ahead(most - bytes),
+            Place::Ahead(_) => Place::Whole,
+            Place::Data(most) if most > bytes => Place::Data(most - bytes),
+            Place::Data(_) => Place::DataEnd { is_halfway: false },
+            Place::UntilEnd
+            | Place::Size { .. }
+            | Place::Extension { .. }
+            | Place::SizeEnd { .. }
+            | Place::DataEnd { .. }
+            | Place::Whole => self,
+        }
+    }
+
+    /// Where it is behind a byte that is not said by the body.
+    fn behind_byte(self, byte: u8) -> Result<Place, &'static str> {
         Ok(match (self, byte) {
-            (Place::Ahead(bytes), _) if bytes > content => Place::Ahead(bytes - content),
-            (Place::Ahead(_) | Place::Whole, _) => Place::Whole,
-            (Place::UntilEnd, _) => Place::UntilEnd,
-            (Place::Data(bytes), _) if bytes > content => Place::Data(bytes - content),
-            (Place::Data(_), _) => Place::DataEnd { is_halfway: false },
+            (Place::Ahead(_) | Place::UntilEnd | Place::Data(_) | Place::Whole, _) => self,
             (Place::DataEnd { is_halfway: false }, b'\r') => Place::DataEnd { is_halfway: true },
             (Place::DataEnd { is_halfway: true }, b'\n') => Place::Size { size: None, line: 0 },
             (Place::DataEnd { .. }, _) => return Err("the answer has a chunk that is longer than its size"),
+            (Place::Size { size: Some(size), .. } | Place::Extension { size, .. }, b'\r') => Place::SizeEnd { size },
             (Place::Size { line, .. } | Place::Extension { line, .. }, _) if line >= CHUNK_LINE_BYTES => {
                 return Err("the answer has a chunk whose size takes too long a line");
             }
@@ -118,7 +139,6 @@ impl Place {
                     line: line + 1,
                 }
             }
-            (Place::Size { size: Some(size), .. } | Place::Extension { size, .. }, b'\r') => Place::SizeEnd { size },
             (Place::Size { size: Some(size), line }, b';' | b' ' | b'\t') => Place::Extension { size, line: line + 1 },
             (Place::Size { .. }, _) => return Err("the answer has a chunk without a size"),
             (Place::Extension { .. }, b'\n') => return Err("the answer has a line feed without a carriage return"),
@@ -129,3 +149,6 @@ impl Place {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,7 @@ use super::authority::Authority;
 use super::grammar::is_token;
 use super::head::is_target_text;
 use super::upgrade::{KEY_BYTES, accept_key};
-use crate::limits::{LIST_ITEMS, UPGRADE_REQUEST_BYTES};
+use crate::limits::{HEADERS_MAX, LIST_ITEMS, UPGRADE_REQUEST_BYTES};
 
 /// The headers that [`UpgradeRequest::encode`] alone writes, and those that say something of a body or of this connection.
 /// So do all that begin with [`OWN_PREFIX`].
@@ -52,7 +52,8 @@ impl UpgradeRequest {
     /// The authority is `host` or `host:port`; the target a path with or without a query, of the characters that RFC 3986
     /// has for it, whole percent-escapes and no fragment; a subprotocol a token, at most [`LIST_ITEMS`] of them and none
     /// twice; a header's name a token that comes once and is not one of the handshake's own, its value without control
-    /// characters but HTAB; and all of these texts together at most [`UPGRADE_REQUEST_BYTES`].
+    /// characters but HTAB, at most [`HEADERS_MAX`] of them; and all of these texts together at most
+    /// [`UPGRADE_REQUEST_BYTES`].
     pub fn check(&self) -> Result<(), String> {
         if Authority::parse(&self.authority).is_none() {
             return Err(format!(
@@ -98,6 +99,10 @@ impl UpgradeRequest {
 
     /// A name that is none is not shown: it may be a whole line.
     fn check_headers(&self) -> Result<(), String> {
+        let lines = self.headers.len();
+        if lines > HEADERS_MAX {
+            return Err(format!("{lines} UpgradeRequest::headers; allowed: {HEADERS_MAX}"));
+        }
         for (place, (name, value)) in self.headers.iter().enumerate() {
             if !is_token(name.as_bytes()) {
                 return Err(format!("the name of UpgradeRequest::headers[{place}] is no token"));
@@ -198,3 +203,6 @@ impl fmt::Debug for UpgradeKey {
         f.debug_tuple("UpgradeKey").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

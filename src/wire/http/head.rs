@@ -271,7 +271,7 @@ pub fn is_path(text: &str) -> bool {
 
 /// Visible ASCII without what RFC 3986 keeps out of paths and queries, without fragments, with whole escapes. In a query
 /// also what browsers leave there as it is (the query percent-encode set of the URL standard).
-pub(super) fn is_target_text(target: &[u8]) -> bool {
+pub(in crate::wire) fn is_target_text(target: &[u8]) -> bool {
     let mut bytes = target.iter();
     let mut kept_out: &[u8] = b"\"#<>\\^`{|}";
     while let Some(byte) = bytes.next() {

@@ -15,7 +15,7 @@
 //! Each step of a client may end in a sentence: the connection closes.
 //!
 //! Not here: frames (`wire/websocket.rs`), who may come in (`auth/`), deadlines and the order of the steps
-//! (`engine/session/`).
+//! (`engine/session/`), the URLs of a client (`wire/url.rs`).
 
 mod authority;
 mod body;
@@ -31,10 +31,12 @@ mod scanner;
 mod switch;
 mod upgrade;
 
+pub(super) use authority::Authority;
 pub use body::{BodyFraming, BodyReader};
 pub use extension::Extension;
 pub use grammar::is_token;
 pub use handshake::{UpgradeKey, UpgradeRequest};
+pub(super) use head::is_target_text;
 pub use head::{RequestHead, Version, is_path};
 pub use origin::{Origin, Origins};
 pub use response::{Delivery, Refusal, Response, switching_protocols};

@@ -146,3 +146,6 @@ fn framing(status: u16, version: Version, fields: &Fields) -> Result<BodyFraming
         (None, _) => Ok(BodyFraming::UntilEnd),
     }
 }
+
+#[cfg(test)]
+mod tests;
