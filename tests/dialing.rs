@@ -15,6 +15,8 @@ mod server;
 #[path = "common/tls_client.rs"]
 mod tls_client;
 
+#[path = "dialing/faults.rs"]
+mod faults;
 #[path = "dialing/real.rs"]
 mod real;
 
@@ -45,6 +47,16 @@ fn upgrade() -> UpgradeRequest {
 
 fn dial(host: &str, port: u16) -> Dial {
     Dial { host: host.into(), port, tls: None, upgrade: upgrade() }
+}
+
+/// The answer of a server that takes the upgrade.
+fn switch(request: &str) -> String {
+    let key = request.split("Sec-WebSocket-Key: ").nth(1).unwrap().split("\r\n").next().unwrap();
+    let accept = tungstenite::handshake::derive_accept_key(key.as_bytes());
+    format!(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: {accept}\r\n\r\n"
+    )
 }
 
 fn addr(last: u8) -> SocketAddr {
