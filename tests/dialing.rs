@@ -143,6 +143,26 @@ fn a_silent_address_is_given_up_for_the_next_and_the_last_has_what_is_left() {
 }
 
 #[test]
+fn a_host_that_has_slept_since_the_last_turn_has_all_the_time_for_it() {
+    let mut site = site();
+    site.network.name("upstream", Some(&[addr(1), addr(2)]));
+    site.network.answer(addr(1), Answer::Silent);
+    site.network.answer(addr(2), Answer::Silent);
+    site.rest();
+    site.network.advance(10 * HEAD_TIMEOUT_DEFAULT);
+    site.server.connect(dial("upstream", 80)).unwrap();
+    site.rest();
+    assert_eq!(tried(&site), [addr(1)]);
+    assert!(site.server.poll_timeout().unwrap() <= CONNECT_ADDRESS_TIMEOUT, "it is not slept past");
+    site.advance(CONNECT_ADDRESS_TIMEOUT);
+    assert_eq!(tried(&site), [addr(1), addr(2)]);
+    site.advance(HEAD_TIMEOUT_DEFAULT - CONNECT_ADDRESS_TIMEOUT - Duration::from_millis(1));
+    assert_eq!(site.server.engine().sessions(), 1);
+    site.advance(TICK + Duration::from_millis(1));
+    check_gone(&mut site);
+}
+
+#[test]
 fn the_time_of_the_session_bounds_how_many_silent_addresses_are_tried() {
     let mut site = site();
     let addrs: Vec<_> = (0..ADDRESSES_TRIED as u8).map(addr).collect();

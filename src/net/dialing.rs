@@ -225,7 +225,7 @@ impl<S: Socket> Dials<S> {
                 Ok(socket) => {
                     // The last one has all the time that is left.
                     if !rest.is_empty() {
-                        let due_us = io.now().mono_us.saturating_add(micros(CONNECT_ADDRESS_TIMEOUT));
+                        let due_us = engine.now().mono_us.saturating_add(micros(CONNECT_ADDRESS_TIMEOUT));
                         self.deadlines.push_back(Deadline { due_us, id, tried: attempt.tried });
                     }
                     attempt.phase = Phase::Connecting { socket, addr, rest };
