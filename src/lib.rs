@@ -77,6 +77,7 @@ pub mod net;
 mod time;
 pub mod wire;
 
+pub use client::Client;
 pub use engine::{ConnId, Engine, EngineConfig, Event, Published, RefuseBy, SubscribeError};
 pub use error::{CloseReason, Error, Initiator};
 pub use limits::Limits;

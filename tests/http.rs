@@ -286,7 +286,7 @@ fn a_host_that_never_answers_makes_it_503_at_the_head_timeout() {
 
 #[test]
 fn head_is_answered_as_get_is_but_without_a_body() {
-    for path in ["/health", "/nowhere", "/ws"] {
+    for path in ["/health", "/client.js", "/nowhere", "/ws"] {
         let tell = |method: &str| {
             let (mut world, id) = daemon();
             world.input(id, request(&format!("{method} {path} HTTP/1.1"), "").as_bytes());

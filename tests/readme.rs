@@ -20,6 +20,7 @@ const OUTGOING: &str = include_str!("../src/wire/message/outgoing.rs");
 const ROUTER: &str = include_str!("../src/app/router.rs");
 const ANSWERS: &[&str] = &[
     include_str!("../src/app/routes.rs"),
+    include_str!("../src/app/web.rs"),
     include_str!("../src/auth/methods.rs"),
     include_str!("../src/engine/session/head.rs"),
     include_str!("../src/wire/http/head.rs"),
@@ -106,7 +107,9 @@ fn every_type_of_message_has_a_row() {
 fn every_status_has_a_row() {
     let mut sent = BTreeSet::new();
     for source in ANSWERS {
-        for before in ["Refusal::new(", "Response::text(", "Response::json(", "HTTP/1.1 ", "{ (", "else { ("] {
+        for before in
+            ["Refusal::new(", "Response::new(", "Response::text(", "Response::json(", "HTTP/1.1 ", "{ (", "else { ("]
+        {
             let after = shipped(source).split(before).skip(1);
             sent.extend(after.filter_map(|rest| rest.get(..3)).filter(|status| status.parse::<u16>().is_ok()));
         }

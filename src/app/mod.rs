@@ -5,5 +5,6 @@
 
 mod router;
 mod routes;
+mod web;
 
 pub use router::Router;

@@ -373,6 +373,11 @@ impl Engine {
         self.hub.channels()
     }
 
+    /// Whether a session is open, so that messages can be sent: its peer is known, or a server.
+    pub fn is_open(&self, id: ConnId) -> bool {
+        self.session(id).is_some_and(Session::is_known)
+    }
+
     /// Who an open session belongs to.
     pub fn identity(&self, id: ConnId) -> Option<&Identity> {
         self.session(id)?.identity()

@@ -54,7 +54,7 @@ pub const KEYS: &[Key] = &[
         default: "/ws",
         doc: "Path of the WebSocket endpoint, compared byte by byte; empty: every path upgrades",
         kind: Kind::Custom {
-            allowed: "nothing, or the path of a URL, percent-encoded where it must be, such as /ws; not /health",
+            allowed: "nothing, or the path of a URL, percent-encoded where it must be, such as /ws; not /health or /client.js",
             set: |s, v| path(v.text()?).map(|path| s.path = path),
             show: |s| s.path.clone(),
         },
@@ -439,6 +439,7 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 fn path(text: &str) -> Result<String, String> {
     match text {
         "/health" => Err("the path of the health check".into()),
+        "/client.js" => Err("the path of the browser client".into()),
         _ if text.is_empty() || is_path(text) => Ok(text.into()),
         _ => Err("not a path".into()),
     }
