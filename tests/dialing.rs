@@ -291,6 +291,45 @@ fn old_server() -> rustls::ServerConfig {
 }
 
 #[test]
+fn whatever_a_server_says_in_place_of_a_handshake_ends_the_session_and_leaves_nothing() {
+    let answers: [(&str, &[u8], bool); 7] = [
+        ("nothing", b"", true),
+        ("half a record", &[22, 3, 3, 1, 0, 2], true),
+        // Anybody could have said this: it ends nothing by itself.
+        ("a close_notify", &[21, 3, 3, 0, 2, 1, 0], true),
+        ("a fatal alert", &[21, 3, 3, 0, 2, 2, 40], false),
+        ("another protocol", b"HTTP/1.1 400 Bad Request\r\n\r\n", false),
+        ("data before its time", &[23, 3, 3, 0, 1, 0], false),
+        ("an empty handshake record", &[22, 3, 3, 0, 0], false),
+    ];
+    for (name, answer, ends) in answers {
+        for pace in [1, usize::MAX] {
+            let mut site = site();
+            site.network.answer(addr(1), Answer::Accepts);
+            let tls = Some(ClientTls::with_roots(include_bytes!("certs/ca.pem")).unwrap());
+            site.server.connect(Dial { tls, ..dial("192.0.2.1", 80) }).unwrap();
+            site.rest();
+            let (_, wire) = site.network.dialed()[0];
+            site.network.cut_into(wire, pace);
+            site.network.send(wire, answer);
+            if ends {
+                site.network.end(wire);
+            }
+            site.rest();
+            assert_eq!(site.history.len(), 1, "{name}: {:?}", site.history);
+            assert!(
+                end(&site).contains("reason: Tls(") || end(&site).contains("reason: PeerVanished"),
+                "{}",
+                end(&site)
+            );
+            // One that does not end its half is waited for, but not for ever; and the wheel is looked at once more.
+            site.advance(2 * HEAD_TIMEOUT_DEFAULT);
+            check_gone(&mut site);
+        }
+    }
+}
+
+#[test]
 fn without_randomness_nothing_is_connected() {
     let mut site = site();
     site.network.fail(Fault { call: Call::Entropy, nth: 0, error: || std::io::ErrorKind::Other.into() });
