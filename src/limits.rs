@@ -288,7 +288,7 @@ pub const LISTEN_BACKLOG: i32 = 4096;
 pub const SEND_BUFFER_BYTES_DEFAULT: usize = 64 * KIB;
 /// Answers to names, and addresses that are given up, that are gone on with in one turn; the rest waits for the next.
 pub const DIALS_PER_TURN: usize = 64;
-/// Threads that look names up, at most at once.
+/// Threads that look names up, at most at once. While all are busy further names wait.
 pub const RESOLVER_THREADS: usize = 4;
 /// Names that wait for one of these threads. One more is not connected to.
 pub const RESOLUTIONS_WAITING: usize = 1024;
