@@ -170,7 +170,7 @@ pub const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
 
 /// Before a client's first attempt to come back.
 pub const BACKOFF_INITIAL_DEFAULT: Duration = Duration::from_secs(1);
-/// Shortest value that this delay may be given.
+/// Shortest value that this delay may be given, and the shortest wait that jitter makes of any.
 pub const BACKOFF_DELAY_MIN: Duration = Duration::from_millis(1);
 /// What a client's delays grow to, jitter left out.
 pub const BACKOFF_MAX_DEFAULT: Duration = Duration::from_secs(30);
