@@ -53,7 +53,8 @@ fn it_says_which_ports_it_really_has_its_limits_and_how_to_try_it() {
     for part in ["auth.timeout 10s", "heartbeat.interval 30s", "limits.message_bytes 1MiB", "send_queue_bytes 1MiB"] {
         assert!(said[3].contains(part), "{}", said[3]);
     }
-    assert_eq!(said[4], format!("Try it: npx wscat --no-check --auth user:pass -c wss://{secure}/ws"));
+    let client = format!("npx wscat --no-check --auth user:pass -c wss://{secure}/ws");
+    assert_eq!(said[4], format!("Try it: https://{secure}/ in a browser, or {client}"));
     // And it does serve there, with what it says.
     assert!(hear(&mut websocket(connect_tls(secure))).contains(r#""userId":"user""#));
     assert!(hear(&mut websocket(connect(plain))).contains("connected"));

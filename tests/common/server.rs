@@ -41,7 +41,7 @@ pub struct TestServer {
 impl TestServer {
     /// The daemon as it comes: its router, and its authenticator for `user:pass`.
     pub fn daemon(config: ServerConfig) -> TestServer {
-        TestServer::run(config, || Box::new(common::methods()), |engine, event| Router.handle(engine, event))
+        TestServer::run(config, || Box::new(common::methods()), |engine, event| Router::default().handle(engine, event))
     }
 
     /// A server that sends every message back.

@@ -70,6 +70,12 @@ pub const KEYS: &[Key] = &[
         },
     },
     Key {
+        name: "server.page",
+        default: "true",
+        doc: "Whether the console is served at /, and the client for browsers at /client.js; false: 404 there",
+        kind: Kind::Boolean(field!(page)),
+    },
+    Key {
         name: "server.trusted_proxies",
         default: "",
         doc: "Addresses that the limits by address leave out, since many peers stand behind each",
@@ -439,7 +445,6 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 fn path(text: &str) -> Result<String, String> {
     match text {
         "/health" => Err("the path of the health check".into()),
-        "/client.js" => Err("the path of the browser client".into()),
         _ if text.is_empty() || is_path(text) => Ok(text.into()),
         _ => Err("not a path".into()),
     }
