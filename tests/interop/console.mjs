@@ -4,9 +4,13 @@
 
 const PATIENCE = 10_000;
 
-/** Opens the console of the daemon at `url`. Whatever the page complains about is in `complaints` of the tab. */
-export async function open(started, url, options = {}) {
+/**
+ * Opens the console of the daemon at `url`. Whatever the page complains about is in `complaints` of the tab. With `leaps`
+ * the time of the page goes on as ever, and `tab.clock.fastForward` makes it leap.
+ */
+export async function open(started, url, { leaps = false, ...options } = {}) {
   const context = await started.newContext({ ignoreHTTPSErrors: true, ...options });
+  if (leaps) await context.clock.install();
   const tab = await context.newPage();
   tab.setDefaultTimeout(PATIENCE);
   tab.complaints = [];

@@ -1,6 +1,6 @@
 // Pictures of the console, for a person to look at: the door, and a room in which something goes on, on a desk in light and
 // dark and on a phone.
-// usage: INTEROP_PROGRAM=… INTEROP_ROOT=… INTEROP_CHROMIUM=… node screenshot.mjs FOLDER
+// usage: tests/interop/run --screenshots FOLDER [PROGRAM]
 //
 // Not here: what must hold (console.test.mjs).
 
@@ -9,7 +9,7 @@ import { join } from 'node:path';
 
 import { browser } from './chromium.mjs';
 import { Client } from './client.mjs';
-import { logIn, open, say, subscribe } from './console.mjs';
+import { logIn, open, say, state, subscribe } from './console.mjs';
 import { daemon } from './daemon.mjs';
 
 const VIEWS = {
@@ -18,8 +18,10 @@ const VIEWS = {
   'phone-light': { viewport: { width: 360, height: 740 }, colorScheme: 'light', isMobile: true, hasTouch: true },
   'phone-dark': { viewport: { width: 360, height: 740 }, colorScheme: 'dark', isMobile: true, hasTouch: true },
 };
-/** How long the round trips of the plot are watched, in milliseconds. */
-const WATCHED = 5 * 60_000;
+/** The round trips that the plot is to have, and the milliseconds between two of them. */
+const [ROUND_TRIPS, INTERVAL] = [120, 2000];
+/** How long there is no connection in between, in milliseconds. */
+const ABSENCE = 30_000;
 
 const folder = process.argv[2];
 if (!folder) throw new Error('usage: node screenshot.mjs FOLDER');
@@ -32,22 +34,38 @@ try {
   for (const end of ends) await end();
 }
 
+/** A gap in the plot. */
+async function leaveForAWhile(tab) {
+  await tab.click('#disconnect');
+  await state(tab, 'closed');
+  await tab.clock.fastForward(ABSENCE);
+  await tab.click('#reconnect');
+  await state(tab, 'open');
+}
+
 async function take() {
-  const { url, port, stop, flags } = await daemon(run, '--user', 'anna:secret', '--user', 'ben:secret', '--user', 'cleo:secret');
+  const users = ['anna', 'ben', 'cleo'].flatMap((name) => ['--user', `${name}:secret`]);
+  const { url, stop } = await daemon(run, '--set', 'limits.messages_per_window=0', ...users);
   const started = await browser(run);
   const shots = [];
   for (const [view, options] of Object.entries(VIEWS)) {
-    const tab = await open(started, url, { deviceScaleFactor: 2, ...options });
-    const picture = (what) => tab.screenshot({ path: join(folder, `${view}-${what}.png`) });
+    const tab = await open(started, url, { leaps: true, deviceScaleFactor: 2, ...options });
+    const picture = async (what) => {
+      await tab.evaluate(() => scrollTo(0, 0));
+      await tab.screenshot({ path: join(folder, `${view}-${what}.png`) });
+    };
     await logIn(tab, 'anna', 'wrong');
     await tab.locator('#problem').waitFor();
     await picture('refused');
-    // The round trips of five minutes in a moment: what the page takes for the time goes on as we say.
-    await tab.clock.install();
     await logIn(tab, 'anna', 'secret');
     await subscribe(tab, 'news');
     await subscribe(tab, 'builds.main');
-    await tab.clock.runFor(WATCHED);
+    // The round trips of five minutes in a moment: the page's time leaps, the network is the true one.
+    for (let count = 1; count <= ROUND_TRIPS; count += 1) {
+      if (count === ROUND_TRIPS / 2) await leaveForAWhile(tab);
+      await tab.clock.fastForward(INTERVAL);
+      await tab.waitForFunction((count) => document.querySelector('#plot').dataset.points >= count, count);
+    }
     shots.push({ tab, picture });
   }
   const others = [];
@@ -58,13 +76,13 @@ async function take() {
   cleo.send({ type: 'chat', payload: 'هل يعمل هذا؟ <b>not bold</b> \u202egnp.exe' });
   ben.send({ type: 'chat', channel: 'news', payload: `What changed, line by line: ${'a heartbeat is spread over its interval; '.repeat(30)}` });
   for (const { tab, picture } of shots) {
-    await say(tab, 'Thanks, trying it now 🎉');
-    await tab.clock.runFor(1000);
+    await say(tab, 'Thanks, trying it now');
+    await tab.locator('.body', { hasText: 'trying it now' }).last().waitFor();
     await picture('open');
   }
   await stop();
   for (const { tab, picture } of shots) {
-    await tab.clock.runFor(4000);
+    await state(tab, 'waiting');
     await picture('waiting');
   }
 }

@@ -46,8 +46,7 @@ export function element(name, className, ...children) {
   return made;
 }
 
-const size = (characters) =>
-  characters < 1024 ? `${characters} characters` : `${(characters / 1024).toLocaleString('en', { maximumFractionDigits: 0 })} Ki characters`;
+const size = (characters) => `${characters.toLocaleString('en')} characters`;
 
 export class Messages {
   #list;
@@ -166,6 +165,7 @@ const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-d
 /** The list item of an entry. */
 function item(entry) {
   const made = element('li', entry.kind);
+  made.dir = 'ltr';
   const said = new Date(entry.at ?? NaN);
   const at = Number.isNaN(said.getTime()) ? entry.came : said;
   const time = element('time', '', clock.format(at));
@@ -177,6 +177,12 @@ function item(entry) {
     const where = typeof entry.channel === 'string' ? visibleName(entry.channel) : 'everybody';
     head.append(element('bdi', typeof entry.channel === 'string' ? 'channel' : 'channel all', where));
   }
+  if (entry.raw) {
+    head.append(unfold('Raw', 'Hide raw', (open) => {
+      if (open) made.append(element('pre', 'raw', bounded(entry.raw)));
+      else made.querySelector('.raw')?.remove();
+    }));
+  }
   made.append(head);
   const text = typeof entry.payload === 'string' ? entry.payload : JSON.stringify(entry.payload);
   const body = element('div', typeof entry.payload === 'string' ? 'body' : 'body json');
@@ -184,20 +190,12 @@ function item(entry) {
   const isLong = text.length > FOLDED;
   body.textContent = visible(cut(text, FOLDED)) + (isLong ? '…' : '');
   body.dir = 'auto';
-  const more = element('p', 'more');
   if (isLong) {
-    const all = text.length <= UNFOLDED ? `Show all, ${size(text.length)}` : `Show ${size(UNFOLDED)} of ${size(text.length)}`;
-    more.append(unfold(all, 'Show less', (open) => {
+    const all = text.length <= UNFOLDED ? `Show all ${size(text.length)}` : `Show ${size(UNFOLDED)} of ${size(text.length)}`;
+    made.append(unfold(all, 'Show less', (open) => {
       body.textContent = open ? bounded(text) : `${visible(cut(text, FOLDED))}…`;
     }));
   }
-  if (entry.raw) {
-    more.append(unfold('Raw', 'Hide raw', (open) => {
-      if (open) made.append(element('pre', 'raw', bounded(entry.raw)));
-      else made.querySelector('.raw')?.remove();
-    }));
-  }
-  if (more.hasChildNodes()) made.append(more);
   return made;
 }
 

@@ -9,7 +9,7 @@ export const SPAN = 5 * 60_000;
 /** Samples that are kept; those of a span, if there is one a second. */
 const SAMPLES = 300;
 /** Around the plot, in CSS pixels: room for the numbers. */
-const EDGE = { top: 10, right: 12, bottom: 24, left: 48 };
+const EDGE = { top: 10, right: 12, bottom: 24, left: 56 };
 const HEIGHT = 180;
 /** Lines across the plot, at most. */
 const LINES = 4;

@@ -112,6 +112,7 @@ function connect(login) {
     for (const channel of channels.values()) setPending(channel, true);
     messages.note(lastEnd);
     show('closed', endInWords(event));
+    if (find('room').hidden) tellProblem(lastEnd);
   });
   listen('reconnecting', ({ detail }) => wait(detail));
   listen('terminal', ({ detail }) => {
@@ -182,7 +183,9 @@ function enter() {
   find('room').hidden = false;
   find('password').value = '';
   find('token').value = '';
-  find('channel').focus();
+  // A field would make a phone open its keyboard.
+  find('talk-title').focus({ preventScroll: true });
+  scrollTo(0, 0);
 }
 
 /** Back to the door, with nothing left of the login; `problem` says why, unless the user wanted it. */
@@ -196,10 +199,14 @@ function leave(problem = '') {
   show('idle', 'Not connected');
   find('room').hidden = true;
   find('door').hidden = false;
-  find('problem').textContent = problem;
-  find('problem').hidden = problem === '';
+  tellProblem(problem);
   const way = chosenWay();
-  if (way !== 'nobody') find(way).focus();
+  if (way !== 'nobody') find(way).select();
+}
+
+function tellProblem(words) {
+  find('problem').textContent = words;
+  find('problem').hidden = words === '';
 }
 
 const chosenWay = () => find('login').elements.way.value;
@@ -228,7 +235,7 @@ function rememberedName(change) {
 
 find('login').addEventListener('submit', (event) => {
   event.preventDefault();
-  find('problem').hidden = true;
+  tellProblem('');
   const way = chosenWay();
   if (way === 'password') rememberedName(find('remember').checked ? find('username').value : null);
   const before = client;
