@@ -26,11 +26,6 @@ const TICK: Duration = Duration::from_millis(32);
 type Row = (String, u16, &'static [(&'static str, &'static str)]);
 
 const PLAIN: &[(&str, &str)] = &[("Connection", "close"), ("Content-Type", "text/plain; charset=utf-8")];
-const SCRIPT: &[(&str, &str)] = &[
-    ("Content-Type", "text/javascript; charset=utf-8"),
-    ("X-Content-Type-Options", "nosniff"),
-    ("Cache-Control", "no-cache"),
-];
 const UPGRADE_REQUIRED: &[(&str, &str)] =
     &[("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"), ("Connection", "close, Upgrade")];
 
@@ -74,31 +69,6 @@ fn refused() -> Vec<Row> {
     ]
 }
 
-#[test]
-fn a_file_that_the_browser_has_is_not_sent_again() {
-    let tell = |method: &str, known: &str| {
-        let (mut world, id) = daemon();
-        let header = format!("If-None-Match: {known}\r\n");
-        world.input(id, request(&format!("{method} /client.js HTTP/1.1"), &header).as_bytes());
-        let text = world.text(id);
-        let (answer, body) = head(&text);
-        (answer.status, answer.header("ETag").map(str::to_owned), body.to_owned())
-    };
-    let (status, tag, body) = tell("GET", "\"0\"");
-    let tag = tag.expect("a tag");
-    assert_eq!((status, body.as_str()), (200, include_str!("../src/app/web/barewire-client.js")));
-    for method in ["GET", "HEAD"] {
-        for known in
-            [&tag, "*", &format!("W/{tag}"), &format!("\"0\",  {tag}"), &format!("\"0\"\r\nIf-None-Match: {tag}")]
-        {
-            assert_eq!(tell(method, known), (304, Some(tag.clone()), String::new()), "{method} {known}");
-        }
-        for other in ["\"\"", "w/*", tag.trim_matches('"'), &format!("{tag}0"), &format!("W/ {tag}")] {
-            assert_eq!(tell(method, other).0, 200, "{method} {other}");
-        }
-    }
-}
-
 /// Requests after which the connection goes on.
 fn answered() -> Vec<Row> {
     vec![
@@ -110,10 +80,6 @@ fn answered() -> Vec<Row> {
         (request("OPTIONS * HTTP/1.1", ""), 404, &[]),
         (request("DELETE /health HTTP/1.1", ""), 405, &[("Allow", "GET, HEAD")]),
         (request("get /health HTTP/1.1", ""), 405, &[("Allow", "GET, HEAD")]),
-        (request("GET /client.js HTTP/1.1", ""), 200, SCRIPT),
-        (request("POST /client.js HTTP/1.1", ""), 405, &[("Allow", "GET, HEAD")]),
-        (request("GET /client.js/ HTTP/1.1", ""), 404, &[]),
-        (request("GET /Client.js HTTP/1.1", ""), 404, &[]),
     ]
 }
 

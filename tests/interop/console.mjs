@@ -38,7 +38,7 @@ export async function state(tab, name) {
 export async function subscribe(tab, channel) {
   await tab.fill('#channel', channel);
   await tab.press('#channel', 'Enter');
-  await tab.locator('#channels bdi:not(.pending)', { hasText: channel }).waitFor();
+  await tab.locator(`#channels bdi:not(.pending)[title="${channel}"]`).waitFor();
 }
 
 /** Says something on the channel that was chosen last. */

@@ -9,7 +9,7 @@ import { test } from 'node:test';
 import { browser } from './chromium.mjs';
 import { Client } from './client.mjs';
 import { chats, logIn, open, say, state, subscribe } from './console.mjs';
-import { daemon, daemonAgain } from './daemon.mjs';
+import { daemon } from './daemon.mjs';
 import { secretFlags, token } from './token.mjs';
 
 const UNPACED = ['--set', 'limits.messages_per_window=0'];
@@ -82,17 +82,17 @@ test('two pages talk on a channel and to everybody, as text and as JSON', async 
 });
 
 test('what went wrong at the login is told in words, and the right one lets in', async (t) => {
-  const { url } = await daemon(t, ...secretFlags(t), '--set', 'limits.auth_failures_per_minute=0');
+  const { url } = await daemon(t, ...secretFlags(t), '--set', 'auth.timeout=1s');
   const tab = await open(await browser(t), url);
   await logIn(tab, 'user', 'wrong');
   assert.equal(await problem(tab), 'That was wrong: the server does not know this name and password, or this token.');
   assert.equal(await state(tab, 'idle'), 'Not connected');
   await logIn(tab, 'us:er', 'pass');
   assert.match(await problem(tab), /^That cannot be: .*colon/);
-  await tab.getByText('No login').click();
+  await tab.check('[value=nobody]');
   await tab.click('#login button.main');
-  await tab.locator('#problem', { hasText: 'asks who you are' }).waitFor({ timeout: 2000 }).catch(() => {});
-  await tab.getByText('Token', { exact: true }).click();
+  await tab.locator('#problem', { hasText: /^This server asks who you are: log in/ }).waitFor();
+  await tab.check('[value=token]');
   await tab.fill('#token', 'no.good.token');
   await tab.click('#login button.main');
   assert.match(await problem(tab), /^That was wrong/);
@@ -109,7 +109,7 @@ test('what went wrong at the login is told in words, and the right one lets in',
 test('a token that ends takes one back to the door', async (t) => {
   const { url } = await daemon(t, ...secretFlags(t), '--set', 'auth.jwt_leeway=0s');
   const tab = await open(await browser(t), url);
-  await tab.getByText('Token', { exact: true }).click();
+  await tab.check('[value=token]');
   await tab.fill('#token', token({ sub: 'anna', exp: Math.floor(Date.now() / 1000) + 3 }));
   await tab.click('#login button.main');
   await state(tab, 'open');
@@ -121,7 +121,7 @@ test('a token that ends takes one back to the door', async (t) => {
 test('where nobody is asked, one comes in without a login', async (t) => {
   const { url } = await daemon(t, '--set', 'auth.methods=none');
   const tab = await open(await browser(t), url);
-  await tab.getByText('No login').click();
+  await tab.check('[value=nobody]');
   await tab.click('#login button.main');
   assert.equal(await state(tab, 'open'), 'Open, as anonymous');
   assert.deepEqual(tab.complaints, []);
@@ -160,15 +160,15 @@ test('the browser keeps the user name, if asked to, and nothing else', async (t)
 });
 
 test('the page comes back by itself with its channels when the server does, and shows meanwhile what it does', async (t) => {
-  const { url, kill, tabs } = await pair(t);
+  const { crash, again, tabs } = await pair(t);
   const [one, other] = tabs;
   await one.waitForFunction(() => document.querySelector('#plot').dataset.points >= 1);
-  await kill();
+  await crash();
   assert.match(await state(one, 'waiting'), /^Waiting \d\.\d s, attempt 1$/);
   assert.match(await one.textContent('#announcement'), /^Closed with 1006: the server cannot be reached.* Waiting to connect again, attempt 1\.$/);
   assert.equal(await one.isDisabled('#send'), true);
   await one.waitForFunction(() => /^Waiting \d\.\d s, attempt 2$/.test(document.querySelector('#state').textContent));
-  await daemonAgain(t, url);
+  await again();
   for (const tab of tabs) {
     assert.equal(await state(tab, 'open'), 'Open, as user');
     await tab.locator('#channels bdi:not(.pending)', { hasText: 'news' }).waitFor();
@@ -318,14 +318,12 @@ const HOSTILE = [
 test('what a peer says is text, and what deceives the eye is spelled out', async (t) => {
   const { tab, peer } = await pageAndPeer(t);
   for (const [payload] of HOSTILE) peer.send({ type: 'chat', payload });
-  peer.send('{"type":"chat","payload":"\\ud800 alone"}');
   peer.send({ type: 'chat', payload: { '<b>': '<i onclick=hit=1>', __proto__: null, toString: 1 } });
   peer.send('{"type":"chat"}');
   peer.send({ type: 'chat', payload: 'end' });
   await tab.locator('.body', { hasText: /^end$/ }).waitFor();
   assert.deepEqual((await chats(tab)).map(([, , text]) => text), [
     ...HOSTILE.map(([, shown]) => shown),
-    '⟨U+D800⟩ alone',
     '{"<b>":"<i onclick=hit=1>","toString":1}',
     'null',
     'end',
@@ -342,14 +340,14 @@ test('what a peer says is text, and what deceives the eye is spelled out', async
 
 test('a name of a channel can do no harm either', async (t) => {
   const { tab, peer } = await pageAndPeer(t);
-  for (const channel of ['<img src=x onerror="globalThis.hit = 1">', 'a\u202eb', '__proto__', ' ']) {
+  for (const channel of ['<img src=x onerror=globalThis.hit=1>', 'a\u202eb', '__proto__', ' ']) {
     await tab.fill('#channel', channel);
     await tab.press('#channel', 'Enter');
     await tab.locator('#channels bdi:not(.pending)').last().waitFor();
     peer.send({ type: 'chat', channel, payload: 'there' });
   }
   await tab.waitForFunction(() => document.querySelectorAll('li.chat').length === 4);
-  assert.deepEqual((await chats(tab)).map(([, channel]) => channel), ['<img src=x onerror="globalThis.hit = 1">', 'a⟨U+202E⟩b', '__proto__', ' ']);
+  assert.deepEqual((await chats(tab)).map(([, channel]) => channel), ['<img src=x onerror=globalThis.hit=1>', 'a⟨U+202E⟩b', '__proto__', '“ ”']);
   assert.equal(await tab.locator('#channels img, #to img, #messages img').count(), 0);
   // One that the server refuses is not kept.
   await tab.fill('#channel', 'ä'.repeat(200));

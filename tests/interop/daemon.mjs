@@ -13,32 +13,34 @@ const root = process.env.INTEROP_ROOT;
 /** The certificate to trust. */
 export const ca = readFileSync(join(root, 'certs/dev-cert.pem'));
 
-/** Starts it with these flags, ends it with the test, and returns its url, `stop`, which yields the exit code, and `kill`. */
-export const daemon = (test, ...flags) => start(test, ['--listen', '127.0.0.1:0', ...flags]);
-
-/** Starts another one where the one at `url` was. */
-export const daemonAgain = (test, url, ...flags) => start(test, ['--listen', `127.0.0.1:${new URL(url).port}`, ...flags]);
+/** Starts it with these flags, ends it with the test, and returns its url and what can be done to it. */
+export const daemon = (test, ...flags) => start(test, '--listen', flags);
 
 /** The same without TLS. */
-export const plainDaemon = (test, ...flags) => start(test, ['--plain-listen', '127.0.0.1:0', ...flags]);
+export const plainDaemon = (test, ...flags) => start(test, '--plain-listen', flags);
 
-async function start(test, flags) {
-  const child = spawn(process.env.INTEROP_PROGRAM, ['--log-level', 'off', ...flags], {
+async function start(test, kind, flags, wanted = 0) {
+  const child = spawn(process.env.INTEROP_PROGRAM, ['--log-level', 'off', kind, `127.0.0.1:${wanted}`, ...flags], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const exit = once(child, 'exit');
-  const stop = async () => {
-    child.kill('SIGTERM');
+  const end = async (signal) => {
+    child.kill(signal);
     return (await exit)[0];
-  };
-  const kill = async () => {
-    child.kill('SIGKILL');
-    await exit;
   };
   test.after(() => child.kill('SIGKILL'));
   for await (const line of createInterface({ input: child.stdout })) {
     const [, secure, port] = /^HTTP(S?) \+ WSS? server running on port (\d+)$/.exec(line) ?? [];
-    if (port) return { url: `ws${secure.toLowerCase()}://localhost:${port}/ws`, stop, kill };
+    if (!port) continue;
+    return {
+      url: `ws${secure.toLowerCase()}://localhost:${port}/ws`,
+      /** Ends it in good order; yields the exit code. */
+      stop: () => end('SIGTERM'),
+      /** Ends it as a power cut would. */
+      crash: () => end('SIGKILL'),
+      /** Starts another one with the same flags on the same port. */
+      again: () => start(test, kind, flags, port),
+    };
   }
   throw new Error('the daemon did not start');
 }

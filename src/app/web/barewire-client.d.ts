@@ -1,3 +1,5 @@
+/// <reference lib="dom" />
+
 /**
  * The client of barewire for browsers and Node: a WebSocket that comes back, logs in, and keeps its subscriptions.
  *

@@ -26,9 +26,10 @@ const TREACHEROUS =
 export const visible = (text) =>
   text.replace(TREACHEROUS, (c) => `⟨U+${c.codePointAt(0).toString(16).toUpperCase().padStart(4, '0')}⟩`);
 
-/** A name in one line: shortened, and without line ends. */
+/** A name in one line: shortened, without line ends, and in quotation marks where it is all blank. */
 export const visibleName = (name) => {
   const line = visible(cut(name, NAME)).replace(/[\n\t]/g, ' ');
+  if (line.trim() === '') return `“${line}”`;
   return name.length > NAME ? `${line}…` : line;
 };
 

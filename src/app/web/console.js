@@ -137,7 +137,7 @@ function connect(login) {
 /** Why the server let nobody in. */
 function refusalInWords({ code, reason }) {
   if (reason === 'Authentication failed') return 'That was wrong: the server does not know this name and password, or this token.';
-  if (reason === 'Authentication required') return 'This server asks who you are: log in with a password or a token.';
+  if (reason === 'Authentication required' || reason === 'Authentication timeout') return 'This server asks who you are: log in with a password or a token.';
   return `${endInWords({ code, reason })}.`;
 }
 
