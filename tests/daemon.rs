@@ -155,6 +155,22 @@ fn upgrade(addr: SocketAddr, headers: &str) -> String {
 }
 
 #[test]
+fn the_page_is_where_the_start_says_unless_it_is_off() {
+    for (page, status) in [("true", "200 OK"), ("false", "404 Not Found")] {
+        let mut daemon = Daemon::start(&["--set", &format!("server.page={page}"), "--path", "/else'where"]);
+        assert_eq!(daemon.wait_for("Try it: ").contains("/ in a browser, or "), page == "true");
+        for path in ["/", "/client.js", "/console.css"] {
+            let mut client = connect(daemon.plain_addr());
+            write!(client, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).unwrap();
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{path}: {answer}");
+            assert_eq!(answer.contains("data-path=\"/else&#39;where\""), path == "/" && page == "true");
+        }
+    }
+}
+
+#[test]
 fn what_the_keys_say_of_the_door_is_what_happens_there() {
     const WRONG: &str = "Authorization: Basic dXNlcjp3cm9uZw==\r\n";
     const OFFER: &str = "Authorization: Basic dXNlcjpwYXNz\r\nSec-WebSocket-Protocol: json, v1, v2\r\n";

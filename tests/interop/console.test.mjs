@@ -349,11 +349,31 @@ test('a name of a channel can do no harm either', async (t) => {
   await tab.waitForFunction(() => document.querySelectorAll('li.chat').length === 4);
   assert.deepEqual((await chats(tab)).map(([, channel]) => channel), ['<img src=x onerror=globalThis.hit=1>', 'a⟨U+202E⟩b', '__proto__', '“ ”']);
   assert.equal(await tab.locator('#channels img, #to img, #messages img').count(), 0);
-  // One that the server refuses is not kept.
-  await tab.fill('#channel', 'ä'.repeat(200));
+  await tab.fill('#channel', 'ä'.repeat(128));
   await tab.press('#channel', 'Enter');
-  await tab.locator('li.error', { hasText: 'channel_too_long' }).waitFor();
-  assert.equal(await tab.locator('#channels li').count(), 4);
+  assert.match(await tab.$eval('#channel', (field) => field.validationMessage), /at most 255 bytes/);
+  await subscribe(tab, `a${'ä'.repeat(127)}`);
+  assert.equal(await tab.locator('#channels li').count(), 5);
+  assert.deepEqual(tab.complaints, []);
+});
+
+test('a channel that the server refuses is taken away again, and said why', async (t) => {
+  const { url } = await daemon(t, ...secretFlags(t), '--set', 'limits.channels_per_session=2');
+  const tab = await open(await browser(t), url);
+  await tab.check('[value=token]');
+  await tab.fill('#token', token({ sub: 'anna', channels: ['given'], subscribe: ['given', 'a*'] }));
+  await tab.click('#login button.main');
+  await tab.locator('#channels bdi:not(.pending)[title=given]').waitFor();
+  const refused = async (channel, code) => {
+    await tab.fill('#channel', channel);
+    await tab.press('#channel', 'Enter');
+    await tab.locator('li.error', { hasText: code }).waitFor();
+    await tab.locator(`#channels [title=${channel}]`).waitFor({ state: 'detached' });
+  };
+  await refused('other', 'subscribe_not_allowed');
+  await subscribe(tab, 'a1');
+  await refused('a2', 'too_many_channels');
+  assert.deepEqual(await tab.$$eval('#channels bdi', (all) => all.map((one) => one.title)), ['given', 'a1']);
   assert.deepEqual(tab.complaints, []);
 });
 

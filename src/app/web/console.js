@@ -28,6 +28,10 @@ const CODES = {
   1012: 'the server restarts',
   1013: 'the server has no room, or this page reads too slowly',
 };
+/** What the server says to a `subscribe` that it refuses, though the name is in order. */
+const SUBSCRIBE_CODES = ['subscribe_not_allowed', 'too_many_channels'];
+/** What the name of a channel has room for, in bytes of UTF-8. */
+const CHANNEL_BYTES = 255;
 /** Codes after which only another login helps, whenever they come. */
 const LOGIN_CODES = [4401, 4403];
 
@@ -141,7 +145,7 @@ function refusalInWords({ code, reason }) {
   return `${endInWords({ code, reason })}.`;
 }
 
-/** The server has refused a message. One without an id was a `subscribe`: these are answered in their order. */
+/** The server has refused a message. A `subscribe` has no id, but these are answered in their order. */
 function refused({ message, code, id }) {
   const words = `${message}${code ? ` (${code})` : ''}`;
   messages.note(visible(`The server: ${words}`), { kind: 'error', raw });
@@ -149,7 +153,7 @@ function refused({ message, code, id }) {
     restsUntil = performance.now() + PING_REST;
   } else if (id !== undefined) {
     tellMistake(`Not sent. The server: ${words}`);
-  } else if (code) {
+  } else if (SUBSCRIBE_CODES.includes(code)) {
     const first = [...channels].find(([, channel]) => channel.isPending);
     if (first) part(first[0]);
   }
@@ -298,10 +302,16 @@ find('subscribe').addEventListener('submit', (event) => {
   const field = find('channel');
   const name = field.value;
   if (name === '') return;
+  if (new TextEncoder().encode(name).length > CHANNEL_BYTES) {
+    field.setCustomValidity(`The name of a channel has at most ${CHANNEL_BYTES} bytes.`);
+    return void field.reportValidity();
+  }
   if (!channels.has(name)) join(name);
   find('to').value = name;
   field.value = '';
 });
+
+find('channel').addEventListener('input', () => find('channel').setCustomValidity(''));
 
 // --- talking ---
 
