@@ -2,8 +2,6 @@
 //!
 //! Not here: the other paths, and which methods they know (`app/routes.rs`).
 
-use std::borrow::Cow;
-
 use tungstenite::Bytes;
 
 use crate::wire::http::{RequestHead, Response};
@@ -35,8 +33,8 @@ const HEADERS: [(&str, &str); 4] = [
 /// The page takes scripts, styles and images from here alone, connects to here alone, is framed by nobody, sends its forms
 /// nowhere (they hold a password, should the script not run), and makes no markup of text: not even its own scripts can.
 ///
-/// `'self'` covers `wss:` at the same host and port (Content Security Policy Level 3, section 6.7.2.8), in Chromium and Firefox for years
-/// and in Safari from 15.4 on. Naming the host would mean to repeat the request's `Host` in a header that is to protect.
+/// `'self'` covers `wss:` at the same host and port (Content Security Policy Level 3): in Chromium and Firefox for years,
+/// in Safari from 15.4 on. Naming the host would mean to repeat the request's `Host` in a header that is to protect.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
                       require-trusted-types-for 'script'; trusted-types 'none'";
@@ -61,9 +59,9 @@ impl Site {
     /// All files. `endpoint` is the path of the WebSocket endpoint, which the page must know; empty: every path upgrades.
     pub(super) fn new(endpoint: &str) -> Site {
         let asset = |(path, content_type, text): (&'static str, &'static str, &'static str)| {
-            let body = match text.contains(PLACE_OF_PATH) && path == "/" {
-                true => Bytes::from(text.replace(PLACE_OF_PATH, &escape(endpoint))),
-                false => Bytes::from_static(text.as_bytes()),
+            let body = match path {
+                "/" => Bytes::from(text.replace(PLACE_OF_PATH, &escape(endpoint))),
+                _ => Bytes::from_static(text.as_bytes()),
             };
             let tag = format!("\"{:016x}\"", fnv1a(&body));
             Asset { path, content_type, body, tag }
@@ -99,14 +97,14 @@ pub(super) fn is_file(path: &str) -> bool {
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
-        escaped.push_str(&match c {
-            '&' => Cow::Borrowed("&amp;"),
-            '<' => Cow::Borrowed("&lt;"),
-            '>' => Cow::Borrowed("&gt;"),
-            '"' => Cow::Borrowed("&quot;"),
-            '\'' => Cow::Borrowed("&#39;"),
-            c => Cow::Owned(c.to_string()),
-        });
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            c => escaped.push(c),
+        }
     }
     escaped
 }

@@ -48,6 +48,7 @@ async function pageAndPeer(t, ...flags) {
 test('two pages talk on a channel and to everybody, as text and as JSON', async (t) => {
   const { tabs } = await pair(t);
   const [one, other] = tabs;
+  assert.equal(await one.locator('#empty').isVisible(), true);
   await say(one, 'hällo 🦀');
   await one.selectOption('#to', '');
   await say(one, 'all of you');
@@ -55,6 +56,7 @@ test('two pages talk on a channel and to everybody, as text and as JSON', async 
   await say(one, '{"a": [1, null]}');
   for (const tab of tabs) {
     await tab.locator('.json').waitFor();
+    assert.equal(await tab.locator('#empty').isVisible(), false);
     assert.deepEqual(await chats(tab), [
       ['user', 'news', 'hällo 🦀'],
       ['user', 'everybody', 'all of you'],
@@ -301,6 +303,8 @@ test('a policy guards the page, which keeps to it, and no script of it could mak
     }
   });
   assert.equal(thrown, 'TypeError');
+  assert.equal(tab.complaints.length, 1, 'and such a thing is complained about');
+  assert.match(tab.complaints[0], /TrustedHTML/);
 });
 
 const HOSTILE = [

@@ -15,6 +15,8 @@ const UNFOLDED = 64 * 1024;
 const NAME = 64;
 /** Between two batches, in milliseconds: a flood leaves the page time for everything else. */
 const BATCH = 100;
+/** Notes in a list that still counts as empty. */
+const FEW = 3;
 /** How far from its end a list still follows what comes, in CSS pixels. */
 const NEAR = 48;
 
@@ -54,9 +56,9 @@ export class Messages {
   #empty;
   #latest;
   #count;
-  /** What is in the list, the oldest first: entries with their `item`. */
+  /** What is in the list, the oldest first: of each its `item`, its `kind`, and how many characters it keeps. */
   #shown = [];
-  /** What is not yet, the oldest first. */
+  /** What is not yet, the oldest first: entries as they came. */
   #waiting = [];
   #characters = 0;
   #total = 0;
@@ -99,8 +101,7 @@ export class Messages {
   }
 
   #take(entry) {
-    entry.came = new Date();
-    this.#waiting.push(entry);
+    this.#waiting.push({ ...entry, came: new Date(), characters: entry.raw.length });
     this.#characters += entry.raw.length;
     this.#forget();
     if (this.#due === null) {
@@ -115,16 +116,15 @@ export class Messages {
     while (held() > ENTRIES || (this.#characters > CHARACTERS && held() > 1)) {
       const oldest = this.#shown.shift() ?? this.#waiting.shift();
       oldest.item?.remove();
-      this.#characters -= oldest.raw.length;
+      this.#characters -= oldest.characters;
     }
   }
 
   #show() {
     this.#due = null;
     const follow = this.#isAtEnd();
-    const batch = this.#waiting;
+    const batch = this.#waiting.map((entry) => ({ item: item(entry), kind: entry.kind, characters: entry.characters }));
     this.#waiting = [];
-    for (const entry of batch) entry.item = item(entry);
     this.#list.append(...batch.map((entry) => entry.item));
     this.#shown.push(...batch);
     if (follow) {
@@ -139,8 +139,8 @@ export class Messages {
   }
 
   #tell() {
-    this.#empty.hidden = this.#shown.length > 0;
     const kept = this.#shown.filter((entry) => entry.kind === 'chat').length;
+    this.#empty.hidden = kept > 0 || this.#shown.length > FEW;
     const [total, left] = [this.#total, kept].map((number) => number.toLocaleString('en'));
     this.#count.textContent = this.#total === 0 ? '' : kept < this.#total ? `the last ${left} of ${total}` : total;
   }

@@ -71,7 +71,7 @@ export class Plot {
   draw() {
     const now = Date.now();
     const width = this.#place.clientWidth;
-    // One sample before the span stays: a line leads from it into the plot. The clock may also have been set back.
+    // One sample before the span stays: a gap that it begins may reach into the plot.
     while (this.#samples.length > 1 && this.#samples[1].at <= now - SPAN) this.#samples.shift();
     const seen = this.#samples.filter(({ at, rtt }) => rtt !== null && at > now - SPAN && at <= now);
     this.#tell(seen.map(({ rtt }) => rtt));
