@@ -216,7 +216,7 @@ function tellProblem(words) {
 const chosenWay = () => find('login').elements.way.value;
 
 function showWay() {
-  for (const part of document.querySelectorAll('[data-way]')) part.hidden = part.dataset.way !== chosenWay();
+  for (const fields of document.querySelectorAll('[data-way]')) fields.hidden = fields.dataset.way !== chosenWay();
 }
 
 /** What the client logs in with. */
