@@ -26,7 +26,7 @@ pub enum Error {
     },
     /// The operating system's poller could not be set up, or failed while waiting.
     Poll(io::Error),
-    /// The certificate chain or the private key cannot be used. Holds one sentence that says which and why.
+    /// The certificate chain, the private key or the authorities cannot be used. Holds one sentence that says which and why.
     Tls(String),
     /// The configuration asks for something impossible. Holds one sentence that names the value.
     Config(String),
@@ -77,13 +77,19 @@ pub enum CloseReason {
     PeerVanished,
     /// The connection was reset or another error of the transport ended it.
     Transport(io::ErrorKind),
-    /// The peer broke TLS; what the TLS library said.
+    /// TLS failed: the peer broke it, or its certificate does not verify. What the TLS library said, or what is wrong with the
+    /// certificate.
     Tls(String),
+    /// The server could not be reached; one sentence that says where that failed. For a client.
+    NotConnected(String),
+    /// The server's answer to the upgrade is none that can be taken; one sentence that says why. For a client.
+    Handshake(String),
     /// The conversation was plain HTTP and is over.
     HttpDone,
-    /// A request was refused with this status, and the connection closed.
+    /// A request was refused with this status, and the connection closed. For a client: its upgrade was.
     HttpRefused(u16),
-    /// No request, or no TLS handshake, within the head timeout; or nothing after the last answer.
+    /// No request, or no TLS handshake, within the head timeout; or nothing after the last answer. For a client: no
+    /// connection, or no answer to its upgrade.
     HeadTimeout,
     /// The peer broke RFC 6455: 1002.
     Protocol(Cow<'static, str>),
@@ -165,6 +171,8 @@ impl CloseReason {
             CloseReason::PeerVanished
             | CloseReason::Transport(_)
             | CloseReason::Tls(_)
+            | CloseReason::NotConnected(_)
+            | CloseReason::Handshake(_)
             | CloseReason::HttpDone
             | CloseReason::HttpRefused(_)
             | CloseReason::HeadTimeout
@@ -180,8 +188,10 @@ impl CloseReason {
             CloseReason::PeerClosed { .. }
             | CloseReason::PeerVanished
             | CloseReason::Transport(_)
+            | CloseReason::NotConnected(_)
             | CloseReason::HttpDone => Initiator::Peer,
             CloseReason::Tls(_)
+            | CloseReason::Handshake(_)
             | CloseReason::HttpRefused(_)
             | CloseReason::HeadTimeout
             | CloseReason::Protocol(_)
@@ -215,6 +225,8 @@ impl CloseReason {
             CloseReason::PeerVanished => "peer_vanished",
             CloseReason::Transport(_) => "transport",
             CloseReason::Tls(_) => "tls",
+            CloseReason::NotConnected(_) => "not_connected",
+            CloseReason::Handshake(_) => "handshake",
             CloseReason::HttpDone => "http_done",
             CloseReason::HttpRefused(_) => "http_refused",
             CloseReason::HeadTimeout => "head_timeout",
@@ -252,6 +264,8 @@ impl fmt::Display for CloseReason {
             CloseReason::PeerVanished => f.write_str("the stream ended without a Close frame"),
             CloseReason::Transport(kind) => write!(f, "the connection failed: {kind}"),
             CloseReason::Tls(detail) => write!(f, "TLS failed: {detail:?}"),
+            CloseReason::NotConnected(detail) => write!(f, "not connected: {detail:?}"),
+            CloseReason::Handshake(detail) => write!(f, "the answer to the upgrade is none: {detail:?}"),
             CloseReason::HttpDone => f.write_str("the last request was answered"),
             CloseReason::HttpRefused(status) => write!(f, "a request was refused with {status}"),
             CloseReason::HeadTimeout => f.write_str("no request head in time"),

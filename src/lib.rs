@@ -4,8 +4,10 @@
 //!
 //! ```text
 //!   daemon (the binary) ---> app ---------+        what a message means
-//!      |                                  v
-//!      +-------> net ----------------> engine      all sessions, no I/O
+//!      |    |                             |
+//!      |    +-----> client ---------------+        comes back when it is cut
+//!      |              |                   v
+//!      +-----------> net ------------> engine      all sessions, no I/O
 //!                io.rs: every             |
 //!                system call              v
 //!                                        auth      who is it
@@ -67,6 +69,7 @@ compile_error!("barewire runs on unix only");
 
 pub mod app;
 pub mod auth;
+pub mod client;
 pub mod engine;
 mod error;
 pub mod limits;
@@ -74,11 +77,12 @@ pub mod net;
 mod time;
 pub mod wire;
 
+pub use client::Client;
 pub use engine::{ConnId, Engine, EngineConfig, Event, Published, RefuseBy, SubscribeError};
 pub use error::{CloseReason, Error, Initiator};
 pub use limits::Limits;
 #[cfg(feature = "tls")]
-pub use net::TlsConfig;
-pub use net::{Handle, HandleError, Server, ServerConfig};
+pub use net::{ClientTls, TlsConfig};
+pub use net::{Dial, Handle, HandleError, Server, ServerConfig};
 pub use time::Now;
 pub use wire::websocket::{Message, PreparedMessage};

@@ -115,18 +115,28 @@ pub const CONTEXT_BYTES: usize = CONTEXT_READ_BYTES + 512;
 /// What a session is charged for a channel, in bytes: what a channel costs that it is alone in, with the longest name.
 pub const MEMBERSHIP_BYTES: usize = 448;
 
-/// Request head, in bytes, the blank line included. More is 431, or 414 where the request line alone does not fit.
+/// Request head, in bytes, the blank line included. More is 431, or 414 where the request line alone does not fit. The head
+/// of an answer to a client has the same bound; more fails the connection.
 pub const HEAD_BYTES_DEFAULT: usize = 8 * KIB;
 /// Smallest value that [`Limits::head_bytes`] may be given.
 pub const HEAD_BYTES_MIN: usize = 256;
 /// Largest value that [`Limits::head_bytes`] may be given.
 pub const HEAD_BYTES_MAX: usize = 64 * KIB;
-/// Header lines in a request head. One more is 431.
+/// Header lines in a request head. One more is 431. In an answer to a client it fails the connection.
 pub const HEADERS_DEFAULT: usize = 64;
 /// Largest value that [`Limits::headers`] may be given.
 pub const HEADERS_MAX: usize = 256;
 /// Largest request body that is read (and dropped, where a route takes none). A larger one is 413.
 pub const BODY_BYTES: usize = 64 * KIB;
+/// Interim answers (1xx) to an upgrade request before the answer itself. One more fails the connection.
+pub const INTERIM_RESPONSES: u32 = 8;
+/// What is kept of the body of an answer that refuses an upgrade, in bytes. The rest is dropped.
+pub const REFUSAL_BODY_BYTES: usize = 16 * KIB;
+/// The line before a chunk of a body, with its extensions, in bytes (RFC 9112, section 7.1.1). A longer one fails the
+/// connection.
+pub const CHUNK_LINE_BYTES: usize = KIB;
+/// The texts of an upgrade request (host, target, offers, headers), in bytes. A larger one is not sent.
+pub const UPGRADE_REQUEST_BYTES: usize = 64 * KIB;
 /// Items of one list header (`Connection`, `Upgrade`, `Sec-WebSocket-Protocol`, …), and parameters of all extensions
 /// that are offered. One more is 400.
 pub const LIST_ITEMS: usize = 32;
@@ -157,6 +167,24 @@ pub const MESSAGE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 pub const TIMEOUT_MIN: Duration = Duration::from_millis(10);
 /// Longest value any timeout may be given.
 pub const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// Before a client's first attempt to come back.
+pub const BACKOFF_INITIAL_DEFAULT: Duration = Duration::from_secs(1);
+/// Shortest value that this delay may be given, and the shortest wait that jitter makes of any.
+pub const BACKOFF_DELAY_MIN: Duration = Duration::from_millis(1);
+/// What a client's delays grow to, jitter left out.
+pub const BACKOFF_MAX_DEFAULT: Duration = Duration::from_secs(30);
+/// What each of these delays is multiplied by for the next.
+pub const BACKOFF_FACTOR_DEFAULT: f64 = 2.0;
+/// The part of a delay that jitter may add to it.
+pub const BACKOFF_JITTER: f64 = 0.3;
+/// Longest patience that a client has where a server asks for some by `Retry-After`, jitter left out.
+pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(5 * 60);
+/// Close codes after which a client does not come back: a policy that it breaks (1008), credentials that are not good
+/// (any more) (4401), and a user who may not come in (4403). The same would happen again.
+pub const TERMINAL_CODES_DEFAULT: [u16; 3] = [1008, 4401, 4403];
+/// The statuses of a refused upgrade that say the same.
+pub const TERMINAL_STATUSES_DEFAULT: [u16; 2] = [401, 403];
 
 /// Fragments of one message. One more closes with 1008.
 pub const FRAGMENTS_DEFAULT: usize = 1024;
@@ -258,6 +286,17 @@ pub const ACCEPT_LOG_INTERVAL: Duration = Duration::from_secs(10);
 pub const LISTEN_BACKLOG: i32 = 4096;
 /// `SO_SNDBUF` of an accepted socket, in bytes; 0 leaves the system's.
 pub const SEND_BUFFER_BYTES_DEFAULT: usize = 64 * KIB;
+/// Answers to names, and addresses that are given up, that are gone on with in one turn; the rest waits for the next.
+pub const DIALS_PER_TURN: usize = 64;
+/// Threads that look names up, at most at once. While all are busy further names wait.
+pub const RESOLVER_THREADS: usize = 4;
+/// Names that wait for one of these threads. One more is not connected to.
+pub const RESOLUTIONS_WAITING: usize = 1024;
+/// Addresses of one name that are connected to, one after another. Further ones are not.
+pub const ADDRESSES_TRIED: usize = 8;
+/// For an address to answer, where there is another one to try. Then that is tried in its place; the last one has what is
+/// left of [`Limits::head_timeout`].
+pub const CONNECT_ADDRESS_TIMEOUT: Duration = Duration::from_secs(2);
 /// Listeners of one server. One more is an error at its start.
 pub const LISTENERS_MAX: usize = 256;
 /// The plain text of a TLS record, at most (RFC 8446, section 5.1).
@@ -274,6 +313,8 @@ pub const TLS_KEPT_BYTES: usize = 64 * KIB;
 pub const TLS_RECORD_OVERHEAD: usize = 128;
 /// Plain text that is encrypted for one write, in bytes.
 pub const TLS_WRITE_BYTES: usize = 128 * KIB;
+/// Servers whose TLS sessions a client remembers, to resume them. For one more the oldest is forgotten.
+pub const TLS_CLIENT_SESSIONS: usize = 32;
 /// What an idle session may take in the table of sessions. One byte more does not compile: each of them pays it.
 pub const SESSION_BYTES: usize = 256;
 /// Open files the process needs beside its connections (listeners, poller, log, standard streams).
@@ -388,9 +429,11 @@ pub struct Limits {
     /// What all peers together can make the process hold, in bytes. Default [`MAX_MEMORY_DEFAULT`]. Near it upgrades
     /// are answered 503 and the heaviest senders are not read; at it the heaviest session is closed with 1013.
     pub max_memory: usize,
-    /// Bytes of a request head. Default [`HEAD_BYTES_DEFAULT`]; past it 431 or 414.
+    /// Bytes of a request head, or of an answer's. Default [`HEAD_BYTES_DEFAULT`]; past it 431 or 414, or the end of the
+    /// connection.
     pub head_bytes: usize,
-    /// Header lines of a request head. Default [`HEADERS_DEFAULT`]; past it 431.
+    /// Header lines of a request head, or of an answer's. Default [`HEADERS_DEFAULT`]; past it 431, or the end of the
+    /// connection.
     pub headers: usize,
     /// Time for TLS handshake and head. Default [`HEAD_TIMEOUT_DEFAULT`]; past it 408.
     pub head_timeout: Duration,

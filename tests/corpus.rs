@@ -45,6 +45,11 @@ fn replay(target: &str) {
 }
 
 #[test]
+fn the_corpus_of_answer_holds() {
+    replay("answer");
+}
+
+#[test]
 fn the_corpus_of_config_holds() {
     replay("config");
 }

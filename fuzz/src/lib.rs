@@ -9,6 +9,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::cast_possible_truncation)]
 
+pub mod answer;
 pub mod config;
 pub mod frames;
 pub mod head;
@@ -28,7 +29,8 @@ mod configuration;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 5] = [
+pub const TARGETS: [Target; 6] = [
+    ("answer", answer::run),
     ("config", config::run),
     ("frames", frames::run),
     ("head", head::run),

@@ -101,7 +101,7 @@ impl Broadcast<'_> {
         let plain = |plain: &mut Option<Arc<SharedFrame>>, shared: &Shared| {
             plain.get_or_insert_with(|| shared.ledger.share(self.message.frame())).clone()
         };
-        let Some(bits) = deflate.map(Deflate::window_bits) else { return plain(&mut self.plain, shared) };
+        let Some(bits) = deflate.and_then(Deflate::window_bits) else { return plain(&mut self.plain, shared) };
         let Some(slot) = self.deflated.get_mut(window(bits)) else { return plain(&mut self.plain, shared) };
         if let Some(frame) = slot {
             return frame.clone();

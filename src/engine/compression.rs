@@ -12,7 +12,7 @@ use crate::limits::{
 };
 use crate::wire::deflate::{Agreement, Compressor, Decompressor, DeflateConfig, Inflation, Offer, WINDOW_BITS};
 use crate::wire::http::Extension;
-use crate::wire::websocket::{Bytes, HEADER_BYTES, Kind, PreparedMessage, encode_message_header};
+use crate::wire::websocket::{Bytes, HEADER_BYTES, Kind, MessageHeader, PreparedMessage};
 
 /// How many window sizes there are.
 pub(super) const WINDOWS: usize = (*WINDOW_BITS.end() - *WINDOW_BITS.start() + 1) as usize;
@@ -31,21 +31,21 @@ impl Deflate {
         self.agreement.response()
     }
 
-    /// The window of what it is sent.
-    pub fn window_bits(self) -> u8 {
-        self.agreement.window_bits
+    /// The window of what it is sent; `None` where that goes as it is.
+    pub fn window_bits(self) -> Option<u8> {
+        self.agreement.window_bits()
     }
 
     /// Whether a message of so many bytes is deflated by the compressor that is kept for it.
     pub fn has_own(self, bytes: usize) -> bool {
-        self.agreement.server_takes_over && bytes <= DEFLATE_OWN_BYTES
+        self.agreement.own_takes_over && bytes <= DEFLATE_OWN_BYTES
     }
 
     /// What the contexts weigh that are kept for it, in bytes, whether it has used them yet or not.
     pub fn weight(self) -> usize {
-        let Agreement { window_bits, server_takes_over, client_takes_over, .. } = self.agreement;
-        let compressor = if server_takes_over { COMPRESSOR_BYTES + (4 << window_bits) } else { 0 };
-        compressor + if client_takes_over { DECOMPRESSOR_BYTES } else { 0 }
+        let window = self.window_bits().filter(|_| self.agreement.own_takes_over);
+        let compressor = window.map_or(0, |bits| COMPRESSOR_BYTES + (4 << bits));
+        compressor + if self.agreement.peer_takes_over { DECOMPRESSOR_BYTES } else { 0 }
     }
 }
 
@@ -130,7 +130,7 @@ impl Compression {
 
     /// A message of this session is to be inflated.
     pub fn lend_inflation(&mut self, deflate: Deflate, kind: Kind, payload: Bytes, at_most: usize) -> Lent {
-        let takes_over = deflate.agreement.client_takes_over;
+        let takes_over = deflate.agreement.peer_takes_over;
         let kept = if takes_over {
             self.contexts.get_mut(deflate.place as usize).and_then(|contexts| contexts.decompressor.take())
         } else {
@@ -146,11 +146,16 @@ impl Compression {
         if buffer.capacity() <= READ_BYTES_PER_TURN {
             self.inflated = buffer;
         }
-        if !deflate.agreement.client_takes_over {
+        if !deflate.agreement.peer_takes_over {
             self.decompressor = Some(decompressor);
         } else if let Some(contexts) = self.contexts.get_mut(deflate.place as usize) {
             contexts.decompressor = Some(decompressor);
         }
+    }
+
+    /// What was agreed on with a server: it takes no context over in either direction.
+    pub fn join(agreement: Agreement) -> Deflate {
+        Deflate { agreement, place: u32::MAX }
     }
 
     // --- out ---
@@ -158,15 +163,17 @@ impl Compression {
     /// Deflates a message to this session alone; `None` if it is to go as it is. What is deflated must be sent, and in this
     /// order; then give the buffer back by [`Compression::return_buffer`].
     pub fn deflate(&mut self, deflate: Deflate, payload: &[u8]) -> Option<Vec<u8>> {
+        let window_bits = deflate.window_bits()?;
         if !self.is_due(payload) {
             return None;
         }
         let mut out = std::mem::take(&mut self.deflated);
         out.clear();
         let is_done = if deflate.has_own(payload.len()) {
-            self.own_compressor(deflate)?.compress_behind(payload, &mut out)
+            self.own_compressor(deflate).is_some_and(|own| own.compress_behind(payload, &mut out))
         } else {
-            self.lend_compressor(deflate.window_bits())?.compress_alone(payload, &mut out)
+            let lent = self.lend_compressor(window_bits);
+            lent.is_some_and(|lent| lent.compress_alone(payload, &mut out))
         };
         if is_done {
             if !deflate.has_own(payload.len()) {
@@ -194,10 +201,11 @@ impl Compression {
         }
         let mut out = std::mem::take(&mut self.deflated);
         out.clear();
-        let is_done = self.lend_compressor(window_bits)?.compress_alone(payload, &mut out);
+        let lent = self.lend_compressor(window_bits);
+        let is_done = lent.is_some_and(|lent| lent.compress_alone(payload, &mut out));
         let frame = is_done.then(|| {
             let mut frame = Vec::with_capacity(out.len() + HEADER_BYTES);
-            encode_message_header(message.kind(), true, out.len(), &mut frame);
+            MessageHeader { kind: message.kind(), is_deflated: true, bytes: out.len(), mask: None }.encode(&mut frame);
             frame.extend_from_slice(&out);
             frame.into()
         });
@@ -227,8 +235,9 @@ impl Compression {
 
     /// The compressor that a session keeps.
     fn own_compressor(&mut self, deflate: Deflate) -> Option<&mut Compressor> {
+        let window_bits = deflate.window_bits()?;
         let contexts = self.contexts.get_mut(deflate.place as usize)?;
-        let new = || Box::new(Compressor::new(self.config.level, deflate.window_bits()));
+        let new = || Box::new(Compressor::new(self.config.level, window_bits));
         Some(contexts.compressor.get_or_insert_with(new))
     }
 

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use crate::auth::Identity;
 use crate::engine::hub::ConnId;
 use crate::error::CloseReason;
-use crate::wire::http::RequestHead;
+use crate::wire::http::{RequestHead, ResponseHead};
 use crate::wire::websocket::Message;
 
 /// What happened, for the host. Events of one session come in order, and [`Event::Closed`] is its last.
@@ -30,6 +30,24 @@ pub enum Event {
         id: ConnId,
         /// The request.
         head: Box<RequestHead>,
+    },
+    /// A session in the client role is open: the server has taken the upgrade.
+    Connected {
+        /// The session.
+        id: ConnId,
+        /// The subprotocol that the server has selected.
+        protocol: Option<String>,
+        /// Its answer.
+        response: Box<ResponseHead>,
+    },
+    /// The server has refused the upgrade of a session in the client role. [`Event::Closed`] follows.
+    Refused {
+        /// The session.
+        id: ConnId,
+        /// Its answer: status and headers.
+        response: Box<ResponseHead>,
+        /// The answer's body as far as it came, at most [`crate::limits::REFUSAL_BODY_BYTES`].
+        body: Vec<u8>,
     },
     /// A WebSocket session is open and its peer is known: [`crate::Engine::identity`]. It has no channels yet.
     Open {
@@ -55,7 +73,7 @@ pub enum Event {
         /// The session.
         id: ConnId,
     },
-    /// The session is over. Never dropped, and told once for each [`Event::Accepted`].
+    /// The session is over. Never dropped, and told once for each [`Event::Accepted`] and each [`crate::Engine::connect`].
     Closed {
         /// The session.
         id: ConnId,
@@ -72,6 +90,8 @@ impl Event {
         match self {
             Event::Accepted { id, .. }
             | Event::Request { id, .. }
+            | Event::Connected { id, .. }
+            | Event::Refused { id, .. }
             | Event::Open { id }
             | Event::Message { id, .. }
             | Event::RateLimited { id }

@@ -37,6 +37,7 @@ mod hub;
 mod ledger;
 mod network;
 mod newcomers;
+mod outbound;
 mod rate;
 mod send_queue;
 mod session;
@@ -145,8 +146,11 @@ impl Engine {
     /// The socket is closed: the session's slot is free.
     pub fn handle_released(&mut self, id: ConnId) {
         self.with(id, |session, shared| session.vanish(shared, CloseReason::PeerVanished));
-        if let Some(peer) = self.peer(id) {
-            self.shared.addresses.leave(peer.ip());
+        if let Some(session) = self.session(id) {
+            let (peer, is_outbound) = (session.peer, session.is_outbound());
+            if !is_outbound {
+                self.shared.addresses.leave(peer.ip());
+            }
             self.sessions.remove(id.index()).discharge(&mut self.shared);
         }
     }
@@ -253,9 +257,9 @@ impl Engine {
     // --- the host ---
 
     /// Queues a message for one session. `false` when it is not open, or its queue was over its limit: then
-    /// it is cut with 1013.
+    /// it is cut with 1013, unless it is in the client role: then it goes on, and the message may be sent later.
     pub fn send(&mut self, id: ConnId, message: Message) -> bool {
-        self.with(id, |session, shared| session.identity().is_some() && session.send(shared, message)).unwrap_or(false)
+        self.with(id, |session, shared| session.is_known() && session.send(shared, message)).unwrap_or(false)
     }
 
     /// Subscribes an open session to a channel; `Ok(false)` when it was subscribed already.
@@ -296,7 +300,7 @@ impl Engine {
 
     /// Closes an open session in good order with this code (RFC 6455, section 7.4) and reason: any of 1000 to 1003, 1007 to
     /// 1014 and 3000 to 4999. For 1005 the Close frame is empty, and any other code is sent as 1000. Of a reason above 123
-    /// bytes the rest is cut off at a character.
+    /// bytes the rest is cut off at a character. One in the client role that is not open yet is dropped.
     pub fn close(&mut self, id: ConnId, code: u16, reason: impl Into<Cow<'static, str>>) {
         self.close_for(id, CloseReason::Host { code, reason: reason.into() });
     }
@@ -369,12 +373,17 @@ impl Engine {
         self.hub.channels()
     }
 
+    /// Whether a session is open, so that messages can be sent: its peer is known, or a server.
+    pub fn is_open(&self, id: ConnId) -> bool {
+        self.session(id).is_some_and(Session::is_known)
+    }
+
     /// Who an open session belongs to.
     pub fn identity(&self, id: ConnId) -> Option<&Identity> {
         self.session(id)?.identity()
     }
 
-    /// The address of the other end.
+    /// The address of the other end; all zeros where it is not connected yet.
     pub fn peer(&self, id: ConnId) -> Option<SocketAddr> {
         Some(self.session(id)?.peer)
     }
@@ -483,7 +492,8 @@ impl Engine {
         assert_eq!(open, self.shared.open, "the count of open sessions");
         let newcomers = self.sessions.iter().filter(|(_, session)| session.is_newcomer());
         self.shared.newcomers.check_invariants(&newcomers.map(|(_, session)| session.id).collect());
-        self.shared.addresses.check_invariants(self.sessions.iter().map(|(_, session)| session.peer.ip()));
+        let guests = self.sessions.iter().filter(|(_, session)| !session.is_outbound());
+        self.shared.addresses.check_invariants(guests.map(|(_, session)| session.peer.ip()));
         for (_, session) in &self.sessions {
             session.check_invariants();
         }

@@ -17,7 +17,7 @@ use crate::engine::{EngineConfig, Event};
 use crate::error::CloseReason;
 use crate::limits::{FRAMES_PER_TURN, READ_BYTES_PER_TURN, SEND_QUEUE_POOL};
 use crate::time::Now;
-use crate::wire::websocket::{Context, deflated_bound};
+use crate::wire::websocket::{Context, Role, deflated_bound};
 
 /// What one session may have in one turn, and has not had yet.
 #[derive(Debug)]
@@ -65,6 +65,7 @@ pub(super) struct Shared {
     pub addresses: Addresses,
     pub newcomers: Newcomers,
     lent: Option<Box<Context>>,
+    lent_to_client: Option<Box<Context>>,
     #[expect(clippy::vec_box, reason = "sessions hold them boxed")]
     queues: Vec<Box<SendQueue>>,
     chance: u64,
@@ -95,27 +96,36 @@ impl Shared {
             open: 0,
             replies: Vec::new(),
             lent: None,
+            lent_to_client: None,
             queues: Vec::new(),
             chance: seed,
         }
     }
 
-    /// The context for the session being served.
-    pub fn lend_context(&mut self) -> Box<Context> {
-        self.lent.take().unwrap_or_else(|| self.new_context())
+    /// The context for the session being served, in which this side has this role.
+    pub fn lend_context(&mut self, role: Role) -> Box<Context> {
+        let lent = match role {
+            Role::Server => &mut self.lent,
+            Role::Client => &mut self.lent_to_client,
+        };
+        lent.take().unwrap_or_else(|| self.new_context(role))
     }
 
     /// A context for the largest message that a peer may send, deflated or not.
-    pub fn new_context(&self) -> Box<Context> {
+    pub fn new_context(&self, role: Role) -> Box<Context> {
         let message_bytes = self.config.limits.message_bytes;
         let most = if self.config.deflate.enabled { deflated_bound(message_bytes) } else { message_bytes };
-        Box::new(Context::server(most))
+        Box::new(Context::new(role, most))
     }
 
     /// Takes a context back from a session that is clean.
     pub fn return_context(&mut self, context: Box<Context>) {
-        if context.is_small() {
-            self.lent = Some(context);
+        if !context.is_small() {
+            return;
+        }
+        match context.role() {
+            Role::Server => self.lent = Some(context),
+            Role::Client => self.lent_to_client = Some(context),
         }
     }
 
@@ -144,6 +154,8 @@ impl Shared {
             Event::Message { id, .. } | Event::RateLimited { id } => *id == session,
             Event::Accepted { .. }
             | Event::Request { .. }
+            | Event::Connected { .. }
+            | Event::Refused { .. }
             | Event::Open { .. }
             | Event::Renewed { .. }
             | Event::Closed { .. } => false,
@@ -155,10 +167,7 @@ impl Shared {
 
     /// Tells the host that a session is over.
     pub fn closed(&mut self, id: ConnId, identity: Option<Identity>, reason: CloseReason) {
-        match identity {
-            Some(_) => self.open -= 1,
-            None => self.newcomers.leave(),
-        }
+        self.open -= usize::from(identity.is_some());
         self.departed.push(id);
         self.events.push_back(Event::Closed { id, identity, reason });
     }

@@ -102,7 +102,8 @@ impl Handle {
         Ok(())
     }
 
-    fn wake(&self) {
+    /// Ends the sleep of the loop: [`crate::Server::poll`] returns.
+    pub fn wake(&self) {
         if let Some(waker) = &self.waker {
             // Where this fails, the loop wakes at the latest for its next deadline, and finds the command then.
             let _ = waker.wake();

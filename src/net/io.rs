@@ -1,7 +1,8 @@
 //! Every system call of the house, behind two traits: [`Socket`] and [`Io`]. [`SystemIo`] is the real one,
 //! on mio; tests put another in its place, in which any call can be made to fail.
 //!
-//! Not here: what to do about a failure (`net/server.rs`, `net/connection.rs`).
+//! Not here: what to do about a failure (`net/server.rs`, `net/connection.rs`); the threads that look names up
+//! (`net/resolver.rs`).
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
@@ -13,11 +14,12 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 use socket2::{Domain, Protocol, Type};
 
+use super::resolver::{Lookup, Resolver, system_lookup};
 use crate::error::Error;
 use crate::limits::{LISTEN_BACKLOG, LISTENERS_MAX, READY_PER_TURN};
 use crate::time::{Now, micros};
 
-/// One accepted stream, non-blocking.
+/// One stream, non-blocking.
 pub trait Socket {
     /// As [`Read::read`].
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
@@ -25,6 +27,11 @@ pub trait Socket {
     fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
     /// Ends our half of the stream.
     fn shut_down_write(&mut self) -> io::Result<()>;
+    /// Of a socket that [`Io::connect`] made: the address of the other end once it stands, `None` while that is not
+    /// decided, else why it never will. Asked after an edge, which need not mean anything.
+    fn poll_connected(&mut self) -> io::Result<Option<SocketAddr>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// What the poller saw of one token. Edges: each is told once.
@@ -40,9 +47,10 @@ pub struct Ready {
     pub read_closed: bool,
 }
 
-/// Poller, listeners and clock.
+/// Poller, listeners, names, clock and chance. What only connecting needs is [`io::ErrorKind::Unsupported`] where an
+/// implementation has nothing of its own.
 pub trait Io {
-    /// The streams it accepts.
+    /// The streams it accepts and connects.
     type Socket: Socket;
     /// Tokens from here on are listeners; the last one is a wake-up.
     const LISTENERS: usize = usize::MAX - LISTENERS_MAX;
@@ -57,6 +65,26 @@ pub trait Io {
     fn close_listeners(&mut self);
     /// Reads both clocks.
     fn now(&mut self) -> Now;
+    /// Begins to connect; [`Socket::poll_connected`] tells how it ended.
+    fn connect(&mut self, _addr: SocketAddr) -> io::Result<Self::Socket> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+    /// Asks for the addresses of a host, without blocking: [`Io::poll_resolved`] answers under the same ticket, for an
+    /// address at once, else after a [`Io::wait`].
+    fn resolve(&mut self, _ticket: u64, _host: &str, _port: u16) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+    /// Nobody waits for this answer any more. It may come all the same.
+    fn cancel_resolve(&mut self, _ticket: u64) {}
+    /// The next answer: addresses in the order in which they are to be tried, at most
+    /// [`ADDRESSES_TRIED`](crate::limits::ADDRESSES_TRIED).
+    fn poll_resolved(&mut self) -> Option<(u64, io::Result<Vec<SocketAddr>>)> {
+        None
+    }
+    /// What nobody can guess.
+    fn entropy(&mut self) -> io::Result<[u8; ENTROPY_BYTES]> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
     /// What ends a [`Io::wait`] from another thread; none where nothing can.
     fn waker(&self) -> Option<Arc<Waker>> {
         None
@@ -78,7 +106,23 @@ impl Socket for TcpStream {
     fn shut_down_write(&mut self) -> io::Result<()> {
         self.shutdown(Shutdown::Write)
     }
+
+    fn poll_connected(&mut self) -> io::Result<Option<SocketAddr>> {
+        if let Some(error) = self.take_error()? {
+            return Err(error);
+        }
+        match self.peer_addr() {
+            // Where nobody listens at a port that the system hands out itself, a connect may meet its own end.
+            Ok(peer) if self.local_addr()? == peer => Err(io::ErrorKind::ConnectionRefused.into()),
+            Ok(peer) => Ok(Some(peer)),
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
 }
+
+/// What is asked of the operating system's randomness for one session: the seed of its masking keys and its nonce.
+const ENTROPY_BYTES: usize = 32;
 
 /// The operating system's.
 #[derive(Debug)]
@@ -87,6 +131,7 @@ pub struct SystemIo {
     events: Events,
     listeners: Vec<TcpListener>,
     waker: Arc<Waker>,
+    resolver: Resolver,
     epoch: Instant,
 }
 
@@ -106,7 +151,20 @@ impl SystemIo {
             listeners.push(bound.map_err(|source| Error::Bind { addr, source })?);
         }
         let events = Events::with_capacity(READY_PER_TURN);
-        Ok(SystemIo { poll, events, listeners, waker: Arc::new(waker), epoch: Instant::now() })
+        let waker = Arc::new(waker);
+        let resolver = resolver(Box::new(system_lookup), &waker);
+        Ok(SystemIo { poll, events, listeners, waker, resolver, epoch: Instant::now() })
+    }
+
+    /// The same, but names are looked up by this: host and port in, addresses out, in the order in which they are to be
+    /// tried. It is called on threads of its own and may block.
+    #[must_use]
+    pub fn resolving_by(
+        mut self,
+        lookup: impl Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
+    ) -> SystemIo {
+        self.resolver = resolver(Box::new(lookup), &self.waker);
+        self
     }
 
     /// The address listener number `listener` is really bound to.
@@ -152,6 +210,30 @@ impl Io for SystemIo {
         self.listeners.clear();
     }
 
+    fn connect(&mut self, addr: SocketAddr) -> io::Result<TcpStream> {
+        let stream = TcpStream::connect(addr)?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    fn resolve(&mut self, ticket: u64, host: &str, port: u16) -> io::Result<()> {
+        self.resolver.ask(ticket, host, port)
+    }
+
+    fn cancel_resolve(&mut self, ticket: u64) {
+        self.resolver.cancel(ticket);
+    }
+
+    fn poll_resolved(&mut self) -> Option<(u64, io::Result<Vec<SocketAddr>>)> {
+        self.resolver.poll()
+    }
+
+    fn entropy(&mut self) -> io::Result<[u8; ENTROPY_BYTES]> {
+        let mut bytes = [0; ENTROPY_BYTES];
+        getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
+        Ok(bytes)
+    }
+
     fn now(&mut self) -> Now {
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Now { mono_us: micros(self.epoch.elapsed()), unix_ms: u64::try_from(unix.as_millis()).unwrap_or(u64::MAX) }
@@ -160,6 +242,13 @@ impl Io for SystemIo {
     fn waker(&self) -> Option<Arc<Waker>> {
         Some(self.waker.clone())
     }
+}
+
+/// A resolver whose answers wake the loop.
+fn resolver(lookup: Box<Lookup>, waker: &Arc<Waker>) -> Resolver {
+    let waker = waker.clone();
+    // Where waking fails, the loop finds the answer at the latest at its next deadline.
+    Resolver::new(lookup, Box::new(move || drop(waker.wake())))
 }
 
 /// mio's own `bind` fixes the backlog at 128, so the socket is made by hand. An IPv6 wildcard takes IPv4 too,
@@ -178,4 +267,28 @@ fn listen(addr: SocketAddr, only_v6: bool, send_buffer_bytes: usize) -> io::Resu
     socket.bind(&addr.into())?;
     socket.listen(LISTEN_BACKLOG)?;
     Ok(TcpListener::from_std(socket.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[test]
+    fn a_connect_that_meets_its_own_end_is_refused() {
+        let socket = socket2::Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).unwrap();
+        socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+        // RFC 9293, section 3.5: both ends open at once, and are one.
+        socket.connect(&socket.local_addr().unwrap()).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let mut stream = TcpStream::from_std(socket.into());
+        assert_eq!(stream.poll_connected().unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+    }
+
+    #[test]
+    fn entropy_is_another_each_time() {
+        let mut io = SystemIo::open(&[], 0).unwrap();
+        assert_ne!(io.entropy().unwrap(), io.entropy().unwrap());
+    }
 }

@@ -5,7 +5,8 @@
 //! [`Server::poll`]: so what one session brought is answered before the next is read, no user code runs
 //! inside a turn, and all answers of a turn leave in one write per connection.
 //!
-//! Not here: system calls (`net/io.rs`), bytes of one connection (`net/connection.rs`), rules (`engine/`).
+//! Not here: system calls (`net/io.rs`), bytes of one connection (`net/connection.rs`), how one comes to stand that we make
+//! ourselves (`net/dialing.rs`), rules (`engine/`).
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,86 +18,23 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
 use super::budget::Budget;
+use super::config::ServerConfig;
 use super::connection::{Buffers, Connection, Filled};
+use super::dialing::{Dial, Dials};
 use super::handle::{Command, Handle};
 use super::io::{Io, Ready, SystemIo};
 use super::listener::Listener;
 #[cfg(feature = "tls")]
 use super::tls::{Tls, TlsConfig};
 use crate::auth::Authenticate;
-use crate::engine::{ConnId, Engine, EngineConfig, Event, Fate, Intake};
+use crate::engine::{ConnId, Engine, Event, Fate, Intake, Refused};
 use crate::error::{CloseReason, Error};
 use crate::limits::{
     ACCEPTS_PER_TURN, COMMANDS_PER_TURN, COMMANDS_WAITING, CONNECTIONS_RESERVED, CROWDED_TURNS, EXPIRIES_PER_TURN,
-    HANDSHAKES_WAITING, LINGER_BYTES, LISTENERS_MAX, READ_BYTES_PER_TURN_BULK, READY_PER_TURN,
-    SEND_BUFFER_BYTES_DEFAULT,
+    HANDSHAKES_WAITING, LINGER_BYTES, READ_BYTES_PER_TURN_BULK, READY_PER_TURN,
 };
 use crate::time::micros;
 use crate::wire::http::Response;
-
-/// What a server is told once.
-#[derive(Debug, Clone)]
-pub struct ServerConfig {
-    /// Addresses of TLS listeners. Needs [`ServerConfig::tls`]. Port 0 takes a free one. Default none.
-    #[cfg(feature = "tls")]
-    pub listen: Vec<SocketAddr>,
-    /// Addresses of plain listeners, likewise. Default none: a server without listeners serves nobody.
-    pub plain_listen: Vec<SocketAddr>,
-    /// Certificate and key of the TLS listeners. Default none.
-    #[cfg(feature = "tls")]
-    pub tls: Option<TlsConfig>,
-    /// `SO_SNDBUF` of accepted sockets, in bytes; 0 leaves the system's. Default [`SEND_BUFFER_BYTES_DEFAULT`].
-    pub send_buffer_bytes: usize,
-    /// The span over which [`Server::shut_down`] spreads the ends of open sessions. Default 0: all at once.
-    pub drain_spread: Duration,
-    /// Decides what is left to chance, such as the phase of heartbeats. Default 0: the same at every start.
-    pub seed: u64,
-    /// The engine's part.
-    pub engine: EngineConfig,
-}
-
-impl Default for ServerConfig {
-    fn default() -> Self {
-        ServerConfig {
-            #[cfg(feature = "tls")]
-            listen: Vec::new(),
-            plain_listen: Vec::new(),
-            #[cfg(feature = "tls")]
-            tls: None,
-            send_buffer_bytes: SEND_BUFFER_BYTES_DEFAULT,
-            drain_spread: Duration::ZERO,
-            seed: 0,
-            engine: EngineConfig::default(),
-        }
-    }
-}
-
-impl ServerConfig {
-    /// The addresses of all listeners, those of TLS first, each with whether it is TLS.
-    fn addrs(&self) -> impl Iterator<Item = (SocketAddr, bool)> {
-        #[cfg(feature = "tls")]
-        let secure = self.listen.as_slice();
-        #[cfg(not(feature = "tls"))]
-        let secure: &[SocketAddr] = &[];
-        let plain = self.plain_listen.iter().map(|&addr| (addr, false));
-        secure.iter().map(|&addr| (addr, true)).chain(plain)
-    }
-
-    /// Whether all of it can be; [`Server::bind`] asks it before it opens anything.
-    pub fn check(&self) -> Result<(), Error> {
-        self.engine.limits.check().map_err(Error::Config)?;
-        self.engine.deflate.check().map_err(Error::Config)?;
-        let listeners = self.addrs().count();
-        if listeners > LISTENERS_MAX {
-            return Err(Error::Config(format!("{listeners} listeners; at most {LISTENERS_MAX}")));
-        }
-        #[cfg(feature = "tls")]
-        if self.tls.is_none() && !self.listen.is_empty() {
-            return Err(Error::Config("a TLS listener needs a certificate".into()));
-        }
-        Ok(())
-    }
-}
 
 /// Where a turn stands.
 #[derive(Debug, Clone, Copy)]
@@ -115,6 +53,7 @@ pub struct Server<I: Io = SystemIo> {
     io: I,
     engine: Engine,
     connections: Vec<Option<Connection<I::Socket>>>,
+    dials: Dials<I::Socket>,
     listeners: Vec<Listener>,
     #[cfg(feature = "tls")]
     tls: Option<TlsConfig>,
@@ -176,6 +115,7 @@ impl<I: Io> Server<I> {
             listeners: config.addrs().map(|(_, is_secure)| Listener::new(is_secure)).collect(),
             engine: Engine::new(config.engine, authenticator, now, config.seed),
             connections: Vec::with_capacity(room),
+            dials: Dials::default(),
             #[cfg(feature = "tls")]
             tls: config.tls,
             ready: Vec::with_capacity(READY_PER_TURN),
@@ -196,6 +136,23 @@ impl<I: Io> Server<I> {
     /// this server.
     pub fn engine(&mut self) -> &mut Engine {
         &mut self.engine
+    }
+
+    /// Connects to another server, and opens a session there in the client role. The session is there at once, and what
+    /// becomes of it is told by events: [`Event::Connected`], or why it did not come to that, by [`Event::Refused`] and
+    /// [`Event::Closed`] or by this alone ([`CloseReason::NotConnected`], [`CloseReason::Tls`], …). Names, TCP, TLS and the
+    /// upgrade together have [`Limits::head_timeout`](crate::Limits::head_timeout). [`Refused`] where there are more sessions
+    /// than can be counted, where the system has no randomness, and when the server is stopping.
+    pub fn connect(&mut self, dial: Dial) -> Result<ConnId, Refused> {
+        if self.drain_us.is_some() {
+            return Err(Refused);
+        }
+        // Between two turns the engine's time is that of the last one: a host that has slept since would have it all spent.
+        if matches!(self.step, Step::Wait) {
+            let now = self.io.now();
+            self.engine.handle_now(now);
+        }
+        self.dials.begin(&mut self.io, &mut self.engine, dial)
     }
 
     /// Reaches this server from other threads.
@@ -253,7 +210,10 @@ impl<I: Io> Server<I> {
                 },
                 Step::Leftovers { left: 0 } => match self.postpones_timers() {
                     true => Step::Flush,
-                    false => Step::Timers { left: EXPIRIES_PER_TURN },
+                    false => {
+                        self.dials.go_on(&mut self.io, &mut self.engine);
+                        Step::Timers { left: EXPIRIES_PER_TURN }
+                    }
                 },
                 Step::Leftovers { left } => {
                     if let Some(id) = self.engine.poll_ready() {
@@ -283,7 +243,11 @@ impl<I: Io> Server<I> {
         let retries = self.listeners.iter().filter_map(Listener::retry_us);
         // A host may go on polling a server that is finished.
         let drain = self.drain_us.filter(|_| !self.is_finished());
-        let own = retries.chain(drain).min().map(|due| Duration::from_micros(due.saturating_sub(now)));
+        let own = retries
+            .chain(drain)
+            .chain(self.dials.due_us())
+            .min()
+            .map(|due| Duration::from_micros(due.saturating_sub(now)));
         self.engine.poll_timeout().into_iter().chain(own).min()
     }
 
@@ -419,18 +383,40 @@ impl<I: Io> Server<I> {
                 return self.engine.handle_released(id);
             }
         };
-        if self.connections.len() <= id.index() {
-            self.connections.resize_with(id.index() + 1, || None);
+        self.install(connection);
+    }
+
+    fn install(&mut self, connection: Connection<I::Socket>) {
+        let index = connection.id.index();
+        if self.connections.len() <= index {
+            self.connections.resize_with(index + 1, || None);
         }
-        if let Some(slot) = self.connections.get_mut(id.index()) {
+        if let Some(slot) = self.connections.get_mut(index) {
             *slot = Some(connection);
         }
+    }
+
+    /// Something has become of a connection that is being made.
+    fn take_dial_ready(&mut self, ready: Ready) {
+        let Some((mut connection, peer)) = self.dials.handle_ready(&mut self.io, &mut self.engine, ready.token) else {
+            return;
+        };
+        let id = connection.id;
+        connection.readable = ready.readable || ready.read_closed;
+        connection.read_closed = ready.read_closed;
+        if connection.readable {
+            self.engine.mark_ready(id);
+        }
+        self.install(connection);
+        self.engine.handle_connected(id, peer);
+        // A client speaks first, with TLS before the session does.
+        self.engine.mark_dirty(id);
     }
 
     #[cfg(feature = "tls")]
     fn secure(&self, id: ConnId, socket: I::Socket, is_secure: bool) -> Result<Connection<I::Socket>, CloseReason> {
         match &self.tls {
-            Some(config) if is_secure => match Tls::new(config) {
+            Some(config) if is_secure => match Tls::server(config) {
                 Ok(tls) => Ok(Connection::tls(id, socket, tls)),
                 Err(failure) => Err(failure.into()),
             },
@@ -444,7 +430,9 @@ impl<I: Io> Server<I> {
     }
 
     fn take_ready(&mut self, ready: Ready) {
-        let Some(Some(connection)) = self.connections.get_mut(ready.token & index_mask()) else { return };
+        let Some(Some(connection)) = self.connections.get_mut(ready.token & index_mask()) else {
+            return self.take_dial_ready(ready);
+        };
         if token(connection.id) != ready.token {
             // An event of the slot's last tenant.
             return;
@@ -508,7 +496,8 @@ impl<I: Io> Server<I> {
             }
             hand_over(&mut self.engine, id, filled);
             self.engine.handle_held(id, connection.held());
-            if connection.has_unsent() {
+            // What a client has to say waits for the handshake, whose end need not give it anything to send.
+            if connection.has_unsent() || (is_handshaking && !connection.is_handshaking()) {
                 self.engine.mark_dirty(id);
             }
         }
@@ -524,11 +513,13 @@ impl<I: Io> Server<I> {
         let mut again = Vec::new();
         while let Some(id) = self.engine.poll_dirty() {
             let fate = self.engine.fate(id);
-            let Some(connection) = connection_mut(&mut self.connections, id) else { continue };
-            if fate == Fate::Drop {
-                self.release(id);
+            let Some(connection) = connection_mut(&mut self.connections, id).filter(|_| fate != Fate::Drop) else {
+                // What is only being connected has nothing to write first.
+                if fate != Fate::Keep {
+                    self.release(id);
+                }
                 continue;
-            }
+            };
             let is_last = fate == Fate::CloseWhenWritten;
             match connection.flush(self.engine.output(id), is_last, &mut self.buffers) {
                 Ok(flushed) => {
@@ -549,8 +540,9 @@ impl<I: Io> Server<I> {
         }
     }
 
-    /// Closes the socket and frees the session's slot.
+    /// Closes the socket, whether it stands or not, and frees the session's slot.
     fn release(&mut self, id: ConnId) {
+        self.dials.remove(&mut self.io, id);
         if let Some(slot) = self.connections.get_mut(id.index()) {
             slot.take_if(|connection| connection.id == id);
         }
@@ -582,6 +574,6 @@ fn index_mask() -> usize {
     u32::MAX as usize
 }
 
-fn token(id: ConnId) -> usize {
+pub(super) fn token(id: ConnId) -> usize {
     usize::try_from(id.to_bits()).unwrap_or(id.index())
 }

@@ -12,6 +12,7 @@ mod codec;
 
 pub use codec::{Compressor, Decompressor, Inflation};
 
+use std::num::NonZeroU8;
 use std::ops::RangeInclusive;
 
 use super::http::Extension;
@@ -32,10 +33,11 @@ const CLIENT_NO_CONTEXT_TAKEOVER: &str = "client_no_context_takeover";
 const SERVER_MAX_WINDOW_BITS: &str = "server_max_window_bits";
 const CLIENT_MAX_WINDOW_BITS: &str = "client_max_window_bits";
 
-/// How a server takes part.
+/// How this end takes part. What is said of takeover and of windows is for the server's end; a client keeps no context and
+/// takes any window.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeflateConfig {
-    /// Whether it does at all. Default `true`; where not, offers are declined and every message goes as it is.
+    /// Whether it does at all. Default `true`; where not, offers are declined or not made, and every message goes as it is.
     pub enabled: bool,
     /// How hard a compressor tries, 1 to 9, for messages up to [`crate::limits::DEFLATE_LARGE_BYTES`]; larger ones are
     /// deflated at level 1, so that none holds the loop for long. Default [`DEFLATE_LEVEL_DEFAULT`].
@@ -117,12 +119,12 @@ impl Offer {
                 (SERVER_NO_CONTEXT_TAKEOVER, None) => offer.server_no_context_takeover = true,
                 (CLIENT_NO_CONTEXT_TAKEOVER, None) => offer.client_no_context_takeover = true,
                 (SERVER_MAX_WINDOW_BITS, Some(value)) => {
-                    let bits = window_bits(value).filter(|bits| WINDOW_BITS.contains(bits))?;
+                    let bits = named_window_bits(value).filter(|bits| WINDOW_BITS.contains(bits))?;
                     offer.server_max_window_bits = Some(bits);
                 }
                 // It says how large the client's window would be anyhow. A decompressor here takes the largest.
                 (CLIENT_MAX_WINDOW_BITS, None) => {}
-                (CLIENT_MAX_WINDOW_BITS, Some(value)) => drop(window_bits(value)?),
+                (CLIENT_MAX_WINDOW_BITS, Some(value)) => drop(named_window_bits(value)?),
                 _ => return None,
             }
         }
@@ -133,54 +135,114 @@ impl Offer {
     pub fn accept(self, config: &DeflateConfig, may_take_over: bool) -> Agreement {
         let most = config.server_max_window_bits;
         Agreement {
-            window_bits: self.server_max_window_bits.map_or(most, |bits| bits.min(most)),
+            window: NonZeroU8::new(self.server_max_window_bits.map_or(most, |bits| bits.min(most))),
             names_window_bits: self.server_max_window_bits.is_some(),
-            server_takes_over: may_take_over && config.server_context_takeover && !self.server_no_context_takeover,
-            client_takes_over: may_take_over && config.client_context_takeover && !self.client_no_context_takeover,
+            own_takes_over: may_take_over && config.server_context_takeover && !self.server_no_context_takeover,
+            peer_takes_over: may_take_over && config.client_context_takeover && !self.client_no_context_takeover,
         }
     }
 }
 
+fn wrong_value(name: &str) -> String {
+    format!("the server has given {name:?} of {NAME} a value that it may not have")
+}
+
 /// A number of 8 to 15 without a leading zero (RFC 7692, section 7.1.2).
-fn window_bits(value: &str) -> Option<u8> {
+fn named_window_bits(value: &str) -> Option<u8> {
     let bits = value.parse().ok().filter(|bits| NAMED_WINDOW_BITS.contains(bits))?;
     let is_plain = value.bytes().all(|byte| byte.is_ascii_digit()) && !value.starts_with('0');
     is_plain.then_some(bits)
 }
 
-/// What a server and a client have agreed on.
+/// What a client offers (RFC 7692, section 7.1): that neither end keeps a context, and that the server may name the window
+/// of what it is sent. `None` where `config` is not enabled.
+pub fn client_offer(config: &DeflateConfig) -> Option<String> {
+    let parameters = [SERVER_NO_CONTEXT_TAKEOVER, CLIENT_NO_CONTEXT_TAKEOVER, CLIENT_MAX_WINDOW_BITS];
+    config.enabled.then(|| [&[NAME], &parameters[..]].concat().join("; "))
+}
+
+/// What the two ends of a session have agreed on, as one of them sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Agreement {
-    /// The window of the server's compressor, within [`WINDOW_BITS`].
-    pub window_bits: u8,
+    /// See [`Agreement::window_bits`]. Sessions keep this: a zero that is not needed makes it one byte.
+    window: Option<NonZeroU8>,
     /// Whether the client is told the window: only where it has asked for one.
     names_window_bits: bool,
-    /// The server's compressor keeps its context from message to message.
-    pub server_takes_over: bool,
-    /// The client's does.
-    pub client_takes_over: bool,
+    /// Our own compressor keeps its context from message to message.
+    pub own_takes_over: bool,
+    /// The peer's does.
+    pub peer_takes_over: bool,
 }
 
 impl Agreement {
-    /// Whether a context is kept for the session.
-    pub fn takes_over(self) -> bool {
-        self.server_takes_over || self.client_takes_over
+    /// What a client that has offered [`client_offer`] may use, given the extensions of the answer; `None` where the server
+    /// has declined. A client that has offered nothing may use nothing: there any extension is a fault of the server.
+    ///
+    /// An error is a sentence, and the end of the connection (RFC 7692, section 7.1): for another extension, and this one
+    /// twice; a parameter that is unknown, comes twice, was not offered (`server_max_window_bits`) or has a value that it
+    /// may not have; and an answer without `server_no_context_takeover`, which was asked for. `client_no_context_takeover`
+    /// may be left out: a client needs no leave to forget.
+    pub fn of_response(extensions: &[Extension]) -> Result<Option<Agreement>, String> {
+        if let Some(other) = extensions.iter().find(|extension| extension.name() != NAME) {
+            return Err(format!("the server has chosen the extension {:?}, which was not offered", other.name()));
+        }
+        match extensions {
+            [] => Ok(None),
+            [only] => Agreement::read(only).map(Some),
+            [_, _, ..] => Err(format!("the server has chosen {NAME} twice")),
+        }
     }
 
-    /// The value of the answer's `Sec-WebSocket-Extensions` (RFC 7692, section 7.1).
+    fn read(extension: &Extension) -> Result<Agreement, String> {
+        let mut window = NonZeroU8::new(*WINDOW_BITS.end());
+        let mut names: Vec<&str> = Vec::new();
+        for (name, value) in extension.parameters() {
+            if names.contains(&name) {
+                return Err(format!("the server has given {name:?} of {NAME} twice"));
+            }
+            names.push(name);
+            match (name, value) {
+                (SERVER_NO_CONTEXT_TAKEOVER | CLIENT_NO_CONTEXT_TAKEOVER, None) => {}
+                (CLIENT_MAX_WINDOW_BITS, Some(value)) => {
+                    let bits = named_window_bits(value).ok_or_else(|| wrong_value(name))?;
+                    window = NonZeroU8::new(bits).filter(|bits| WINDOW_BITS.contains(&bits.get()));
+                }
+                (SERVER_NO_CONTEXT_TAKEOVER | CLIENT_NO_CONTEXT_TAKEOVER | CLIENT_MAX_WINDOW_BITS, _) => {
+                    return Err(wrong_value(name));
+                }
+                _ => return Err(format!("the server has given {name:?} of {NAME}, which was not offered")),
+            }
+        }
+        if !names.contains(&SERVER_NO_CONTEXT_TAKEOVER) {
+            return Err(format!("the server has accepted {NAME} without {SERVER_NO_CONTEXT_TAKEOVER}"));
+        }
+        Ok(Agreement { window, names_window_bits: false, own_takes_over: false, peer_takes_over: false })
+    }
+
+    /// The window of our own compressor, within [`WINDOW_BITS`]; `None` where the peer wants one that no compressor here
+    /// has, so that our messages go as they are, which they always may (RFC 7692, section 6).
+    pub fn window_bits(self) -> Option<u8> {
+        self.window.map(NonZeroU8::get)
+    }
+
+    /// Whether a context is kept for the session.
+    pub fn takes_over(self) -> bool {
+        self.own_takes_over || self.peer_takes_over
+    }
+
+    /// The value of a server's `Sec-WebSocket-Extensions` (RFC 7692, section 7.1).
     pub fn response(self) -> String {
         let mut response = NAME.to_owned();
-        for (is_so, parameter) in [
-            (!self.server_takes_over, SERVER_NO_CONTEXT_TAKEOVER),
-            (!self.client_takes_over, CLIENT_NO_CONTEXT_TAKEOVER),
-        ] {
+        for (is_so, parameter) in
+            [(!self.own_takes_over, SERVER_NO_CONTEXT_TAKEOVER), (!self.peer_takes_over, CLIENT_NO_CONTEXT_TAKEOVER)]
+        {
             if is_so {
                 response.push_str("; ");
                 response.push_str(parameter);
             }
         }
-        if self.names_window_bits {
-            response.push_str(&format!("; {SERVER_MAX_WINDOW_BITS}={}", self.window_bits));
+        if let Some(bits) = self.window_bits().filter(|_| self.names_window_bits) {
+            response.push_str(&format!("; {SERVER_MAX_WINDOW_BITS}={bits}"));
         }
         response
     }

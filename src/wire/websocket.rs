@@ -1,6 +1,6 @@
 //! RFC 6455 frames and messages. Bytes of a peer pass [`FrameWalker`] first, which sees where frames end and enforces what
-//! their headers announce, and [`Context`] second, which is tungstenite's state machine over a memory pipe. The functions
-//! at the end encode what the server sends.
+//! their headers announce, and [`Context`] second, which is tungstenite's state machine over a memory pipe. What is at the
+//! end encodes what is sent.
 //!
 //! The walker costs a session 32 bytes and says whether the session is clean: at a frame boundary and in no fragmented
 //! message. Only an unclean session needs a context of its own; all others borrow the one that the engine lends.
@@ -14,6 +14,7 @@
 
 mod close;
 mod context;
+mod mask;
 mod walker;
 
 use tungstenite::protocol::frame::FrameHeader;
@@ -22,6 +23,8 @@ pub use tungstenite::{Bytes, Utf8Bytes};
 
 pub use close::{encode_close, is_close_code};
 pub use context::{Context, Input, Received};
+pub use mask::{Mask, Masks, apply_mask};
+pub use tungstenite::protocol::Role;
 pub use walker::{FrameWalker, MessageLimits, Walk, deflated_bound, frame_length};
 
 use crate::limits::{CONTEXT_KEEP_BYTES, CONTROL_PAYLOAD_BYTES};
@@ -101,7 +104,7 @@ pub enum Kind {
     Binary,
 }
 
-/// One encoded message that any number of sessions can be sent. Made once, shared by all of them.
+/// One encoded message, a server's frame, that any number of sessions can be sent. Made once, shared by all of them.
 #[derive(Debug, Clone)]
 pub struct PreparedMessage {
     kind: Kind,
@@ -137,37 +140,61 @@ impl PreparedMessage {
 
     fn encode(kind: Kind, payload: &[u8]) -> PreparedMessage {
         let mut frame = Vec::with_capacity(payload.len() + HEADER_BYTES);
-        encode_message_header(kind, false, payload.len(), &mut frame);
+        MessageHeader { kind, is_deflated: false, bytes: payload.len(), mask: None }.encode(&mut frame);
         let header = frame.len();
         frame.extend_from_slice(payload);
         PreparedMessage { kind, frame: frame.into(), header }
     }
 }
 
-/// Appends the header of a server's frame that carries a whole message of so many bytes, as they are or deflated
-/// (RFC 7692, section 6.1).
-pub fn encode_message_header(kind: Kind, is_deflated: bool, bytes: usize, out: &mut Vec<u8>) {
-    let opcode = OpCode::Data(match kind {
-        Kind::Text => Data::Text,
-        Kind::Binary => Data::Binary,
-    });
-    encode_header(FrameHeader { opcode, rsv1: is_deflated, ..FrameHeader::default() }, bytes, out);
+/// The header of a frame that carries a whole message.
+#[derive(Debug, Clone, Copy)]
+pub struct MessageHeader {
+    /// Its kind.
+    pub kind: Kind,
+    /// Whether the payload is deflated (RFC 7692, section 6.1).
+    pub is_deflated: bool,
+    /// The payload's length in bytes.
+    pub bytes: usize,
+    /// The key with which the payload is masked: a client's frame has one, a server's has none.
+    pub mask: Option<Mask>,
+}
+
+impl MessageHeader {
+    /// Appends it.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let opcode = OpCode::Data(match self.kind {
+            Kind::Text => Data::Text,
+            Kind::Binary => Data::Binary,
+        });
+        let header = FrameHeader { rsv1: self.is_deflated, ..frame(opcode, self.mask) };
+        encode_header(&header, self.bytes, out);
+    }
 }
 
 /// Appends a ping with this payload, at most [`CONTROL_PAYLOAD_BYTES`] of it.
-pub fn encode_ping(payload: &[u8], out: &mut Vec<u8>) {
+pub fn encode_ping(payload: &[u8], mask: Option<Mask>, out: &mut Vec<u8>) {
     let payload = payload.get(..CONTROL_PAYLOAD_BYTES).unwrap_or(payload);
-    encode_header(control(Control::Ping), payload.len(), out);
-    out.extend_from_slice(payload);
+    encode_control(Control::Ping, &[payload], mask, out);
 }
 
-fn control(opcode: Control) -> FrameHeader {
-    FrameHeader { opcode: OpCode::Control(opcode), ..FrameHeader::default() }
+/// Appends a control frame, whose payload is in pieces.
+fn encode_control(opcode: Control, pieces: &[&[u8]], mask: Option<Mask>, out: &mut Vec<u8>) {
+    let bytes = pieces.iter().map(|piece| piece.len()).sum();
+    encode_header(&frame(OpCode::Control(opcode), mask), bytes, out);
+    let start = out.len();
+    pieces.iter().for_each(|piece| out.extend_from_slice(piece));
+    if let (Some(mask), Some(payload)) = (mask, out.get_mut(start..)) {
+        apply_mask(payload, mask);
+    }
 }
 
-/// A final frame, not masked: a server's.
-fn encode_header(header: FrameHeader, payload: usize, out: &mut Vec<u8>) {
-    let header = FrameHeader { is_final: true, mask: None, ..header };
+/// The header of a final frame.
+fn frame(opcode: OpCode, mask: Option<Mask>) -> FrameHeader {
+    FrameHeader { is_final: true, opcode, mask, ..FrameHeader::default() }
+}
+
+fn encode_header(header: &FrameHeader, payload: usize, out: &mut Vec<u8>) {
     // Writing to memory cannot fail.
     let _ = header.format(payload as u64, out);
 }

@@ -47,6 +47,34 @@ pub fn close(code: u16, reason: &str) -> Vec<u8> {
     frame(CLOSE, &[&code.to_be_bytes(), reason.as_bytes()].concat())
 }
 
+/// A server's final frame, which has no mask.
+pub fn server(opcode: u8, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = header(0x80 | opcode, payload.len() as u64);
+    bytes[1] &= 0x7f;
+    bytes.truncate(bytes.len() - MASK.len());
+    bytes.extend_from_slice(payload);
+    bytes
+}
+
+/// All frames of a client in `bytes`, with their masks. Panics on half a frame and one that is not masked.
+pub fn decode_client(mut bytes: &[u8]) -> Vec<(Frame, [u8; 4])> {
+    let mut frames = Vec::new();
+    while !bytes.is_empty() {
+        assert_eq!(bytes[1] & 0x80, 0x80, "a client masks everything");
+        let (length, skip) = match bytes[1] & 0x7f {
+            126 => (u16::from_be_bytes([bytes[2], bytes[3]]) as usize, 4),
+            127 => (u64::from_be_bytes(bytes[2..10].try_into().unwrap()) as usize, 10),
+            short => (short as usize, 2),
+        };
+        let mask: [u8; 4] = bytes[skip..skip + 4].try_into().unwrap();
+        let masked = &bytes[skip + 4..skip + 4 + length];
+        let payload = masked.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
+        frames.push((Frame { first: bytes[0], opcode: bytes[0] & 0x0f, payload }, mask));
+        bytes = &bytes[skip + 4 + length..];
+    }
+    frames
+}
+
 /// A frame that the server sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {

@@ -7,9 +7,9 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::cell::{RefCell, RefMut};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, IoSlice, Read as _};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -33,10 +33,14 @@ pub enum Call {
     Read,
     Write,
     ShutDownWrite,
+    Connect,
+    PollConnected,
+    Resolve,
+    Entropy,
 }
 
 impl Call {
-    const KINDS: usize = Call::ShutDownWrite as usize + 1;
+    const KINDS: usize = Call::Entropy as usize + 1;
 }
 
 /// One call that fails: the `nth` of its kind, counted from 0.
@@ -47,9 +51,33 @@ pub struct Fault {
     pub error: fn() -> io::Error,
 }
 
+/// What an address does when the server connects to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    Accepts,
+    Refuses,
+    /// Nothing comes back.
+    Silent,
+}
+
+/// Where a connection stands that the server makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Connecting(SocketAddr),
+    Stands(SocketAddr),
+    Refused,
+    /// The server has been told.
+    Failed,
+}
+
+/// A ticket, and what came of it.
+type Resolved = (u64, io::Result<Vec<SocketAddr>>);
+
 /// Both ends of one connection.
 #[derive(Debug)]
 struct Wire {
+    /// Of one that the server makes.
+    standing: Option<Standing>,
     token: Option<usize>,
     /// On the way to the server.
     in_flight: VecDeque<u8>,
@@ -83,6 +111,15 @@ struct State {
     backlog_edges: Vec<bool>,
     is_listening: bool,
     wires: Vec<Wire>,
+    /// Addresses that do anything else than to refuse.
+    answers: BTreeMap<SocketAddr, Answer>,
+    /// Names that are known, with their addresses; without, the answer never comes.
+    names: BTreeMap<String, Option<Vec<SocketAddr>>>,
+    /// Answers on their way, and those that have come.
+    asked: VecDeque<Resolved>,
+    resolved: VecDeque<Resolved>,
+    /// Whom the server has connected to, and the wire that came of it.
+    dialed: Vec<(SocketAddr, usize)>,
     /// How many there were of each kind.
     calls: [usize; Call::KINDS],
     fault: Option<Fault>,
@@ -112,7 +149,16 @@ impl State {
 
     /// Time passes for the network: bytes arrive, buffers drain.
     fn deliver(&mut self) {
+        self.resolved.append(&mut self.asked);
         for wire in &mut self.wires {
+            if let Some(Standing::Connecting(addr)) = wire.standing {
+                wire.standing = Some(match self.answers.get(&addr).unwrap_or(&Answer::Refuses) {
+                    Answer::Silent => continue,
+                    Answer::Accepts => Standing::Stands(addr),
+                    Answer::Refuses => Standing::Refused,
+                });
+                (wire.writable_edge, wire.readable_edge) = (true, wire.standing == Some(Standing::Refused));
+            }
             let count = wire.pace.min(wire.in_flight.len());
             let mut bytes = vec![0; count];
             wire.in_flight.read_exact(&mut bytes).unwrap();
@@ -130,11 +176,42 @@ impl State {
         }
     }
 
+    fn lay_wire(&mut self, standing: Option<Standing>) -> usize {
+        self.wires.push(Wire {
+            standing,
+            token: None,
+            in_flight: VecDeque::new(),
+            arrived: VecDeque::new(),
+            peer_ends: false,
+            peer_ended: false,
+            was_reset: false,
+            written: Vec::new(),
+            room: usize::MAX,
+            refill: usize::MAX,
+            pace: usize::MAX,
+            is_full: false,
+            readable_edge: false,
+            writable_edge: false,
+            server_ended: false,
+            dropped: false,
+            dropped_unread: false,
+        });
+        self.wires.len() - 1
+    }
+
+    fn is_silent(&self, addr: SocketAddr) -> bool {
+        self.answers.get(&addr) == Some(&Answer::Silent)
+    }
+
     fn is_quiet(&self) -> bool {
         !self.backlog_edges.contains(&true)
+            && self.asked.is_empty()
+            && self.resolved.is_empty()
             && self.wires.iter().all(|wire| {
                 let (gone, unseen) = (wire.dropped || wire.token.is_none(), wire.peer_ends && !wire.peer_ended);
                 let refills = wire.is_full && wire.refill > 0;
+                let answers = matches!(wire.standing, Some(Standing::Connecting(addr)) if !self.is_silent(addr));
+                let refills = refills || answers;
                 gone || !(wire.readable_edge || wire.writable_edge || !wire.in_flight.is_empty() || unseen || refills)
             })
     }
@@ -162,28 +239,25 @@ impl Network {
     /// A peer connects; the server has yet to accept it.
     pub fn connect(&self, listener: usize) -> usize {
         let mut state = self.state();
-        state.wires.push(Wire {
-            token: None,
-            in_flight: VecDeque::new(),
-            arrived: VecDeque::new(),
-            peer_ends: false,
-            peer_ended: false,
-            was_reset: false,
-            written: Vec::new(),
-            room: usize::MAX,
-            refill: usize::MAX,
-            pace: usize::MAX,
-            is_full: false,
-            readable_edge: false,
-            writable_edge: false,
-            server_ended: false,
-            dropped: false,
-            dropped_unread: false,
-        });
-        let peer = state.wires.len() - 1;
+        let peer = state.lay_wire(None);
         state.backlog[listener].push_back(peer);
         state.backlog_edges[listener] = true;
         peer
+    }
+
+    /// What an address does from now on; without it, it refuses.
+    pub fn answer(&self, addr: SocketAddr, answer: Answer) {
+        self.state().answers.insert(addr, answer);
+    }
+
+    /// A name has these addresses; `None`: who asks for it never hears. A name that is not told is known to nobody.
+    pub fn name(&self, name: &str, addrs: Option<&[SocketAddr]>) {
+        self.state().names.insert(name.into(), addrs.map(<[SocketAddr]>::to_vec));
+    }
+
+    /// Whom the server has connected to so far, and the number of each connection.
+    pub fn dialed(&self) -> Vec<(SocketAddr, usize)> {
+        self.state().dialed.clone()
     }
 
     pub fn send(&self, peer: usize, bytes: &[u8]) {
@@ -336,6 +410,44 @@ impl Io for MemoryIo {
         }
     }
 
+    fn connect(&mut self, addr: SocketAddr) -> io::Result<MemorySocket> {
+        let mut state = self.0.state();
+        state.enter(Call::Connect, None)?;
+        let wire = state.lay_wire(Some(Standing::Connecting(addr)));
+        state.dialed.push((addr, wire));
+        Ok(MemorySocket { network: self.0.clone(), wire })
+    }
+
+    fn resolve(&mut self, ticket: u64, host: &str, port: u16) -> io::Result<()> {
+        let mut state = self.0.state();
+        state.enter(Call::Resolve, None)?;
+        if let Ok(ip) = host.parse::<IpAddr>() {
+            state.resolved.push_back((ticket, Ok(vec![SocketAddr::new(ip, port)])));
+            return Ok(());
+        }
+        let answer = match state.names.get(host) {
+            Some(Some(addrs)) => Ok(addrs.clone()),
+            Some(None) => return Ok(()),
+            None => Err(io::Error::other("nobody knows it")),
+        };
+        state.asked.push_back((ticket, answer));
+        Ok(())
+    }
+
+    fn cancel_resolve(&mut self, ticket: u64) {
+        self.0.state().asked.retain(|(asked, _)| *asked != ticket);
+    }
+
+    fn poll_resolved(&mut self) -> Option<Resolved> {
+        self.0.state().resolved.pop_front()
+    }
+
+    fn entropy(&mut self) -> io::Result<[u8; 32]> {
+        let mut state = self.0.state();
+        state.enter(Call::Entropy, None)?;
+        Ok([state.calls[Call::Entropy as usize] as u8; 32])
+    }
+
     fn now(&mut self) -> Now {
         let mono_us = self.0.state().now_us;
         Now { mono_us, unix_ms: 1_795_000_000_000 + mono_us / 1000 }
@@ -363,6 +475,7 @@ impl Socket for MemorySocket {
         state.enter(Call::Write, Some(self.wire))?;
         let wire = &mut state.wires[self.wire];
         assert!(!wire.server_ended, "a write behind the end of the stream");
+        assert!(matches!(wire.standing, None | Some(Standing::Stands(_))), "a write before the connection stands");
         if wire.was_reset {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
@@ -384,6 +497,20 @@ impl Socket for MemorySocket {
         let wire = &mut state.wires[self.wire];
         wire.server_ended = true;
         if wire.was_reset { Err(io::ErrorKind::NotConnected.into()) } else { Ok(()) }
+    }
+
+    fn poll_connected(&mut self) -> io::Result<Option<SocketAddr>> {
+        let mut state = self.network.state();
+        state.enter(Call::PollConnected, Some(self.wire))?;
+        let wire = &mut state.wires[self.wire];
+        match wire.standing.expect("a connection that the server makes") {
+            Standing::Stands(addr) => Ok(Some(addr)),
+            Standing::Connecting(_) | Standing::Failed => Ok(None),
+            Standing::Refused => {
+                wire.standing = Some(Standing::Failed);
+                Err(io::ErrorKind::ConnectionRefused.into())
+            }
+        }
     }
 }
 
@@ -415,7 +542,7 @@ impl Site {
         config.listen = if config.tls.is_some() { config.plain_listen.clone() } else { Vec::new() };
         let network = Network::with_listeners(config.listen.len() + 1);
         let server = Server::with_io(MemoryIo(network.clone()), config, authenticator).unwrap();
-        Site { network, server, router: Some(Router), history: Vec::new(), events: Vec::new() }
+        Site { network, server, router: Some(Router::default()), history: Vec::new(), events: Vec::new() }
     }
 
     /// Lets the server go on until neither it nor the network has anything left to do at this moment.

@@ -28,6 +28,7 @@ use std::time::Duration;
 use barewire::app::Router;
 use barewire::auth::{Authenticate, Methods, Ticket, Users, Verdict};
 use barewire::engine::{Fate, Intake};
+use barewire::wire::http::UpgradeRequest;
 use barewire::{ConnId, Engine, EngineConfig, Event, Limits, Now};
 
 /// The other end of one connection.
@@ -95,7 +96,8 @@ impl World {
 
     /// The daemon with another authenticator.
     pub fn guarded(config: EngineConfig, authenticator: impl Authenticate + 'static) -> World {
-        World { router: Some(Router), ..World::new(config, Box::new(authenticator)) }
+        let router = Some(Router::with_page(&config.path));
+        World { router, ..World::new(config, Box::new(authenticator)) }
     }
 
     /// A bare engine; the test answers the events.
@@ -121,6 +123,15 @@ impl World {
         let peer = SocketAddr::new(ip.parse().expect("an address"), 40_000);
         let id = self.engine.handle_accept(peer, true).expect("the engine takes a connection");
         self.peers.insert(id, Peer { room: usize::MAX, ..Peer::default() });
+        self.turn();
+        id
+    }
+
+    /// A session in the client role whose transport stands: its request is in what the peer has received.
+    pub fn go(&mut self, upgrade: UpgradeRequest) -> ConnId {
+        let id = self.engine.connect(upgrade, true, [7; 32]).expect("there is room for a session");
+        self.peers.insert(id, Peer { room: usize::MAX, ..Peer::default() });
+        self.engine.handle_connected(id, SocketAddr::from(([127, 0, 0, 1], 443)));
         self.turn();
         id
     }

@@ -42,6 +42,7 @@ impl Session {
     /// Takes frames until the peer's Close has come. One that sends more than [`LINGER_BYTES`] and a message of the allowed
     /// size instead is dropped.
     pub(super) fn take_closing(&mut self, shared: &mut Shared, input: &[u8]) -> (usize, bool) {
+        let role = self.role();
         let limits = &shared.config.limits;
         let at_most = limits.message_bytes.saturating_add(LINGER_BYTES);
         let Phase::Closing(closing) = &mut self.phase else { return (0, false) };
@@ -60,7 +61,7 @@ impl Session {
             return (input.len(), false);
         }
         let mut context = closing.context.take().unwrap_or_else(|| {
-            let mut context = shared.new_context();
+            let mut context = shared.new_context(role);
             context.begin_closing();
             context
         });

@@ -14,8 +14,12 @@ use crate::time::micros;
 use crate::wire::websocket::encode_close;
 
 impl Session {
-    /// Closes in good order: our Close frame, then the peer's is awaited.
+    /// Closes in good order: our Close frame, then the peer's is awaited. Where there is no WebSocket yet, to a server, the
+    /// connection is dropped.
     pub fn close(&mut self, shared: &mut Shared, reason: CloseReason) {
+        if matches!(self.phase, Phase::HeadOut(_)) {
+            return self.vanish(shared, reason);
+        }
         let Phase::Open(open) = &mut self.phase else { return };
         let (walker, mut context) = open.take_framing();
         let may_be_deflated = open.deflate.is_some();
@@ -35,8 +39,10 @@ impl Session {
     /// where that is not zero; a request under way is still answered, an upgrade under way is refused, an idle
     /// connection is closed.
     pub fn shut_down(&mut self, shared: &mut Shared, spread: Duration) {
+        let is_outbound = self.is_outbound();
         match &mut self.phase {
-            Phase::Open(_) if spread.is_zero() => self.close(shared, CloseReason::ServerShutdown),
+            // A server that we are a client of has no crowd to fear.
+            Phase::Open(_) if spread.is_zero() || is_outbound => self.close(shared, CloseReason::ServerShutdown),
             Phase::Open(_) => {
                 let moment = Duration::from_micros(shared.chance(micros(spread)));
                 self.set_timer(shared, Timer::Drain, moment);
@@ -48,6 +54,7 @@ impl Session {
                 let linger = SHUTDOWN_LINGER.min(shared.config.limits.close_timeout);
                 self.set_timer(shared, Timer::Close, linger);
             }
+            Phase::HeadOut(_) => self.vanish(shared, CloseReason::ServerShutdown),
             Phase::Closing(..) | Phase::Ending | Phase::Gone => {}
         }
     }
@@ -61,7 +68,8 @@ impl Session {
 
     fn push_close(&mut self, shared: &mut Shared, reason: &CloseReason) {
         if let Some((code, text)) = reason.close_frame() {
-            self.queue(shared).push_frame(|out| encode_close(code, text, out));
+            let mask = self.next_mask();
+            self.queue(shared).push_frame(|out| encode_close(code, text, mask, out));
         }
     }
 
@@ -111,13 +119,18 @@ impl Session {
 
     /// Tells the host, once: sessions that have left Open or the HTTP phases have told it already.
     fn tell_closed(&mut self, shared: &mut Shared, reason: CloseReason) {
+        if self.is_newcomer() {
+            shared.newcomers.leave();
+        }
         match &mut self.phase {
             Phase::Open(open) => {
                 shared.compression.release(open.deflate.take());
                 let identity = open.take_identity();
                 shared.closed(self.id, identity, reason);
             }
-            Phase::Head(_) | Phase::Body { .. } | Phase::Await(_) => shared.closed(self.id, None, reason),
+            Phase::Head(_) | Phase::Body { .. } | Phase::Await(_) | Phase::HeadOut(_) => {
+                shared.closed(self.id, None, reason);
+            }
             Phase::Closing(..) | Phase::Ending | Phase::Gone => {}
         }
     }

@@ -5,6 +5,7 @@
 //!
 //! Not here: what a head must look like (`wire/http/`), what a route answers (`app/routes.rs`).
 
+use super::open::Who;
 use super::{Open, Phase, Session};
 use crate::auth::{Attempt, Decision, Proof, Ticket, Verdict};
 use crate::engine::compression::Deflate;
@@ -208,7 +209,7 @@ impl Session {
         match &self.phase {
             Phase::Await(waiting) if waiting.upgrade.is_some() => self.enter(shared, verdict),
             Phase::Open(open) if open.is_verifying() => self.resolve_in_band(shared, verdict),
-            Phase::Head(_) | Phase::Body { .. } | Phase::Await(_) | Phase::Open(_) => return,
+            Phase::Head(_) | Phase::Body { .. } | Phase::Await(_) | Phase::HeadOut(_) | Phase::Open(_) => return,
             Phase::Closing(..) | Phase::Ending | Phase::Gone => return,
         }
         self.mark_ready(shared);
@@ -249,7 +250,7 @@ impl Session {
         let (protocol, extension) = (protocol.map(str::to_owned), extension.as_deref());
         let queue = self.queue(shared);
         queue.push_http(|out| http::switching_protocols(upgrade, protocol.as_deref(), extension, out));
-        self.phase = Phase::Open(Open::new(deflate));
+        self.phase = Phase::Open(Open::new(Who::Unknown, deflate));
     }
 
     /// Answers the outstanding request. Says whether there was one.
@@ -293,7 +294,8 @@ impl Session {
         let (version, head_only) = match &self.phase {
             Phase::Await(waiting) => (waiting.version, waiting.head_only),
             Phase::Head(head) => (Version::Http11, head.head_only),
-            Phase::Body { .. } | Phase::Open(_) | Phase::Closing(..) | Phase::Ending | Phase::Gone => return,
+            Phase::Body { .. } | Phase::HeadOut(_) | Phase::Open(_) => return,
+            Phase::Closing(..) | Phase::Ending | Phase::Gone => return,
         };
         let status = refusal.status();
         let delivery = Delivery { version, head_only, keep_alive: false, unix_ms: shared.now.unix_ms };
@@ -311,6 +313,7 @@ impl Session {
             // The request has its answer: another would be taken for the next one's.
             Phase::Body { .. } => self.end(shared, CloseReason::HeadTimeout),
             Phase::Await(_) => self.refuse(shared, unavailable()),
+            Phase::HeadOut(_) => self.answer_is_due(shared),
             Phase::Open(_) | Phase::Closing(..) | Phase::Ending | Phase::Gone => {}
         }
     }

@@ -41,6 +41,11 @@ impl Session {
             Who::Known(identity) => Who::Renewing(Box::new(Renewal::new(identity, shared.take_back_messages(self.id)))),
             Who::Renewing(renewal) => Who::Renewing(renewal),
             Who::Unknown | Who::Verifying => Who::Verifying,
+            // Nobody authenticates to us whom we went to.
+            Who::Server(masks) => {
+                open.who = Who::Server(masks);
+                return;
+            }
         };
         if !self.timers.is_set(Timer::Authentication) {
             self.set_timer(shared, Timer::Authentication, shared.config.limits.auth_timeout);
@@ -114,7 +119,8 @@ impl Session {
         match &self.phase {
             Phase::Await(_) => self.refuse(shared, super::head::unavailable()),
             Phase::Open(_) => self.close(shared, CloseReason::AuthenticationTimeout),
-            Phase::Head(_) | Phase::Body { .. } | Phase::Closing(..) | Phase::Ending | Phase::Gone => {}
+            Phase::Head(_) | Phase::Body { .. } | Phase::HeadOut(_) => {}
+            Phase::Closing(..) | Phase::Ending | Phase::Gone => {}
         }
     }
 

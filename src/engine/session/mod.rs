@@ -14,12 +14,18 @@
 //!            +--------------------------+---+--------------------------+---> Ending ---> Gone
 //! ```
 //!
+//! Where this side is the client:
+//!
+//! ```text
+//!   connect  HeadOut --- 101 ---> Open        HeadOut --- refused, or no good answer ---> Ending
+//! ```
+//!
 //! Ending: nothing more is parsed; what is queued is written, then our end of the stream is closed, and the
 //! peer's is awaited for a while. Gone: the socket is to be dropped now; a lost heartbeat, a reset, a write that
 //! stalls and a close that takes too long lead there from anywhere. `Event::Closed` is told once, on the way
-//! out of Head, Await, Body or Open: what follows is only the winding down of the transport.
+//! out of Head, Await, Body, HeadOut or Open: what follows is only the winding down of the transport.
 //!
-//! In this folder: `head.rs` (HTTP and the way in), `open.rs` (frames), `inflating.rs` (deflated messages),
+//! In this folder: `head.rs` (HTTP and the way in), `head_out.rs` (the way to a server), `open.rs` (frames), `inflating.rs` (deflated messages),
 //! `heartbeat.rs` (is it alive), `in_band.rs` (authentication by message), `ending.rs` (the ways out), `closing.rs` (what
 //! still comes behind our Close), `weight.rs` (what it makes the process hold).
 //! Not here: who is subscribed to what (`engine/hub.rs`), sockets and TLS (`net/`).
@@ -27,6 +33,7 @@
 mod closing;
 mod ending;
 mod head;
+mod head_out;
 mod heartbeat;
 mod in_band;
 mod inflating;
@@ -39,6 +46,7 @@ use std::time::Duration;
 use crate::auth::Identity;
 use crate::engine::compression::Deflate;
 use crate::engine::hub::{ConnId, Memberships};
+use crate::engine::outbound::NOWHERE;
 use crate::engine::send_queue::SendQueue;
 use crate::engine::shared::{Share, Shared};
 use crate::engine::timer::{Tick, Timer, TimerTable};
@@ -47,9 +55,11 @@ use crate::error::CloseReason;
 use crate::limits::{
     READ_BYTES_PER_TURN, READ_BYTES_PER_TURN_BULK, SEND_QUEUE_PAUSE_BYTES, SEND_QUEUE_RESUME_BYTES, SESSION_BYTES,
 };
+use crate::wire::websocket::Role;
 
 pub(super) use closing::Closing;
 pub(super) use head::{Await, Head, Welcome};
+pub(super) use head_out::HeadOut;
 pub(super) use heartbeat::Heartbeat;
 pub(super) use open::Open;
 pub(super) use weight::fixed_weight;
@@ -63,11 +73,24 @@ pub(super) enum Phase {
         remaining: usize,
     },
     Await(Box<Await>),
+    /// We are the client: our upgrade is to be written, or its answer awaited.
+    HeadOut(Box<HeadOut>),
     Open(Open),
     /// Our Close is sent or queued; what the peer still sends is checked and dropped.
     Closing(Closing),
     Ending,
     Gone,
+}
+
+/// How a session came to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// A client came.
+    Accepted,
+    /// A client came, and was let in for lack of memory only to be told 503.
+    TurnedAway,
+    /// We went to a server, as its client.
+    Connected,
 }
 
 /// One peer.
@@ -100,20 +123,33 @@ pub(super) struct Session {
     in_ready: bool,
     /// Not read, because the peers hold too much and this one more than its share.
     is_starved: bool,
-    /// Let in for lack of memory only to be told 503.
-    pub is_turned_away: bool,
+    pub origin: Origin,
 }
 
 const _: () = assert!(size_of::<Session>() <= SESSION_BYTES);
 
 impl Session {
+    /// A client has come.
     pub fn new(shared: &mut Shared, id: ConnId, peer: SocketAddr, secure: bool, welcome: Welcome) -> Session {
+        let mut session = Session::with(shared, id, secure, Phase::Head(Head::first(welcome)));
+        session.peer = peer;
+        session
+    }
+
+    /// We go to a server.
+    pub fn to_server(shared: &mut Shared, id: ConnId, secure: bool, asked: HeadOut) -> Session {
+        let mut session = Session::with(shared, id, secure, Phase::HeadOut(Box::new(asked)));
+        session.origin = Origin::Connected;
+        session
+    }
+
+    fn with(shared: &mut Shared, id: ConnId, secure: bool, phase: Phase) -> Session {
         let mut session = Session {
             id,
-            peer,
+            peer: NOWHERE,
             secure,
             connected_us: shared.now.mono_us,
-            phase: Phase::Head(Head::first(welcome)),
+            phase,
             leftover: Vec::new(),
             queue: None,
             memberships: Memberships::default(),
@@ -127,7 +163,7 @@ impl Session {
             in_dirty: false,
             in_ready: false,
             is_starved: false,
-            is_turned_away: false,
+            origin: Origin::Accepted,
         };
         session.set_timer(shared, Timer::Head, shared.config.limits.head_timeout);
         session
@@ -201,7 +237,8 @@ impl Session {
     fn is_served(&self) -> bool {
         !self.paused
             && match &self.phase {
-                Phase::Head(_) | Phase::Body { .. } | Phase::Closing(..) | Phase::Ending | Phase::Gone => true,
+                Phase::Head(_) | Phase::Body { .. } | Phase::HeadOut(_) => true,
+                Phase::Closing(..) | Phase::Ending | Phase::Gone => true,
                 Phase::Await(_) => false,
                 Phase::Open(open) => !open.is_verifying(),
             }
@@ -223,7 +260,8 @@ impl Session {
         let remaining = match &self.phase {
             Phase::Open(open) => open.remaining(),
             Phase::Closing(closing) => closing.remaining(),
-            Phase::Head(_) | Phase::Body { .. } | Phase::Await(_) | Phase::Ending | Phase::Gone => 0,
+            Phase::Head(_) | Phase::Body { .. } | Phase::Await(_) | Phase::HeadOut(_) => 0,
+            Phase::Ending | Phase::Gone => 0,
         };
         Intake::Read(if remaining > READ_BYTES_PER_TURN as u64 {
             READ_BYTES_PER_TURN_BULK
@@ -250,6 +288,7 @@ impl Session {
                     (taken, done)
                 }
                 Phase::Await(_) => (0, false),
+                Phase::HeadOut(_) => self.take_answer(shared, rest),
                 Phase::Open(_) => self.take_frames(shared, rest),
                 Phase::Closing(..) => self.take_closing(shared, rest),
                 Phase::Ending | Phase::Gone => (rest.len(), false),
@@ -268,6 +307,7 @@ impl Session {
                 self.end(shared, reason);
             }
             Phase::Body { .. } | Phase::Open(_) => self.end(shared, CloseReason::PeerVanished),
+            Phase::HeadOut(_) => self.end_of_answer(shared),
             Phase::Closing(..) => self.wind_down(shared),
             // The answer is still to come; the end is seen again after it.
             Phase::Await(_) => {}
@@ -307,7 +347,9 @@ impl Session {
 
     /// Replies wait: beyond a mark the session is not read until half of them are gone.
     pub fn check_pause(&mut self) {
-        self.paused |= self.queue.as_ref().is_some_and(|queue| queue.own_cost() > SEND_QUEUE_PAUSE_BYTES);
+        // What a client sends are no replies: a server that waits to be read must go on being read, or both would wait.
+        self.paused |=
+            !self.is_outbound() && self.queue.as_ref().is_some_and(|queue| queue.own_cost() > SEND_QUEUE_PAUSE_BYTES);
     }
 
     /// The shell has written what it could. `progress`: anything at all; `pending`: something still waits, in
@@ -350,7 +392,8 @@ impl Session {
         match self.phase {
             Phase::Ending => Fate::CloseWhenWritten,
             Phase::Gone => Fate::Drop,
-            Phase::Head(_) | Phase::Body { .. } | Phase::Await(_) | Phase::Open(_) | Phase::Closing(..) => Fate::Keep,
+            Phase::Head(_) | Phase::Body { .. } | Phase::Await(_) | Phase::HeadOut(_) => Fate::Keep,
+            Phase::Open(_) | Phase::Closing(..) => Fate::Keep,
         }
     }
 
@@ -426,12 +469,27 @@ impl Session {
         open.identity()
     }
 
+    /// Whether we are the client, and the peer a server.
+    pub fn is_outbound(&self) -> bool {
+        self.origin == Origin::Connected
+    }
+
+    /// The role of this side.
+    pub fn role(&self) -> Role {
+        if self.is_outbound() { Role::Client } else { Role::Server }
+    }
+
+    /// Whether it is open, and the peer has not to say who it is.
+    pub fn is_known(&self) -> bool {
+        matches!(&self.phase, Phase::Open(open) if open.is_known())
+    }
+
     /// Whether it has not yet said who it is, and has not ended: the host was told neither Open nor Closed.
     pub fn is_newcomer(&self) -> bool {
         match &self.phase {
             Phase::Head(_) | Phase::Body { .. } | Phase::Await(_) => true,
-            Phase::Open(open) => open.identity().is_none(),
-            Phase::Closing(..) | Phase::Ending | Phase::Gone => false,
+            Phase::Open(open) => !open.is_known(),
+            Phase::HeadOut(_) | Phase::Closing(..) | Phase::Ending | Phase::Gone => false,
         }
     }
 
@@ -457,7 +515,8 @@ impl Session {
         match &self.phase {
             Phase::Gone => assert!(self.queue.is_none() && self.leftover.is_empty()),
             Phase::Ending => assert!(self.leftover.is_empty()),
-            Phase::Head(_) | Phase::Body { .. } | Phase::Await(_) | Phase::Open(_) | Phase::Closing(..) => {}
+            Phase::Head(_) | Phase::Body { .. } | Phase::Await(_) | Phase::HeadOut(_) => {}
+            Phase::Open(_) | Phase::Closing(..) => {}
         }
     }
 }

@@ -18,8 +18,8 @@ use crate::error::CloseReason;
 use crate::limits::{MESSAGE_BYTES_UNAUTHENTICATED, SEND_QUEUE_COPY_BYTES, SEND_QUEUE_ENTRY_BYTES};
 use crate::time::micros;
 use crate::wire::websocket::{
-    Bytes, Context, FrameWalker, Input, Kind, Message, MessageLimits, Received, encode_message_header, encode_ping,
-    frame_length,
+    Bytes, Context, FrameWalker, Input, Kind, Mask, Masks, Message, MessageHeader, MessageLimits, Received, apply_mask,
+    encode_ping, frame_length,
 };
 
 /// The state of an open session.
@@ -55,6 +55,8 @@ pub(super) enum Who {
     /// Its token is being verified.
     Verifying,
     Known(Identity),
+    /// It is a server that we have connected to, and we mask what we send.
+    Server(Box<Masks>),
     /// Known, and a new token is being verified.
     Renewing(Box<Renewal>),
 }
@@ -75,6 +77,8 @@ impl Renewal {
             Event::Message { id, message } => Event::Message { id, message: message.settled() },
             other @ (Event::Accepted { .. }
             | Event::Request { .. }
+            | Event::Connected { .. }
+            | Event::Refused { .. }
             | Event::Open { .. }
             | Event::RateLimited { .. }
             | Event::Renewed { .. }
@@ -88,12 +92,12 @@ impl Renewal {
 }
 
 impl Open {
-    /// A session whose upgrade has just been accepted, and whose peer nobody knows yet.
-    pub fn new(deflate: Option<Deflate>) -> Open {
+    /// A session whose upgrade has just been accepted.
+    pub(super) fn new(who: Who, deflate: Option<Deflate>) -> Open {
         Open {
             walker: FrameWalker::default(),
             context: None,
-            who: Who::Unknown,
+            who,
             pending: None,
             deflate,
             heartbeat: Heartbeat::new(),
@@ -124,7 +128,15 @@ impl Open {
         match &self.who {
             Who::Known(identity) => Some(identity),
             Who::Renewing(renewal) => Some(&renewal.identity),
-            Who::Unknown | Who::Verifying => None,
+            Who::Unknown | Who::Verifying | Who::Server(_) => None,
+        }
+    }
+
+    /// Whether it has not to say who it is: it has, or it is a server.
+    pub fn is_known(&self) -> bool {
+        match self.who {
+            Who::Known(_) | Who::Renewing(_) | Who::Server(_) => true,
+            Who::Unknown | Who::Verifying => false,
         }
     }
 
@@ -138,7 +150,7 @@ impl Open {
         match std::mem::replace(&mut self.who, Who::Unknown) {
             Who::Known(identity) => Some(identity),
             Who::Renewing(renewal) => Some(renewal.identity),
-            Who::Unknown | Who::Verifying => None,
+            Who::Unknown | Who::Verifying | Who::Server(_) => None,
         }
     }
 
@@ -160,7 +172,7 @@ impl Open {
     pub fn weight(&self) -> usize {
         let held = match &self.who {
             Who::Renewing(renewal) => renewal.weight,
-            Who::Unknown | Who::Verifying | Who::Known(_) => 0,
+            Who::Unknown | Who::Verifying | Who::Known(_) | Who::Server(_) => 0,
         };
         let inflating = match self.pending.as_deref() {
             Some(Pending::Inflating(lent)) => lent.weight(),
@@ -173,7 +185,7 @@ impl Open {
     pub(super) fn message_limits(&self, shared: &Shared) -> MessageLimits {
         let limits = &shared.config.limits;
         let (bytes, messages) = match self.who {
-            Who::Known(_) | Who::Renewing(_) => (limits.message_bytes, usize::MAX),
+            Who::Known(_) | Who::Renewing(_) | Who::Server(_) => (limits.message_bytes, usize::MAX),
             // One at a time: what stands behind an `auth` is judged after it.
             Who::Unknown | Who::Verifying => (limits.message_bytes.min(MESSAGE_BYTES_UNAUTHENTICATED), 1),
         };
@@ -185,6 +197,7 @@ impl Open {
 impl Session {
     /// Takes frames, as many as one turn may serve; returns how much that is, and whether to go on.
     pub(super) fn take_frames(&mut self, shared: &mut Shared, input: &[u8]) -> (usize, bool) {
+        let role = self.role();
         let Phase::Open(open) = &mut self.phase else { return (0, false) };
         let was_clean = open.context.is_none();
         let walk = open.walker.walk(input, open.message_limits(shared));
@@ -192,7 +205,7 @@ impl Session {
             open.heartbeat.hear();
         }
         shared.share.frames -= walk.frames;
-        let mut context = open.context.take().unwrap_or_else(|| shared.lend_context());
+        let mut context = open.context.take().unwrap_or_else(|| shared.lend_context(role));
         let mut rest = Input::new(input, &walk);
         let mut replies = std::mem::take(&mut shared.replies);
         let violation = loop {
@@ -254,7 +267,8 @@ impl Session {
                 open.pending = Some(Box::new(Pending::Doom(reason)));
                 self.mark_ready(shared);
             }
-            Phase::Open(_) | Phase::Head(_) | Phase::Body { .. } | Phase::Await(_) => self.fail(shared, reason),
+            Phase::Open(_) => self.fail(shared, reason),
+            Phase::Head(_) | Phase::Body { .. } | Phase::Await(_) | Phase::HeadOut(_) => self.fail(shared, reason),
             Phase::Closing(..) | Phase::Ending | Phase::Gone => {}
         }
     }
@@ -286,13 +300,15 @@ impl Session {
     /// Hands a message on, or refuses it; an error is that of a peer that goes on and on.
     pub(super) fn take_message(&mut self, shared: &mut Shared, message: Message) -> Result<(), CloseReason> {
         let Phase::Open(open) = &mut self.phase else { return Ok(()) };
-        if matches!(open.who, Who::Unknown | Who::Verifying) {
+        if !open.is_known() {
             self.take_first_message(shared, message);
             return Ok(());
         }
         let limits = &shared.config.limits;
         let admission = match limits.messages_per_window {
             0 => Admission::Taken,
+            // A server says as much as it likes to those who came to hear it.
+            _ if matches!(open.who, Who::Server(_)) => Admission::Taken,
             _ => open.pace().take_message(shared.now.mono_us, limits),
         };
         shared.events.push_back(match admission {
@@ -316,11 +332,15 @@ impl Session {
             return false;
         }
         if !self.has_room(shared, 0) {
-            self.cut(shared, CloseReason::SlowConsumer);
+            // A host that sends too fast to a server is told so, and may wait.
+            if !self.is_outbound() {
+                self.cut(shared, CloseReason::SlowConsumer);
+            }
             return false;
         }
         if !self.push_deflated(shared, message.kind(), message.payload()) {
-            self.push_message(shared, message.kind(), false, message.into_payload());
+            let (kind, payload) = (message.kind(), message.into_payload());
+            self.push_message(shared, (kind, false), &payload, || payload.clone());
         }
         self.check_pause();
         true
@@ -330,23 +350,51 @@ impl Session {
     pub fn push_deflated(&mut self, shared: &mut Shared, kind: Kind, payload: &[u8]) -> bool {
         let Some(deflate) = self.deflate() else { return false };
         let Some(buffer) = shared.compression.deflate(deflate, payload) else { return false };
-        self.push_message(shared, kind, true, Bytes::copy_from_slice(&buffer));
+        self.push_message(shared, (kind, true), &buffer, || Bytes::copy_from_slice(&buffer));
         shared.compression.return_buffer(buffer);
         true
     }
 
-    /// Queues the frame of a message: a small payload is copied behind its header, a large one shared.
-    fn push_message(&mut self, shared: &mut Shared, kind: Kind, is_deflated: bool, payload: Bytes) {
-        let bytes = payload.len();
-        let header = |out: &mut Vec<u8>| encode_message_header(kind, is_deflated, bytes, out);
+    /// Queues the frame of a message, of a kind and deflated or not: a small payload is copied behind its header, a large
+    /// one shared, unless it must be masked.
+    fn push_message(
+        &mut self,
+        shared: &mut Shared,
+        (kind, is_deflated): (Kind, bool),
+        payload: &[u8],
+        share: impl FnOnce() -> Bytes,
+    ) {
+        let mask = self.next_mask();
+        let header = MessageHeader { kind, is_deflated, bytes: payload.len(), mask };
         let queue = self.queue(shared);
-        if bytes < SEND_QUEUE_COPY_BYTES {
+        if payload.len() < SEND_QUEUE_COPY_BYTES {
             queue.push_frame(|out| {
-                header(out);
-                out.extend_from_slice(&payload);
+                header.encode(out);
+                let start = out.len();
+                out.extend_from_slice(payload);
+                if let (Some(mask), Some(payload)) = (mask, out.get_mut(start..)) {
+                    apply_mask(payload, mask);
+                }
             });
         } else {
-            queue.push_header_and_payload(header, payload);
+            let payload = match mask {
+                None => share(),
+                Some(mask) => {
+                    let mut masked = payload.to_vec();
+                    apply_mask(&mut masked, mask);
+                    masked.into()
+                }
+            };
+            queue.push_header_and_payload(|out| header.encode(out), payload);
+        }
+    }
+
+    /// The key for the next frame that is sent: only those to a server are masked (RFC 6455, section 5.1).
+    pub(super) fn next_mask(&mut self) -> Option<Mask> {
+        match &mut self.phase {
+            Phase::Open(Open { who: Who::Server(masks), .. }) => Some(masks.key()),
+            Phase::Open(_) | Phase::Head(_) | Phase::Body { .. } | Phase::Await(_) | Phase::HeadOut(_) => None,
+            Phase::Closing(..) | Phase::Ending | Phase::Gone => None,
         }
     }
 
@@ -370,7 +418,8 @@ impl Session {
             return self.vanish(shared, CloseReason::HeartbeatLost);
         }
         let payload = open.heartbeat.ping(shared.now, is_read);
-        self.queue(shared).push_frame(|out| encode_ping(&payload, out));
+        let mask = self.next_mask();
+        self.queue(shared).push_frame(|out| encode_ping(&payload, mask, out));
         self.set_timer(shared, Timer::Heartbeat, shared.config.limits.heartbeat_interval);
     }
 }

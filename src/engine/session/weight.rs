@@ -5,7 +5,7 @@
 #[cfg(any(test, debug_assertions))]
 use std::sync::Arc;
 
-use super::{Phase, Session};
+use super::{Origin, Phase, Session};
 #[cfg(any(test, debug_assertions))]
 use crate::engine::ledger::SharedFrame;
 use crate::engine::shared::Shared;
@@ -53,6 +53,7 @@ impl Session {
         let under_way = match &self.phase {
             Phase::Head(head) => head.weight(),
             Phase::Await(waiting) => waiting.weight(),
+            Phase::HeadOut(asked) => asked.weight(),
             Phase::Open(open) => open.weight(),
             Phase::Closing(closing) => closing.weight(),
             Phase::Body { .. } | Phase::Ending | Phase::Gone => 0,
@@ -82,7 +83,7 @@ impl Session {
     pub fn discharge(self, shared: &mut Shared) {
         shared.ledger.enter(self.charged, 0);
         shared.ledger.leave(fixed_weight(self.secure));
-        if self.is_turned_away {
+        if self.origin == Origin::TurnedAway {
             shared.ledger.forget_turned_away();
         }
     }
@@ -106,9 +107,10 @@ impl Session {
     pub fn overload(&mut self, shared: &mut Shared) {
         match &self.phase {
             Phase::Open(_) => self.cut(shared, CloseReason::Overloaded),
-            Phase::Head(_) | Phase::Body { .. } | Phase::Await(_) | Phase::Closing(..) | Phase::Ending => {
+            Phase::Head(_) | Phase::Body { .. } | Phase::Await(_) | Phase::HeadOut(_) => {
                 self.vanish(shared, CloseReason::Overloaded);
             }
+            Phase::Closing(..) | Phase::Ending => self.vanish(shared, CloseReason::Overloaded),
             Phase::Gone => {}
         }
     }

@@ -1,6 +1,7 @@
-//! Offers and answers; messages through a compressor and a decompressor, whole, broken and too large.
+//! Messages through a compressor and a decompressor, whole, broken and too large.
 //!
-//! Not here: deflated messages among frames (`wire/websocket/tests.rs`), a session's (`tests/deflate.rs`).
+//! Not here: offers and answers (`tests/negotiation.rs`), deflated messages among frames (`wire/websocket/tests.rs`), a
+//! session's (`tests/deflate.rs`).
 
 use super::*;
 use crate::error::CloseReason;
@@ -9,117 +10,7 @@ use crate::limits::{
 };
 use crate::wire::websocket::{Bytes, Kind, Message, deflated_bound};
 
-/// The answer to these offers, one header element each.
-fn answer(config: &DeflateConfig, offers: &[&str]) -> Option<String> {
-    let offers: Vec<_> = offers.iter().map(|offer| Extension::parse(offer.as_bytes()).unwrap()).collect();
-    Offer::first(&offers).map(|offer| offer.accept(config, true).response())
-}
-
-const ALONE: &str = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
-
-#[test]
-fn an_offer_in_order_is_accepted_without_takeover() {
-    let windowed = format!("{ALONE}; server_max_window_bits=9");
-    let full = format!("{ALONE}; server_max_window_bits=15");
-    for (offer, wanted) in [
-        ("permessage-deflate", ALONE),
-        ("permessage-deflate; client_max_window_bits", ALONE),
-        ("permessage-deflate; client_max_window_bits=8", ALONE),
-        ("permessage-deflate; client_max_window_bits=\"15\"", ALONE),
-        ("permessage-deflate; server_no_context_takeover", ALONE),
-        ("permessage-deflate; client_no_context_takeover; server_no_context_takeover", ALONE),
-        ("permessage-deflate; server_max_window_bits=9", &windowed),
-        ("permessage-deflate; server_max_window_bits=\"9\"; client_max_window_bits", &windowed),
-        ("permessage-deflate; server_max_window_bits=15", &full),
-    ] {
-        assert_eq!(answer(&DeflateConfig::default(), &[offer]).as_deref(), Some(wanted), "{offer}");
-    }
-}
-
-#[test]
-fn an_offer_that_is_not_understood_to_the_last_word_is_declined() {
-    for parameters in [
-        "server_no_context_takeover=1",
-        "client_no_context_takeover=true",
-        "server_no_context_takeover; server_no_context_takeover",
-        "client_max_window_bits; client_max_window_bits=10",
-        "server_max_window_bits=9; server_max_window_bits=9",
-        "server_max_window_bits",
-        "server_max_window_bits=8",
-        "server_max_window_bits=7",
-        "server_max_window_bits=16",
-        "server_max_window_bits=09",
-        "server_max_window_bits=+9",
-        "server_max_window_bits=9a",
-        "server_max_window_bits=256",
-        "server_max_window_bits=99999999999999999999",
-        "client_max_window_bits=7",
-        "client_max_window_bits=16",
-        "client_max_window_bits=08",
-        "client_max_window_bits=x",
-        "server_max_window_size=10",
-        "Server_No_Context_Takeover",
-        "x",
-    ] {
-        let offer = format!("permessage-deflate; {parameters}");
-        assert_eq!(answer(&DeflateConfig::default(), &[&offer]), None, "{offer}");
-        assert_eq!(
-            answer(&DeflateConfig::default(), &[&offer, NAME]).as_deref(),
-            Some(ALONE),
-            "another behind {offer}"
-        );
-    }
-    for other in ["x-webkit-deflate-frame", "permessage-bzip2", "Permessage-Deflate", "deflate"] {
-        assert_eq!(answer(&DeflateConfig::default(), &[other]), None, "{other}");
-    }
-    assert_eq!(answer(&DeflateConfig::default(), &[]), None);
-}
-
-#[test]
-fn the_first_offer_that_can_be_accepted_is() {
-    let offers =
-        ["foo", "permessage-deflate; server_max_window_bits=8", "permessage-deflate; server_max_window_bits=10", NAME];
-    let wanted = format!("{ALONE}; server_max_window_bits=10");
-    assert_eq!(answer(&DeflateConfig::default(), &offers), Some(wanted));
-}
-
-#[test]
-fn the_configuration_and_the_offer_both_bound_the_window() {
-    for (most, offer, agreed) in
-        [(15, None, 15), (12, None, 12), (12, Some(15), 12), (12, Some(12), 12), (12, Some(9), 9), (9, Some(15), 9)]
-    {
-        let config = DeflateConfig { server_max_window_bits: most, ..DeflateConfig::default() };
-        let parameter = offer.map_or(String::new(), |bits| format!("; server_max_window_bits={bits}"));
-        let offer = Extension::parse(format!("{NAME}{parameter}").as_bytes()).unwrap();
-        let agreement = Offer::first(&[offer]).unwrap().accept(&config, true);
-        assert_eq!(agreement.window_bits, agreed);
-        let named = if parameter.is_empty() { String::new() } else { format!("; server_max_window_bits={agreed}") };
-        assert_eq!(agreement.response(), format!("{ALONE}{named}"));
-    }
-}
-
-#[test]
-fn a_context_is_kept_where_both_ends_and_the_count_allow_it() {
-    let config =
-        DeflateConfig { server_context_takeover: true, client_context_takeover: true, ..DeflateConfig::default() };
-    for (server, client) in [(false, false), (false, true), (true, false), (true, true)] {
-        let mut offer = NAME.to_owned();
-        offer.push_str(if server { "" } else { "; server_no_context_takeover" });
-        offer.push_str(if client { "" } else { "; client_no_context_takeover" });
-        assert_eq!(answer(&config, &[&offer]), Some(offer.clone()));
-        let extension = Extension::parse(offer.as_bytes()).unwrap();
-        let agreement = Offer::first(&[extension]).unwrap().accept(&config, false);
-        assert_eq!((agreement.takes_over(), agreement.response()), (false, ALONE.to_owned()));
-    }
-    for (server_context_takeover, client_context_takeover) in [(false, true), (true, false)] {
-        let config = DeflateConfig { server_context_takeover, client_context_takeover, ..DeflateConfig::default() };
-        let response = answer(&config, &[NAME]).unwrap();
-        assert_eq!(response.contains("server_no"), !server_context_takeover);
-        assert_eq!(response.contains("client_no"), !client_context_takeover);
-    }
-}
-
-// --- one message ---
+mod negotiation;
 
 /// Text that compresses, but not too well.
 fn prose(bytes: usize) -> Vec<u8> {
@@ -204,6 +95,26 @@ fn what_is_deflated_inflates_at_every_level_and_window() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn a_message_above_the_size_of_a_large_one_is_deflated_at_level_one() {
+    let deflated = |level, bytes| {
+        let mut out = Vec::new();
+        assert!(Compressor::new(level, 15).compress_alone(&prose(bytes), &mut out));
+        out
+    };
+    for level in [6, 9] {
+        assert_ne!(deflated(level, DEFLATE_LARGE_BYTES), deflated(1, DEFLATE_LARGE_BYTES), "level {level}");
+        assert_eq!(deflated(level, DEFLATE_LARGE_BYTES + 1), deflated(1, DEFLATE_LARGE_BYTES + 1), "level {level}");
+    }
+    // Nor does a compressor stay there.
+    let mut compressor = Compressor::new(9, 15);
+    for bytes in [DEFLATE_LARGE_BYTES + 1, DEFLATE_LARGE_BYTES] {
+        let mut out = Vec::new();
+        assert!(compressor.compress_alone(&prose(bytes), &mut out));
+        assert!(out == deflated(9, bytes), "{bytes} bytes");
     }
 }
 

@@ -1,5 +1,5 @@
-//! `host` or `host:port`, as in the `Host` header, in an absolute target and in an origin. Stricter than RFC 3986,
-//! section 3.2: no user information, no percent-escapes, none of the punctuation that no real host name has.
+//! `host` or `host:port`, as in the `Host` header, in an absolute target, in an origin and in a client's URL. Stricter than
+//! RFC 3986, section 3.2: no user information, no percent-escapes, none of the punctuation that no real host name has.
 //!
 //! Not here: schemes and the comparison of origins (`origin.rs`).
 
@@ -7,16 +7,16 @@ use std::net::Ipv6Addr;
 
 /// A host and its port, where one is named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Authority<'a> {
+pub(in crate::wire) struct Authority<'a> {
     /// A name, an IPv4 address, or an IPv6 address in its brackets; in the case it was written in.
-    pub(super) host: &'a str,
+    pub(in crate::wire) host: &'a str,
     /// `None` too where the colon has nothing behind it (RFC 3986 allows that).
-    pub(super) port: Option<u16>,
+    pub(in crate::wire) port: Option<u16>,
 }
 
 impl<'a> Authority<'a> {
     /// `None` where `text` is anything else.
-    pub(super) fn parse(text: &'a str) -> Option<Authority<'a>> {
+    pub(in crate::wire) fn parse(text: &'a str) -> Option<Authority<'a>> {
         let host_end = match text.strip_prefix('[') {
             Some(rest) => rest.find(']')? + 2,
             None => text.find(':').unwrap_or(text.len()),

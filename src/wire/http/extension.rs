@@ -3,6 +3,16 @@
 //! Not here: which extensions there are, and what their parameters mean (`wire/deflate.rs`).
 
 use super::grammar::{is_token, is_token_byte};
+use crate::limits::LIST_ITEMS;
+
+/// Why a list of extensions is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ListFault {
+    /// An item that is no extension.
+    Malformed,
+    /// More than [`LIST_ITEMS`] items, or parameters of all together.
+    TooMany,
+}
 
 /// An extension that is offered, or accepted. Names and values are compared as they are, in their case.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +28,24 @@ impl Extension {
         let mut parts = text.split(|&byte| byte == b';').map(<[u8]>::trim_ascii);
         let name = token(parts.next()?)?;
         Some(Extension { name, parameters: parts.map(parameter).collect::<Option<_>>()? })
+    }
+
+    /// All items of a list that was cut at its commas. A comma inside a quoted parameter ends nothing in the grammar, yet
+    /// cutting there is right: what is quoted must be a token, which has no comma and no semicolon, and either half of
+    /// such a quotation is malformed.
+    pub(super) fn parse_all<'a>(items: impl Iterator<Item = &'a [u8]>) -> Result<Vec<Extension>, ListFault> {
+        let mut extensions = Vec::new();
+        let mut parameters = 0;
+        for item in items {
+            let extension = Extension::parse(item).ok_or(ListFault::Malformed)?;
+            // Each is kept while the handshake is judged, and takes many times the bytes it came in.
+            parameters += extension.parameters.len();
+            if extensions.len() == LIST_ITEMS || parameters > LIST_ITEMS {
+                return Err(ListFault::TooMany);
+            }
+            extensions.push(extension);
+        }
+        Ok(extensions)
     }
 
     /// Its name.

@@ -1,4 +1,4 @@
-//! The two productions that every header shares: tokens and comma-separated lists. Linear in their input.
+//! The productions that headers share: tokens, comma-separated lists and lengths. Linear in their input.
 //!
 //! Not here: hosts and ports (`authority.rs`), any one header (`head.rs`, `upgrade.rs`).
 
@@ -16,6 +16,14 @@ pub fn is_token(text: &[u8]) -> bool {
 /// recipient must (RFC 9110, section 5.6.1.2). Quotes mean nothing here.
 pub(super) fn elements(list: &[u8]) -> impl Iterator<Item = &[u8]> {
     list.split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|element| !element.is_empty())
+}
+
+/// The number that a `Content-Length` is: digits alone (RFC 9110, section 8.6). One too large for the machine is the
+/// largest there is, so that it meets the limit and not the grammar.
+pub(super) fn parse_length(digits: &[u8]) -> Option<usize> {
+    let text = std::str::from_utf8(digits).ok()?;
+    let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    plain.then(|| text.parse().unwrap_or(usize::MAX))
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ use std::fmt;
 use std::ops::Range;
 
 use super::authority::Authority;
-use super::grammar::{elements, is_token};
+use super::fields::{Fields, range_within};
+use super::grammar::{is_token, parse_length};
 use super::response::Refusal;
 use super::scanner::HeadScanner;
 use crate::limits::{self, Limits};
@@ -27,18 +28,11 @@ pub enum Version {
 /// Owned, in two allocations; it is meant to live only until the request is answered. Its `Debug` shows method, path
 /// and header names, never a value: those may be credentials.
 pub struct RequestHead {
-    raw: Box<[u8]>,
+    fields: Fields,
     version: Version,
     method: Range<usize>,
     target: Range<usize>,
-    fields: Box<[Field]>,
     content_length: usize,
-}
-
-/// Where a header line's two parts are in the raw head.
-struct Field {
-    name: Range<usize>,
-    value: Range<usize>,
 }
 
 impl RequestHead {
@@ -71,16 +65,10 @@ impl RequestHead {
             Err(error) => return Err(refuse_unparsable(error, head, limits)),
         }
         let mut parsed = RequestHead {
-            raw: head.into(),
+            fields: Fields::new(head, request.headers),
             version: if request.version == Some(1) { Version::Http11 } else { Version::Http10 },
             method: range_within(head, request.method.unwrap_or_default().as_bytes()),
             target: range_within(head, request.path.unwrap_or_default().as_bytes()),
-            fields: (request.headers.iter())
-                .map(|line| Field {
-                    name: range_within(head, line.name.as_bytes()),
-                    value: range_within(head, line.value),
-                })
-                .collect(),
             content_length: 0,
         };
         parsed.check_target()?;
@@ -93,12 +81,12 @@ impl RequestHead {
 
     /// The method as sent: a token, in any case, known or not.
     pub fn method(&self) -> &str {
-        self.text(&self.method)
+        self.fields.text(&self.method)
     }
 
     /// The request target as sent (RFC 9112, section 3.2).
     pub fn target(&self) -> &str {
-        self.text(&self.target)
+        self.fields.text(&self.target)
     }
 
     /// The target's path without the query, not decoded, so that two spellings are two paths; `/` where an absolute
@@ -131,7 +119,7 @@ impl RequestHead {
 
     /// What it keeps, in bytes.
     pub fn weight(&self) -> usize {
-        self.raw.len() + size_of_val(&*self.fields)
+        self.fields.weight()
     }
 
     /// Whether the peer wants to keep the connection for another request (RFC 9112, section 9.3): HTTP/1.1 unless it
@@ -144,12 +132,12 @@ impl RequestHead {
     /// All header lines in their order, the whitespace around the values removed. A value has no control characters
     /// but HTAB; it need not be UTF-8.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.fields.iter().map(|field| (self.text(&field.name), self.bytes(&field.value)))
+        self.fields.all()
     }
 
     /// The values of all lines named `name`, in any case.
     pub fn values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
-        self.headers().filter(move |(line, _)| line.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        self.fields.values(name)
     }
 
     /// The first value named `name`, in any case.
@@ -160,16 +148,7 @@ impl RequestHead {
     /// The elements of the comma-separated list that all lines named `name` make together, trimmed, without empty
     /// ones (RFC 9110, section 5.6.1). Most are compared by `eq_ignore_ascii_case`.
     pub fn tokens(&self, name: &str) -> impl Iterator<Item = &[u8]> {
-        self.values(name).flat_map(elements)
-    }
-
-    fn bytes(&self, range: &Range<usize>) -> &[u8] {
-        self.raw.get(range.clone()).unwrap_or_default()
-    }
-
-    /// For what is known to be ASCII.
-    fn text(&self, range: &Range<usize>) -> &str {
-        std::str::from_utf8(self.bytes(range)).unwrap_or_default()
+        self.fields.tokens(name)
     }
 
     fn check_target(&self) -> Result<(), Refusal> {
@@ -292,7 +271,7 @@ pub fn is_path(text: &str) -> bool {
 
 /// Visible ASCII without what RFC 3986 keeps out of paths and queries, without fragments, with whole escapes. In a query
 /// also what browsers leave there as it is (the query percent-encode set of the URL standard).
-fn is_target_text(target: &[u8]) -> bool {
+pub(in crate::wire) fn is_target_text(target: &[u8]) -> bool {
     let mut bytes = target.iter();
     let mut kept_out: &[u8] = b"\"#<>\\^`{|}";
     while let Some(byte) = bytes.next() {
@@ -310,13 +289,6 @@ fn is_target_text(target: &[u8]) -> bool {
     true
 }
 
-/// A length too large for the machine is the largest there is, so that it meets the limit and not the grammar.
-fn parse_length(digits: &[u8]) -> Option<usize> {
-    let text = std::str::from_utf8(digits).ok()?;
-    let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    plain.then(|| text.parse().unwrap_or(usize::MAX))
-}
-
 fn refuse_unparsable(error: httparse::Error, head: &[u8], limits: &Limits) -> Refusal {
     match error {
         httparse::Error::TooManyHeaders => {
@@ -332,13 +304,4 @@ fn names_a_version(head: &[u8]) -> bool {
     let line = head.trim_ascii_start().split(|&byte| byte == b'\r').next().unwrap_or_default();
     let version = line.splitn(3, |&byte| byte == b' ').nth(2).unwrap_or_default();
     matches!(version.strip_prefix(b"HTTP/"), Some([major, b'.', minor]) if major.is_ascii_digit() && minor.is_ascii_digit())
-}
-
-/// Where `part`, a slice of `whole`, lies in it. An empty part may point anywhere.
-fn range_within(whole: &[u8], part: &[u8]) -> Range<usize> {
-    if part.is_empty() {
-        return 0..0;
-    }
-    let start = part.as_ptr().addr().wrapping_sub(whole.as_ptr().addr());
-    start..start.saturating_add(part.len())
 }

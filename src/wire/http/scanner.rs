@@ -1,13 +1,16 @@
-//! Finds the end of a request head while it arrives, looking at each byte once, and refuses at once what can never
-//! become a good head. The parser proper runs once, on the complete head.
+//! Finds the end of a head while it arrives, a request's or an answer's, looking at each byte once, and refuses at once
+//! what can never become a good head. The parser proper runs once, on the complete head.
 //!
-//! Not here: what the head says (`head.rs`), how long it may take (`engine/session/`).
+//! Not here: what the head says (`head.rs`, `response_head.rs`), how long it may take (`engine/session/`).
 
 use super::grammar::is_token_byte;
 use super::response::Refusal;
-use crate::limits::Limits;
+use crate::limits::{INTERIM_RESPONSES, Limits};
 
-/// How much of a head was looked at. Lives as long as the head is incomplete.
+/// What an answer begins with, whatever it is (RFC 9112, section 4).
+const STATUS_LINE_START: &[u8] = b"HTTP/1.";
+
+/// How much of a request's head was looked at. Lives as long as the head is incomplete.
 #[derive(Debug, Clone, Default)]
 pub struct HeadScanner {
     scanned: u32,
@@ -27,28 +30,89 @@ impl HeadScanner {
     /// The answer does not depend on how the head was cut into pieces.
     pub fn scan(&mut self, received: &[u8], limits: &Limits) -> Result<Option<usize>, Refusal> {
         let window = received.get(..limits.head_bytes).unwrap_or(received);
-        let scanned = self.scanned as usize;
         let first_line = if window.starts_with(b"\r\n") { 2 } else { 0 };
-        let mut previous = scanned.checked_sub(1).and_then(|at| window.get(at)).copied();
-        for (at, &byte) in window.iter().enumerate().skip(scanned) {
-            if let Some(fault) = fault(previous, byte) {
-                return Err(Refusal::malformed(fault));
-            }
-            if at == first_line && !is_token_byte(byte) && (at, byte) != (0, b'\r') {
-                return Err(Refusal::malformed("this does not begin like a request"));
-            }
-            if byte == b'\n' && window.get(..=at).is_some_and(|head| head.ends_with(b"\r\n\r\n")) {
+        let begins = |at: usize, byte: u8| at != first_line || is_token_byte(byte) || (at, byte) == (0, b'\r');
+        match find_end(window, self.scanned, begins).map_err(Refusal::malformed)? {
+            Scan::Ends(length) => {
                 *self = HeadScanner::default();
-                return Ok(Some(at + 1));
+                Ok(Some(length))
             }
-            previous = Some(byte);
+            Scan::GoesOn(_) if window.len() == limits.head_bytes => Err(too_large(window, first_line, limits)),
+            Scan::GoesOn(scanned) => {
+                self.scanned = scanned;
+                Ok(None)
+            }
         }
-        if window.len() == limits.head_bytes {
-            return Err(too_large(window, first_line, limits));
-        }
-        self.scanned = u32::try_from(window.len()).unwrap_or(u32::MAX);
-        Ok(None)
     }
+}
+
+/// How much of an answer's head was looked at, and how many heads of it were found.
+#[derive(Debug, Clone, Default)]
+pub struct ResponseScanner {
+    scanned: u32,
+    heads: u32,
+}
+
+impl ResponseScanner {
+    /// Looks at what is new in `received`: everything that arrived since the end of the last head, so at least what
+    /// it was given before.
+    ///
+    /// `Some(length)`: the head, its blank line included, is the first `length` bytes. Where it is an interim one
+    /// ([`super::ResponseHead::is_interim`]), the next head starts behind it and the scanner is ready for that. `None`:
+    /// more is needed. An error is a sentence, and final for the connection: for a line feed or a carriage return on its
+    /// own, another control character (but HTAB), a beginning that is no answer of HTTP/1; as soon as
+    /// [`Limits::head_bytes`] bytes are there without an end (a head of exactly that many is good); and for more than
+    /// [`INTERIM_RESPONSES`] heads before the last.
+    ///
+    /// The answer does not depend on how the head was cut into pieces.
+    pub fn scan(&mut self, received: &[u8], limits: &Limits) -> Result<Option<usize>, String> {
+        if self.heads > INTERIM_RESPONSES {
+            return Err(format!("more than {INTERIM_RESPONSES} interim answers before the answer itself"));
+        }
+        let window = received.get(..limits.head_bytes).unwrap_or(received);
+        let begins = |at: usize, byte: u8| STATUS_LINE_START.get(at).is_none_or(|&expected| expected == byte);
+        match find_end(window, self.scanned, begins)? {
+            Scan::Ends(length) => {
+                *self = ResponseScanner { scanned: 0, heads: self.heads + 1 };
+                Ok(Some(length))
+            }
+            Scan::GoesOn(_) if window.len() == limits.head_bytes => {
+                Err(format!("the head of the answer does not fit in {} bytes", limits.head_bytes))
+            }
+            Scan::GoesOn(scanned) => {
+                self.scanned = scanned;
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// What a look at the bytes of a head found.
+enum Scan {
+    /// The head is the first so many bytes.
+    Ends(usize),
+    /// All bytes were looked at, so many.
+    GoesOn(u32),
+}
+
+/// Looks at the bytes of `window` behind the first `scanned`. `begins` says whether a byte may stand where it does, as
+/// far as that depends on the place.
+fn find_end(window: &[u8], scanned: u32, begins: impl Fn(usize, u8) -> bool) -> Result<Scan, &'static str> {
+    let scanned = scanned as usize;
+    let mut previous = scanned.checked_sub(1).and_then(|at| window.get(at)).copied();
+    for (at, &byte) in window.iter().enumerate().skip(scanned) {
+        if let Some(fault) = fault(previous, byte) {
+            return Err(fault);
+        }
+        if !begins(at, byte) {
+            return Err("this does not begin like a message of HTTP/1");
+        }
+        if byte == b'\n' && window.get(..=at).is_some_and(|head| head.ends_with(b"\r\n\r\n")) {
+            return Ok(Scan::Ends(at + 1));
+        }
+        previous = Some(byte);
+    }
+    Ok(Scan::GoesOn(u32::try_from(window.len()).unwrap_or(u32::MAX)))
 }
 
 /// What makes `byte` impossible in a head behind `previous`.
@@ -58,7 +122,7 @@ fn fault(previous: Option<u8>, byte: u8) -> Option<&'static str> {
         (_, b'\n') => Some("a line feed without a carriage return"),
         (Some(b'\r'), _) => Some("a carriage return without a line feed"),
         (_, b'\r' | b'\t') => None,
-        _ => byte.is_ascii_control().then_some("a control character in the request head"),
+        _ => byte.is_ascii_control().then_some("a control character in the head"),
     }
 }
 

@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
 
-use super::extension::Extension;
+use super::extension::{Extension, ListFault};
 use super::grammar::is_token;
 use super::head::{RequestHead, Version};
 use super::response::Refusal;
@@ -20,7 +20,7 @@ use crate::limits;
 /// What a server appends to the key (RFC 6455, section 1.3).
 const ACCEPT_GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /// A key: 16 bytes, in base64 (RFC 6455, section 4.1).
-const KEY_BYTES: usize = 16;
+pub(super) const KEY_BYTES: usize = 16;
 const KEY_CHARACTERS: usize = KEY_BYTES.div_ceil(3) * 4;
 /// What a key's characters might decode to if there were no padding.
 const KEY_BUFFER_BYTES: usize = KEY_CHARACTERS / 4 * 3;
@@ -178,7 +178,8 @@ fn is_key(key: &[u8]) -> bool {
     key.len() == KEY_CHARACTERS && STANDARD.decode_slice(key, &mut bytes) == Ok(KEY_BYTES)
 }
 
-fn accept_key(key: &[u8]) -> String {
+/// The `Sec-WebSocket-Accept` that is due for a key (RFC 6455, section 4.2.2).
+pub(super) fn accept_key(key: &[u8]) -> String {
     STANDARD.encode(Sha1::new().chain_update(key).chain_update(ACCEPT_GUID).finalize())
 }
 
@@ -204,23 +205,12 @@ fn protocols(head: &RequestHead) -> Result<Vec<String>, Refusal> {
     Ok(protocols)
 }
 
-/// A comma inside a quoted parameter ends nothing in the grammar, yet cutting there is right: what is quoted must be a
-/// token, which has no comma and no semicolon, and either half of such a quotation is malformed.
 fn extensions(head: &RequestHead) -> Result<Vec<Extension>, Refusal> {
     const NAME: &str = "sec-websocket-extensions";
-    let mut extensions = Vec::new();
-    let mut parameters = 0;
-    for offer in head.tokens(NAME) {
-        let Some(extension) = Extension::parse(offer) else {
-            return Err(Refusal::malformed("a malformed Sec-WebSocket-Extensions"));
-        };
-        // Each is kept while the upgrade is judged, and takes many times the bytes it came in.
-        parameters += extension.parameters().count();
-        if extensions.len() == limits::LIST_ITEMS || parameters > limits::LIST_ITEMS {
-            return Err(Refusal::too_many_items(NAME));
-        }
-        extensions.push(extension);
-    }
+    let extensions = Extension::parse_all(head.tokens(NAME)).map_err(|fault| match fault {
+        ListFault::Malformed => Refusal::malformed("a malformed Sec-WebSocket-Extensions"),
+        ListFault::TooMany => Refusal::too_many_items(NAME),
+    })?;
     if extensions.is_empty() && head.header(NAME).is_some() {
         return Err(Refusal::malformed("a Sec-WebSocket-Extensions without any"));
     }

@@ -10,7 +10,7 @@
 use tungstenite::protocol::frame::CloseFrame;
 use tungstenite::protocol::frame::coding::Control;
 
-use super::{Received, Utf8Bytes, control, encode_header};
+use super::{Mask, Received, Utf8Bytes, encode_control};
 use crate::error::{CloseReason, NO_CODE};
 use crate::limits::CLOSE_REASON_BYTES;
 
@@ -37,16 +37,14 @@ pub(super) fn judge(frame: Option<CloseFrame>) -> Received {
 
 /// Appends a Close frame. For 1005 it is an empty one, with neither code nor reason; any other code that a frame may not
 /// carry becomes 1000. A reason above [`CLOSE_REASON_BYTES`] is cut at a character.
-pub fn encode_close(code: u16, reason: &str, out: &mut Vec<u8>) {
+pub fn encode_close(code: u16, reason: &str, mask: Option<Mask>, out: &mut Vec<u8>) {
     if code == NO_CODE {
-        return encode_header(control(Control::Close), 0, out);
+        return encode_control(Control::Close, &[], mask, out);
     }
     let code = if is_close_code(code) { code } else { NORMAL };
     let end = (0..=CLOSE_REASON_BYTES.min(reason.len())).rev().find(|&end| reason.is_char_boundary(end));
     let reason = reason.get(..end.unwrap_or(0)).unwrap_or_default();
-    encode_header(control(Control::Close), 2 + reason.len(), out);
-    out.extend_from_slice(&code.to_be_bytes());
-    out.extend_from_slice(reason.as_bytes());
+    encode_control(Control::Close, &[&code.to_be_bytes(), reason.as_bytes()], mask, out);
 }
 
 #[cfg(test)]

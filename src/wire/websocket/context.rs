@@ -5,10 +5,10 @@
 
 use std::io::{self, Read, Write};
 
-use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
+use tungstenite::protocol::{WebSocketConfig, WebSocketContext};
 
 use super::walker::Walk;
-use super::{Bytes, Message, Utf8Bytes, close};
+use super::{Bytes, Message, Role, Utf8Bytes, close};
 use crate::error::CloseReason;
 use crate::limits::{CONTEXT_BYTES, CONTEXT_KEEP_BYTES, CONTEXT_READ_BYTES, CONTEXT_WRITE_BYTES};
 
@@ -38,13 +38,15 @@ pub enum Received {
 #[derive(Debug)]
 pub struct Context {
     websocket: WebSocketContext,
+    role: Role,
     /// The largest message that it may have buffered.
     largest: usize,
 }
 
 impl Context {
-    /// A server's context for messages up to `message_bytes`, deflated or not.
-    pub fn server(message_bytes: usize) -> Context {
+    /// The context of one side, for messages up to `message_bytes`, deflated or not. A server takes masked frames alone,
+    /// and a client none that is masked (RFC 6455, section 5.1).
+    pub fn new(role: Role, message_bytes: usize) -> Context {
         let config = WebSocketConfig::default()
             .read_buffer_size(CONTEXT_READ_BYTES)
             .write_buffer_size(CONTEXT_WRITE_BYTES)
@@ -52,7 +54,12 @@ impl Context {
             .max_message_size(Some(message_bytes))
             .max_frame_size(Some(message_bytes))
             .accept_unmasked_frames(false);
-        Context { websocket: WebSocketContext::new(Role::Server, Some(config)), largest: 0 }
+        Context { websocket: WebSocketContext::new(role, Some(config)), role, largest: 0 }
+    }
+
+    /// Whose side it takes.
+    pub fn role(&self) -> Role {
+        self.role
     }
 
     /// Tells the state machine that closing has begun: it answers no ping any more, and takes a Close of the peer for the

@@ -340,7 +340,7 @@ pub(super) fn decode(bytes: &[u8]) -> (u8, &[u8], &[u8]) {
 fn a_ping_has_at_most_125_bytes() {
     for (given, sent) in [(0, 0), (4, 4), (125, 125), (126, 125), (1000, 125)] {
         let mut out = Vec::new();
-        encode_ping(&vec![b'p'; given], &mut out);
+        encode_ping(&vec![b'p'; given], None, &mut out);
         assert_eq!(decode(&out), (0x89, &vec![b'p'; sent][..], &[][..]));
     }
 }
@@ -362,7 +362,7 @@ fn a_prepared_message_has_the_shortest_header_for_its_length() {
         assert_eq!(PreparedMessage::text(text).frame(), &wanted(0x81));
         assert_eq!(frame_length(PreparedMessage::binary(&payload).frame()), Some(header.len() + 1 + length));
         let mut out = Vec::new();
-        encode_message_header(Kind::Text, false, text.len(), &mut out);
+        MessageHeader { kind: Kind::Text, is_deflated: false, bytes: text.len(), mask: None }.encode(&mut out);
         assert_eq!(out, wanted(0x81)[..=header.len()]);
     }
 }
@@ -388,7 +388,7 @@ fn receive(context: &mut Context, input: &[u8]) -> (Vec<Received>, Vec<u8>) {
 #[test]
 fn every_ping_is_answered_by_its_own_pong_in_order() {
     let pings: Vec<u8> = (0..FRAMES_PER_TURN as u8).flat_map(|i| Sample::new(true, 9, &[i; 125]).encode()).collect();
-    let (received, replies) = receive(&mut Context::server(1000), &pings);
+    let (received, replies) = receive(&mut Context::new(Role::Server, 1000), &pings);
     assert_eq!(received.len(), FRAMES_PER_TURN);
     assert!(received.iter().all(|received| *received == Received::Ping));
     let mut rest = replies.as_slice();
@@ -403,7 +403,7 @@ fn every_ping_is_answered_by_its_own_pong_in_order() {
 #[test]
 fn a_context_that_carried_a_large_message_is_not_lent_on() {
     for (length, small) in [(CONTEXT_KEEP_BYTES, true), (CONTEXT_KEEP_BYTES + 1, false)] {
-        let mut context = Context::server(1 << 20);
+        let mut context = Context::new(Role::Server, 1 << 20);
         let (received, _) = receive(&mut context, &Sample::new(true, 2, &vec![7; length]).encode());
         assert_eq!(received, [Received::Message(Message::Binary(vec![7; length].into()))]);
         receive(&mut context, &text("small again"));
@@ -490,7 +490,7 @@ fn the_first_reserved_bit_is_left_to_the_context_where_it_means_nothing() {
         let walk = walker.walk(&frame, MessageLimits { deflate, ..limits(1000, 10) });
         assert_eq!((walk.first, walk.deflated), (None, None), "{first:x}");
         let mut input = Input::new(&frame, &walk);
-        let received = Context::server(1000).receive(&mut input, &mut Vec::new());
+        let received = Context::new(Role::Server, 1000).receive(&mut input, &mut Vec::new());
         assert!(matches!(received, Received::Violation(CloseReason::Protocol(_))), "{first:x}: {received:?}");
     }
 }

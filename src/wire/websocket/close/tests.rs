@@ -5,7 +5,7 @@
 use super::*;
 use crate::limits::{CONTROL_PAYLOAD_BYTES, FRAMES_PER_TURN};
 use crate::wire::websocket::tests::{Sample, decode, limits, text};
-use crate::wire::websocket::{Context, FrameWalker, Input, Message};
+use crate::wire::websocket::{Context, FrameWalker, Input, Message, Role};
 
 /// A whole Close of a peer.
 fn frame(payload: &[u8]) -> Vec<u8> {
@@ -62,7 +62,7 @@ fn receive(context: &mut Context, stream: &[u8], piece: usize) -> (Vec<Received>
 fn a_close_frame_carries_only_codes_that_may_be_sent() {
     for code in 0..=u16::MAX {
         let mut out = Vec::new();
-        encode_close(code, "why", &mut out);
+        encode_close(code, "why", None, &mut out);
         let payload = match code {
             1005 => vec![],
             code if may_be_sent(code) => [&code.to_be_bytes(), &b"why"[..]].concat(),
@@ -81,7 +81,7 @@ fn a_close_of_the_peer_is_seen_as_it_came_and_a_code_that_may_not_be_is_named() 
         };
         // The second is the reply to ours.
         for is_closing in [false, true] {
-            let mut context = Context::server(1000);
+            let mut context = Context::new(Role::Server, 1000);
             if is_closing {
                 context.begin_closing();
             }
@@ -105,7 +105,7 @@ fn a_close_reason_is_cut_at_a_character() {
         (format!("xx{}", "🦀".repeat(1000)), 122),
     ] {
         let mut out = Vec::new();
-        encode_close(1000, &reason, &mut out);
+        encode_close(1000, &reason, None, &mut out);
         let (_, payload, rest) = decode(&out);
         assert_eq!((&payload[2..], rest), (&reason.as_bytes()[..bytes], &[][..]));
         assert!(std::str::from_utf8(&payload[2..]).is_ok());
@@ -118,7 +118,7 @@ fn a_reason_of_the_peer_has_up_to_123_bytes_and_ends_with_a_whole_character() {
     let reasons = ["x".repeat(123), "é".repeat(61), format!("xxx{}", "🦀".repeat(30))];
     for reason in &reasons {
         for piece in [1, 7, usize::MAX] {
-            let received = receive(&mut Context::server(1000), &close(1001, reason.as_bytes()), piece).0;
+            let received = receive(&mut Context::new(Role::Server, 1000), &close(1001, reason.as_bytes()), piece).0;
             assert_eq!(received, [Received::Close { code: Some(1001), reason: reason.as_str().into() }]);
         }
     }
@@ -128,7 +128,7 @@ fn a_reason_of_the_peer_has_up_to_123_bytes_and_ends_with_a_whole_character() {
         for length in [cut.len(), 123] {
             let reason = [vec![b'x'; length - cut.len()], cut.to_vec()].concat();
             for piece in [1, usize::MAX] {
-                let (received, replies) = receive(&mut Context::server(1000), &close(1000, &reason), piece);
+                let (received, replies) = receive(&mut Context::new(Role::Server, 1000), &close(1000, &reason), piece);
                 assert_eq!((received, replies), (vec![Received::Violation(CloseReason::InvalidUtf8)], vec![]));
             }
         }
@@ -137,10 +137,10 @@ fn a_reason_of_the_peer_has_up_to_123_bytes_and_ends_with_a_whole_character() {
 
 #[test]
 fn a_close_may_be_empty_and_may_not_have_half_a_code() {
-    let (received, replies) = receive(&mut Context::server(1000), &frame(b""), usize::MAX);
+    let (received, replies) = receive(&mut Context::new(Role::Server, 1000), &frame(b""), usize::MAX);
     let empty = Received::Close { code: None, reason: Utf8Bytes::default() };
     assert_eq!((received, replies), (vec![empty], vec![]));
-    let (received, replies) = receive(&mut Context::server(1000), &frame(b"\x03"), usize::MAX);
+    let (received, replies) = receive(&mut Context::new(Role::Server, 1000), &frame(b"\x03"), usize::MAX);
     assert!(matches!(received[..], [Received::Violation(CloseReason::Protocol(_))]), "{received:?}");
     assert_eq!(replies, b"");
 }
@@ -153,7 +153,7 @@ fn what_comes_before_a_close_is_taken_as_ever_and_the_close_as_it_came() {
         let stream =
             [&ping[..], &text("hello"), &Sample::new(false, 1, b"{").encode(), &ping, &close(code, b"")].concat();
         for piece in (1..40).chain([usize::MAX]) {
-            let (received, replies) = receive(&mut Context::server(1000), &stream, piece);
+            let (received, replies) = receive(&mut Context::new(Role::Server, 1000), &stream, piece);
             let [before @ .., last] = &received[..] else { panic!("nothing is received") };
             assert_eq!(before, [Received::Ping, Received::Message(Message::Text("hello".into())), Received::Ping]);
             match may_be_sent(code) {
@@ -168,13 +168,13 @@ fn what_comes_before_a_close_is_taken_as_ever_and_the_close_as_it_came() {
 #[test]
 fn the_pongs_of_a_whole_turn_stand_before_a_close() {
     let stream = [Sample::new(true, 9, b"?").encode().repeat(FRAMES_PER_TURN), close(1000, b"")].concat();
-    let (received, replies) = receive(&mut Context::server(1000), &stream, usize::MAX);
+    let (received, replies) = receive(&mut Context::new(Role::Server, 1000), &stream, usize::MAX);
     assert_eq!((received.len(), replies), (FRAMES_PER_TURN + 1, b"\x8a\x01?".repeat(FRAMES_PER_TURN)));
 }
 
 #[test]
 fn once_closing_has_begun_no_ping_is_answered_and_the_peers_close_is_the_reply() {
-    let mut context = Context::server(1000);
+    let mut context = Context::new(Role::Server, 1000);
     context.begin_closing();
     let stream = [Sample::new(true, 9, b"?").encode(), text("late"), close(1000, b"")].concat();
     let (received, replies) = receive(&mut context, &stream, usize::MAX);
@@ -185,7 +185,7 @@ fn once_closing_has_begun_no_ping_is_answered_and_the_peers_close_is_the_reply()
 
 #[test]
 fn closing_begun_inside_a_fragmented_message_leaves_the_fragments_valid() {
-    let mut context = Context::server(1000);
+    let mut context = Context::new(Role::Server, 1000);
     assert_eq!(receive(&mut context, &Sample::new(false, 1, b"one ").encode(), 1), (vec![], vec![]));
     context.begin_closing();
     let rest = [Sample::new(true, 0, b"two").encode(), frame(b"")].concat();

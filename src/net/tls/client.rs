@@ -1,0 +1,97 @@
+//! What we are as a client: whom we trust, and policy.
+//!
+//! Not here: what is wrong with a certificate, in words (`verification.rs`), one connection (`stream.rs`).
+
+use std::fmt;
+use std::sync::Arc;
+
+use rustls::client::Resumption;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
+
+use super::verification::Unverified;
+use super::{certificates, provider};
+use crate::error::Error;
+use crate::limits::TLS_CLIENT_SESSIONS;
+
+/// A client's side of TLS: whom it trusts and policy, shared by all connections that are made with it. Cheap to clone.
+///
+/// TLS 1.3 and 1.2 with AEAD suites, AES-128-GCM first; sessions are resumed as long as they are remembered (in memory,
+/// [`TLS_CLIENT_SESSIONS`] servers), no early data; ALPN `http/1.1`. The server is asked for by the name that is connected
+/// to (none is sent for an address), and its certificate must be for that name or address.
+#[derive(Clone)]
+pub struct ClientTls {
+    config: Arc<ClientConfig>,
+    /// Whether the server's certificate is looked at at all.
+    verifies: bool,
+}
+
+impl ClientTls {
+    /// Trusts the authorities that the system trusts; where the variable `SSL_CERT_FILE` or `SSL_CERT_DIR` is set, those in
+    /// there instead. Reads files: make it once, not for each connection. It is an error if there are none at all; those that
+    /// cannot be read or used are left out.
+    #[cfg(feature = "native-roots")]
+    pub fn system() -> Result<ClientTls, Error> {
+        let found = rustls_native_certs::load_native_certs();
+        let mut roots = RootCertStore::empty();
+        let (taken, _) = roots.add_parsable_certificates(found.certs);
+        if taken == 0 {
+            let cause = found.errors.first().map(|error| format!(": {error}")).unwrap_or_default();
+            return Err(Error::Tls(format!(
+                "the system trusts no authority that could be used{cause}; SSL_CERT_FILE may name a file of some"
+            )));
+        }
+        ClientTls::new(roots)
+    }
+
+    /// Trusts the authorities in this PEM file, and no others; or a server's own certificate, where it signed that itself.
+    /// An error says in one sentence what is wrong with the file, and never what is in it.
+    pub fn with_roots(pem: &[u8]) -> Result<ClientTls, Error> {
+        let mut roots = RootCertStore::empty();
+        for certificate in certificates(pem, "the file of authorities").map_err(Error::Tls)? {
+            roots.add(certificate).map_err(|error| {
+                Error::Tls(format!("the file of authorities holds a certificate that cannot be used: {error}"))
+            })?;
+        }
+        ClientTls::new(roots)
+    }
+
+    /// **Trusts whoever answers**: anyone on the way to the server can pose as it, read all that is sent and change it, and
+    /// gets the credentials that were meant for the server. For tests and for looking at a machine of one's own; for a
+    /// certificate that one made oneself there is [`ClientTls::with_roots`]. Each connection made with it is a warning in the
+    /// log. That the server has the key of the certificate it shows is still checked.
+    pub fn dangerous_without_verification() -> Result<ClientTls, Error> {
+        let mut tls = ClientTls::new(RootCertStore::empty())?;
+        let config = Arc::make_mut(&mut tls.config);
+        config.dangerous().set_certificate_verifier(Arc::new(Unverified::new(provider())));
+        tls.verifies = false;
+        Ok(tls)
+    }
+
+    fn new(roots: RootCertStore) -> Result<ClientTls, Error> {
+        let mut config = ClientConfig::builder_with_provider(Arc::new(provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| Error::Tls(format!("TLS cannot be used: {error}")))?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.resumption = Resumption::in_memory_sessions(TLS_CLIENT_SESSIONS);
+        config.enable_early_data = false;
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(ClientTls { config: Arc::new(config), verifies: true })
+    }
+
+    /// For one connection, which is warned of where it could be to anybody.
+    pub(super) fn config_for(&self, name: &ServerName<'_>) -> Arc<ClientConfig> {
+        if !self.verifies {
+            log::warn!("the certificate of {} is not verified: whoever answers is trusted", name.to_str());
+        }
+        self.config.clone()
+    }
+}
+
+/// Without content: whom one trusts is nobody's business.
+impl fmt::Debug for ClientTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientTls").finish_non_exhaustive()
+    }
+}
