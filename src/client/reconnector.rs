@@ -168,8 +168,10 @@ impl Reconnector {
         match self.state {
             // It may have ended in this turn, and the event not have come here yet.
             State::Open { id, .. } if !engine.is_open(id) => Err(SendError::NotOpen),
-            State::Open { id, .. } if engine.send(id, message) => Ok(()),
-            State::Open { .. } => Err(SendError::Full),
+            State::Open { id, .. } => match engine.send(id, message) {
+                true => Ok(()),
+                false => Err(SendError::Full),
+            },
             State::Waiting { .. } | State::Connecting { .. } => self.keep(message),
             State::Closing { .. } | State::Stopped => Err(SendError::NotOpen),
         }
