@@ -83,7 +83,9 @@ impl<I: Io> Client<I> {
     pub fn poll(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
         dial(&mut self.reconnector, &mut self.server);
         let own = self.reconnector.poll_timeout(self.server.engine().now());
-        self.server.poll(timeout.into_iter().chain(own).min())?;
+        // Where it has stopped, what is left may go within this turn: then there is nothing to sleep for.
+        let last = if self.reconnector.has_stopped() { self.server.poll_timeout() } else { None };
+        self.server.poll(timeout.into_iter().chain(own).chain(last).min())?;
         while let Some(event) = self.server.poll_event() {
             // Of a session that it has left behind there is nothing to tell.
             drop(self.reconnector.handle_event(self.server.engine(), event));
