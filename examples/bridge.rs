@@ -62,7 +62,7 @@ impl Bridge {
 
     /// The daemon's rules are good enough for the clients here.
     fn answer(&mut self, event: Event) {
-        Router.handle(self.server.engine(), event);
+        Router::default().handle(self.server.engine(), event);
     }
 
     fn relay(&mut self, event: ClientEvent) {

@@ -73,7 +73,7 @@
 //! while let Some(event) = server.poll_event() {
 //!     // What is not of the connection upstream comes back, and is of a client.
 //!     if let Some(event) = upstream.handle_event(server.engine(), event) {
-//!         Router.handle(server.engine(), event);
+//!         Router::default().handle(server.engine(), event);
 //!     }
 //! }
 //! while let Some(event) = upstream.poll_event() {

@@ -170,7 +170,7 @@ pub const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
 
 /// Before a client's first attempt to come back.
 pub const BACKOFF_INITIAL_DEFAULT: Duration = Duration::from_secs(1);
-/// Shortest value that this delay may be given.
+/// Shortest value that this delay may be given, and the shortest wait that jitter makes of any.
 pub const BACKOFF_DELAY_MIN: Duration = Duration::from_millis(1);
 /// What a client's delays grow to, jitter left out.
 pub const BACKOFF_MAX_DEFAULT: Duration = Duration::from_secs(30);
@@ -288,7 +288,7 @@ pub const LISTEN_BACKLOG: i32 = 4096;
 pub const SEND_BUFFER_BYTES_DEFAULT: usize = 64 * KIB;
 /// Answers to names, and addresses that are given up, that are gone on with in one turn; the rest waits for the next.
 pub const DIALS_PER_TURN: usize = 64;
-/// Threads that look names up, at most at once.
+/// Threads that look names up, at most at once. While all are busy further names wait.
 pub const RESOLVER_THREADS: usize = 4;
 /// Names that wait for one of these threads. One more is not connected to.
 pub const RESOLUTIONS_WAITING: usize = 1024;

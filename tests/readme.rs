@@ -180,6 +180,23 @@ fn the_fixed_limits_are_the_constants() {
 }
 
 #[test]
+fn what_is_said_of_the_console_is_what_its_scripts_do() {
+    let number = |script: &str, name: &str| -> usize {
+        let rest = script.split_once(&format!("const {name} = ")).unwrap().1;
+        rest.split(';').next().unwrap().parse().unwrap()
+    };
+    let entries = number(include_str!("../src/app/web/console-messages.js"), "ENTRIES");
+    let interval = number(include_str!("../src/app/web/console.js"), "PING_INTERVAL");
+    let (each_minute, of_all) = (60_000 / interval, limits::Limits::default().messages_per_window);
+    assert_eq!(interval, 2000);
+    for told in
+        [format!("the last {entries} messages"), format!("A ping every two seconds ({each_minute} of the {of_all}")]
+    {
+        assert!(README.contains(&told), "{told}");
+    }
+}
+
+#[test]
 fn the_example_is_the_one_that_is_compiled() {
     let compiled = LIB.split_once("```no_run\n").unwrap().1.split_once("//! ```").unwrap().0;
     let lines: Vec<&str> = trimmed(compiled).iter().map(|line| line.trim_start_matches("//!").trim()).collect();

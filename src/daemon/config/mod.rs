@@ -81,6 +81,8 @@ pub struct Settings {
     pub path: String,
     /// Subprotocols that may be selected. Default `json`.
     pub subprotocols: Vec<String>,
+    /// Whether the console and the browsers' client are served. Default true.
+    pub page: bool,
     /// Addresses that no limit by address counts. Default none.
     pub trusted_proxies: Vec<Network>,
     /// Certificate chain, PEM; see [`Settings::certificate_files`]. Default none.
@@ -244,6 +246,7 @@ impl Default for Settings {
             plain_listen: Vec::new(),
             path: "/ws".into(),
             subprotocols: vec!["json".into()],
+            page: true,
             trusted_proxies: Vec::new(),
             tls_cert: None,
             tls_key: None,
