@@ -123,6 +123,7 @@ fn what_is_said_upstream_is_heard_downstream_byte_for_byte_and_on_its_channel_on
     assert!(hear(&mut other).contains("pong"), "nothing but that");
     say(&mut speaker, r#"{"type":"ping"}"#);
     assert!(hear(&mut speaker).contains("pong"), "nothing but that");
+    drop((client, other, speaker));
     bridge.stop();
 }
 
@@ -140,6 +141,7 @@ fn sessions_downstream_outlive_upstream_and_hear_again_when_it_is_back() {
         upstream = TestServer::daemon(listening_at(addr));
         until_it_comes_through(&upstream, &mut client, round);
     }
+    drop(client);
     bridge.stop();
 }
 
@@ -157,8 +159,8 @@ fn an_upstream_that_is_not_there_holds_up_nobody_and_an_idle_bridge_sleeps() {
     let upstream = TestServer::daemon(listening_at(addr));
     until_it_comes_through(&upstream, &mut clients[0], "there");
     hear_of(&mut clients[1], "there");
-    let start = std::time::Instant::now();
+    drop(clients);
     let turns = bridge.stop();
     // One that spins makes hundreds of thousands a second.
-    assert!(turns < 20_000, "{turns} turns by {:?}: it spins", start.elapsed());
+    assert!(turns < 20_000, "{turns} turns: it spins");
 }

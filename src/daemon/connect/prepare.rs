@@ -52,7 +52,7 @@ pub fn prepare(asked: &Connect, variable: impl Fn(&str) -> Option<OsString>) -> 
         return Err(Failure::usage(format!("{url} would show everybody on the way the credentials; {allowed}")));
     }
     let by_header = is_told && asked.authenticate_by == AuthenticateBy::Upgrade;
-    let (protocols, headers) = request(asked, &url, by_header)?;
+    let UpgradeRequest { protocols, headers, .. } = request(asked, &url, by_header)?;
     let (tls, notices) = trust(asked, &url)?;
     let client = ClientConfig {
         protocols,
@@ -130,10 +130,8 @@ fn one_line(name: &str, path: &Path) -> Result<String, Failure> {
     Ok(text.to_owned())
 }
 
-/// Subprotocols and headers, none of which the request cannot have.
-#[expect(clippy::type_complexity, reason = "two lists, one of pairs")]
-fn request(asked: &Connect, url: &Url, by_header: bool) -> Result<(Vec<String>, Vec<(String, String)>), Failure> {
-    let protocols: Vec<String> = asked.protocols.iter().map(|name| name.expose().to_owned()).collect();
+/// The request, but for the credentials: with them it can be made.
+fn request(asked: &Connect, url: &Url, by_header: bool) -> Result<UpgradeRequest, Failure> {
     let mut headers = Vec::new();
     for line in &asked.headers {
         let Some((name, value)) = line.expose().split_once(':') else {
@@ -142,20 +140,17 @@ fn request(asked: &Connect, url: &Url, by_header: bool) -> Result<(Vec<String>, 
         headers.push((name.to_owned(), value.trim().to_owned()));
     }
     headers.extend(asked.origin.iter().map(|origin| ("Origin".to_owned(), origin.clone())));
-    let mut request = UpgradeRequest {
-        authority: url.authority(),
-        target: url.target().to_owned(),
-        protocols: protocols.clone(),
-        headers: headers.clone(),
-    };
+    let protocols = asked.protocols.iter().map(|name| name.expose().to_owned()).collect();
+    let request = UpgradeRequest { authority: url.authority(), target: url.target().to_owned(), protocols, headers };
+    let mut whole = request.clone();
     if by_header {
-        request.headers.push(("Authorization".to_owned(), "the credentials".to_owned()));
+        whole.headers.push(("Authorization".to_owned(), "the credentials".to_owned()));
     }
-    request.check().map_err(|sentence| {
+    whole.check().map_err(|sentence| {
         let sentence = sentence.replace("UpgradeRequest::protocols", "--protocol");
         Failure::usage(sentence.replace("UpgradeRequest::headers", "--header"))
     })?;
-    Ok((protocols, headers))
+    Ok(request)
 }
 
 /// Whom to trust: the file's authorities, or those of the system. On this machine, where nobody gets a certificate signed by
@@ -165,10 +160,11 @@ fn trust(asked: &Connect, url: &Url) -> Result<(Option<ClientTls>, Vec<Notice>),
     if let (Some((flag, _)), false) = (is_asked, url.is_secure()) {
         return Err(Failure::usage(format!("{flag} is of no use to {url}; allowed: with wss://")));
     }
+    if !url.is_secure() {
+        return Ok((None, Vec::new()));
+    }
     let mut notices = Vec::new();
-    let tls = if !url.is_secure() {
-        return Ok((None, notices));
-    } else if asked.insecure {
+    let tls = if asked.insecure {
         let text = "WARNING: --insecure: the server's certificate is not looked at, and whoever answers is trusted";
         notices.push(Notice { text, is_loud: true });
         ClientTls::dangerous_without_verification()?
