@@ -389,6 +389,11 @@ pub const LOG_LINES_WAITING: usize = 8 * KIB;
 pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
 /// The status line that `barewire health` reads, in bytes. A longer one is no answer.
 pub const HEALTH_LINE_BYTES: usize = 256;
+/// Lines of standard input that `barewire connect` has read and not sent, each at most a message. Whoever writes them waits
+/// then.
+pub const CONNECT_LINES_WAITING: usize = 16;
+/// Pings, each sent when the one before is answered, by which `barewire connect` finds a server done with its messages.
+pub const CONNECT_LAST_PINGS: u32 = 2;
 /// For writing what waits of the log when the program ends. Then it is lost.
 pub const LOG_EXIT_TIMEOUT: Duration = Duration::from_secs(1);
 

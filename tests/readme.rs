@@ -228,6 +228,16 @@ fn the_example_is_the_one_that_is_compiled() {
 }
 
 #[test]
+fn the_turn_of_a_bridge_is_the_one_that_is_compiled() {
+    let compiled = LIB.split("```no_run\n").nth(2).unwrap().split_once("//! ```").unwrap().0;
+    let lines = trimmed(compiled).into_iter().map(|line| line.trim_start_matches("//!").trim());
+    let turn: Vec<&str> =
+        lines.skip_while(|line| !line.starts_with("dial(")).filter(|line| !line.starts_with('#')).collect();
+    let shown = README.split_once("```rust\ndial(").unwrap().1.split_once("\n```").unwrap().0;
+    assert_eq!(trimmed(&format!("dial({shown}")), turn);
+}
+
+#[test]
 fn the_drawing_is_that_of_the_library() {
     let drawn: Vec<&str> = trimmed(LIB).iter().map(|line| line.trim_start_matches("//!").trim()).collect();
     let drawn: Vec<&str> = drawn.into_iter().filter(|line| !line.is_empty()).collect();

@@ -83,7 +83,9 @@ impl<I: Io> Client<I> {
     pub fn poll(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
         dial(&mut self.reconnector, &mut self.server);
         let own = self.reconnector.poll_timeout(self.server.engine().now());
-        self.server.poll(timeout.into_iter().chain(own).min())?;
+        // Where it has stopped, what is left may go within this turn: then there is nothing to sleep for.
+        let last = if self.reconnector.has_stopped() { self.server.poll_timeout() } else { None };
+        self.server.poll(timeout.into_iter().chain(own).chain(last).min())?;
         while let Some(event) = self.server.poll_event() {
             // Of a session that it has left behind there is nothing to tell.
             drop(self.reconnector.handle_event(self.server.engine(), event));
@@ -152,6 +154,18 @@ impl<I: Io> Client<I> {
     pub fn round_trip(&mut self) -> Option<Duration> {
         let id = self.reconnector.session()?;
         self.server.engine().round_trip(id)
+    }
+
+    /// Sends a heartbeat now: see [`crate::Engine::ping`].
+    pub fn ping(&mut self) -> bool {
+        let session = self.reconnector.session();
+        session.is_some_and(|id| self.server.engine().ping(id))
+    }
+
+    /// Whether the last heartbeat of an open WebSocket is not answered yet.
+    pub fn awaits_pong(&mut self) -> bool {
+        let session = self.reconnector.session();
+        session.is_some_and(|id| self.server.engine().awaits_pong(id))
     }
 
     /// Wakes [`Client::poll`] from other threads, by [`Handle::wake`].
