@@ -206,14 +206,19 @@ fn an_answer_that_is_none_ends_it_with_a_sentence() {
 
 #[test]
 fn a_server_that_does_not_answer_has_as_long_as_a_client_has_for_its_head() {
-    for begun in [&b""[..], b"HTTP/1.1 101 Swi", b"HTTP/1.1 403 Forbidden\r\nContent-Length: 3\r\n\r\nno"] {
+    for (begun, reason) in [
+        (&b""[..], CloseReason::HeadTimeout),
+        (b"HTTP/1.1 101 Swi", CloseReason::HeadTimeout),
+        (b"HTTP/1.1 403 Forbidden\r\nContent-Length: 3\r\n\r\nno", CloseReason::HttpRefused(403)),
+    ] {
         let mut world = world(EngineConfig::default());
         let id = world.go(request());
         world.input(id, begun);
         world.advance(10 * SECOND - Duration::from_millis(200));
         assert!(world.events.is_empty() && !world.is_gone(id));
         world.advance(Duration::from_millis(400));
-        assert_eq!(end(&mut world), CloseReason::HeadTimeout);
+        assert_eq!(end(&mut world), reason);
+        world.advance(6 * SECOND);
         assert!(world.is_gone(id));
     }
     // Nor has one to which nothing connects.
@@ -323,7 +328,7 @@ fn a_full_queue_refuses_a_message_and_the_session_goes_on_and_is_read() {
 fn a_shutdown_says_goodbye_to_servers_too() {
     let mut world = world(EngineConfig::default());
     let (id, waiting) = (open(&mut world), world.go(request()));
-    world.engine.shut_down(Duration::ZERO);
+    world.engine.shut_down(20 * SECOND);
     world.turn();
     assert_eq!(sent(&mut world, id)[0].close().0, 1001);
     assert!(world.is_gone(waiting));

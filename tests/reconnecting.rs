@@ -468,6 +468,26 @@ fn what_is_sent_while_it_is_not_open_fails_or_waits_up_to_the_limit() {
 }
 
 #[test]
+fn a_connection_that_has_just_ended_is_not_open_though_nobody_was_told_yet() {
+    let mut pair = Pair::new(logged_in());
+    let (id, _) = pair.line.unwrap();
+    pair.here.engine.handle_error(id, CloseReason::PeerVanished);
+    let sent = pair.client.send(&mut pair.here.engine, Message::Text("x".into()));
+    assert_eq!((sent, pair.client.ready_state()), (Err(SendError::NotOpen), ReadyState::Open));
+}
+
+#[test]
+fn a_queue_that_is_full_refuses_and_the_connection_stays() {
+    let mut pair = Pair::new(logged_in());
+    let (id, _) = pair.line.unwrap();
+    pair.here.peer(id).room = 0;
+    let message = Message::Binary(vec![0; 1 << 20].into());
+    let sent: Vec<_> = (0..4).map(|_| pair.client.send(&mut pair.here.engine, message.clone())).collect();
+    assert_eq!((sent[0], sent[3]), (Ok(()), Err(SendError::Full)));
+    assert!(pair.here.engine.is_open(id));
+}
+
+#[test]
 fn a_silent_server_is_left_and_dialed_again() {
     let mut pair = Pair::new(logged_in());
     pair.told();

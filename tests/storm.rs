@@ -186,7 +186,7 @@ fn who_is_let_in_and_at_once_thrown_out_waits_longer_each_time_if_it_asks_for_a_
         let mut crowd = Crowd::new(FEW, || ClientConfig { min_uptime, ..config() });
         crowd.start_with(EngineConfig::default(), |engine, event| match event {
             Event::Open { id } => engine.close(id, 1013, "Try again later"),
-            event => Router.handle(engine, event),
+            event => Router::default().handle(engine, event),
         });
         crowd.pass(60 * SECOND);
         assert!(arrivals.contains(&crowd.arrivals.len()), "{min_uptime:?}: {}", crowd.arrivals.len());

@@ -166,6 +166,8 @@ impl Reconnector {
     /// Sends a message. While it is not open the message waits, if [`ClientConfig::queue_bytes`] has room for it.
     pub fn send(&mut self, engine: &mut Engine, message: Message) -> Result<(), SendError> {
         match self.state {
+            // It may have ended in this turn, and the event not have come here yet.
+            State::Open { id, .. } if !engine.is_open(id) => Err(SendError::NotOpen),
             State::Open { id, .. } => match engine.send(id, message) {
                 true => Ok(()),
                 false => Err(SendError::Full),

@@ -122,7 +122,7 @@ impl Crowd {
             here: Engine::new(here, Box::new(barewire::auth::NoAuth), now, 1),
             there: None,
             is_listening: false,
-            host: |engine, event| Router.handle(engine, event),
+            host: |engine, event| Router::default().handle(engine, event),
             members: (0..count as u64).map(member).collect(),
             owners: BTreeMap::new(),
             wires: BTreeMap::new(),
@@ -146,7 +146,7 @@ impl Crowd {
 
     /// A daemon begins to listen.
     pub fn start(&mut self, config: EngineConfig) {
-        self.start_with(config, |engine, event| Router.handle(engine, event));
+        self.start_with(config, |engine, event| Router::default().handle(engine, event));
     }
 
     /// The same with another host.

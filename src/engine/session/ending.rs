@@ -39,8 +39,10 @@ impl Session {
     /// where that is not zero; a request under way is still answered, an upgrade under way is refused, an idle
     /// connection is closed.
     pub fn shut_down(&mut self, shared: &mut Shared, spread: Duration) {
+        let is_outbound = self.is_outbound();
         match &mut self.phase {
-            Phase::Open(_) if spread.is_zero() => self.close(shared, CloseReason::ServerShutdown),
+            // A server that we are a client of has no crowd to fear.
+            Phase::Open(_) if spread.is_zero() || is_outbound => self.close(shared, CloseReason::ServerShutdown),
             Phase::Open(_) => {
                 let moment = Duration::from_micros(shared.chance(micros(spread)));
                 self.set_timer(shared, Timer::Drain, moment);

@@ -313,7 +313,7 @@ impl Session {
             // The request has its answer: another would be taken for the next one's.
             Phase::Body { .. } => self.end(shared, CloseReason::HeadTimeout),
             Phase::Await(_) => self.refuse(shared, unavailable()),
-            Phase::HeadOut(_) => self.vanish(shared, CloseReason::HeadTimeout),
+            Phase::HeadOut(_) => self.answer_is_due(shared),
             Phase::Open(_) | Phase::Closing(..) | Phase::Ending | Phase::Gone => {}
         }
     }

@@ -50,11 +50,11 @@ impl HeadOut {
         HeadOut { upgrade, key, masks, answer }
     }
 
-    /// What it holds of the answer, in bytes.
+    /// What it holds of the answer, in bytes. The request is the host's.
     pub fn weight(&self) -> usize {
         match &self.answer {
             Answer::Head { received, .. } => received.capacity(),
-            Answer::Refusal { body, .. } => body.capacity(),
+            Answer::Refusal { head, body, .. } => head.weight() + body.capacity(),
         }
     }
 }
@@ -153,6 +153,14 @@ impl Session {
         let status = head.status();
         shared.events.push_back(Event::Refused { id: self.id, response: head, body });
         self.end(shared, CloseReason::HttpRefused(status));
+    }
+
+    /// No answer in time. What a refusal has said so far is told.
+    pub(super) fn answer_is_due(&mut self, shared: &mut Shared) {
+        self.tell_refused(shared);
+        if matches!(self.phase, Phase::HeadOut(_)) {
+            self.vanish(shared, CloseReason::HeadTimeout);
+        }
     }
 
     /// The server has ended the stream: where it was refusing, that is all that it says.
