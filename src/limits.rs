@@ -286,7 +286,8 @@ pub const ACCEPT_LOG_INTERVAL: Duration = Duration::from_secs(10);
 pub const LISTEN_BACKLOG: i32 = 4096;
 /// `SO_SNDBUF` of an accepted socket, in bytes; 0 leaves the system's.
 pub const SEND_BUFFER_BYTES_DEFAULT: usize = 64 * KIB;
-/// Answers to names, and addresses that are given up, that are gone on with in one turn; the rest waits for the next.
+/// Answers to names, and addresses that are given up, that are gone on with in one turn; the rest waits for the next. So
+/// not more connections than that are begun in it, a few more where addresses fail at once.
 pub const DIALS_PER_TURN: usize = 64;
 /// Threads that look names up, at most at once. While all are busy further names wait.
 pub const RESOLVER_THREADS: usize = 4;

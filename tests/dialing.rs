@@ -356,3 +356,21 @@ fn a_crowd_of_answers_is_gone_on_with_over_several_turns_and_none_is_lost() {
     let asked = site.network.dialed().into_iter().filter(|(_, wire)| !site.network.take(*wire).is_empty()).count();
     assert_eq!(asked, CROWD);
 }
+
+#[test]
+fn a_crowd_that_sets_out_at_once_is_connected_a_share_each_turn() {
+    const CROWD: usize = 3 * DIALS_PER_TURN + 1;
+    let mut site = site();
+    site.network.answer(addr(1), Answer::Accepts);
+    for _ in 0..CROWD {
+        site.server.connect(dial("192.0.2.1", 80)).unwrap();
+    }
+    assert_eq!(site.network.calls(Call::Connect), 0, "the loop is not held up");
+    for turn in 1..=4 {
+        assert_eq!(site.server.poll_timeout(), Some(Duration::ZERO));
+        site.server.poll(Some(Duration::ZERO)).unwrap();
+        assert_eq!(site.network.calls(Call::Connect), CROWD.min(turn * DIALS_PER_TURN));
+    }
+    site.rest();
+    assert!(site.network.dialed().into_iter().all(|(_, wire)| !site.network.take(wire).is_empty()), "each has asked");
+}

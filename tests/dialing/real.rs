@@ -258,6 +258,7 @@ fn a_server_that_closes_at_once_or_speaks_no_tls_is_an_end_and_no_hang() {
     let addr = listener.local_addr().unwrap();
     let mut server = dialer(knows_nobody);
     server.connect(dial(addr, Some(ClientTls::with_roots(pem!("ca")).unwrap()))).unwrap();
+    server.poll(Some(Duration::ZERO)).unwrap();
     drop(listener.accept().unwrap());
     let reason = end(&mut server);
     assert!(matches!(reason, CloseReason::PeerVanished | CloseReason::Transport(_)), "{reason:?}");
