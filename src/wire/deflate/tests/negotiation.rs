@@ -156,8 +156,6 @@ fn a_client_never_keeps_a_context_and_deflates_within_the_window_it_is_told() {
         ("; client_max_window_bits=\"12\"; client_no_context_takeover", Some(12)),
         ("; client_max_window_bits=9", Some(9)),
         ("; client_max_window_bits=8", None),
-        ("; server_max_window_bits=8", Some(15)),
-        ("; server_max_window_bits=15; client_max_window_bits=12", Some(12)),
     ] {
         let agreement = used(&[&format!("{alone}{parameters}")]).unwrap().unwrap();
         assert_eq!(agreement.window_bits(), window, "{parameters}");
@@ -168,13 +166,8 @@ fn a_client_never_keeps_a_context_and_deflates_within_the_window_it_is_told() {
 #[test]
 fn an_answer_with_anything_that_was_not_offered_is_an_error_that_names_it() {
     for (parameters, expected) in [
-        ("server_max_window_bits", "\"server_max_window_bits\" of permessage-deflate a value"),
-        ("server_max_window_bits=7", "\"server_max_window_bits\" of permessage-deflate a value"),
-        ("server_max_window_bits=16", "\"server_max_window_bits\" of permessage-deflate a value"),
-        (
-            "server_max_window_bits=9; server_max_window_bits=9",
-            "\"server_max_window_bits\" of permessage-deflate twice",
-        ),
+        ("server_max_window_bits=15", "\"server_max_window_bits\" of permessage-deflate, which was not offered"),
+        ("server_max_window_bits", "\"server_max_window_bits\" of permessage-deflate, which was not offered"),
         ("x", "\"x\" of permessage-deflate, which was not offered"),
         ("Client_No_Context_Takeover", "\"Client_No_Context_Takeover\" of permessage-deflate, which was not offered"),
         ("server_no_context_takeover", "\"server_no_context_takeover\" of permessage-deflate twice"),
