@@ -79,6 +79,30 @@ fn a_server_that_answers_nothing_has_every_line_in_order_before_the_end() {
 }
 
 #[test]
+fn a_server_that_answers_pings_before_messages_is_given_the_time_that_is_asked_for() {
+    let listener = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let url = format!("ws://{}", listener.local_addr().unwrap());
+    let mut talk = Talk::start(&mut command(&url, &["--wait", "24h"]));
+    talk.say("question");
+    drop(talk.stdin.take());
+    let (stream, _) = listener.accept().unwrap();
+    let mut websocket = tungstenite::accept(stream).unwrap();
+    let mut pings = 0;
+    while pings < 2 {
+        pings += usize::from(websocket.read().unwrap().is_ping());
+    }
+    // By the time that it has answered this it has had its own pong, and seen to the end.
+    websocket.send(tungstenite::Message::Ping("still there?".into())).unwrap();
+    while !websocket.read().unwrap().is_pong() {}
+    websocket.send("the answer".into()).unwrap();
+    talk.hear("the answer");
+    talk.signal("TERM");
+    while websocket.read().is_ok() {}
+    drop(websocket);
+    talk.end().assert_code(0);
+}
+
+#[test]
 fn an_answer_that_is_lost_with_the_connection_is_a_failure() {
     let (server, url) = serve(|engine, event| {
         if let Event::Message { id, message } = event {

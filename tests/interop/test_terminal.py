@@ -96,7 +96,7 @@ class OnATerminal(DaemonTest):
         self.doCleanups()
         self.assertEqual(closed, [1000])
 
-    def test_answers_of_another_server_are_there_before_the_end(self):
+    def test_answers_of_a_server_that_takes_its_time_are_waited_for(self):
         def handler(session):
             for message in session:
                 time.sleep(0.01)
@@ -104,7 +104,8 @@ class OnATerminal(DaemonTest):
 
         lines = "".join(f"{number} " + "deflated " * 100 + "\n" for number in range(50))
         url = self.peer(handler)
-        code, output = self.run_tool(PROGRAM, "connect", url, "-q", stdin=lines)
+        # Its pongs come from another thread than its answers.
+        code, output = self.run_tool(PROGRAM, "connect", url, "-q", "--wait", "1s", stdin=lines)
         self.assertEqual((code, output), (0, lines))
 
     def test_the_line_of_the_readme_runs(self):
