@@ -79,13 +79,22 @@ impl<I: Io> Client<I> {
     }
 
     /// Goes on until there is an event, or a turn of the loop is over. Sleeps at most once, at most `timeout` (`None`: as
-    /// long as nothing is due). An error is final: the poller is broken.
+    /// long as nothing is due), and not at all when it becomes finished. An error is final: the poller is broken.
     pub fn poll(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
         dial(&mut self.reconnector, &mut self.server);
+        if self.reconnector.has_stopped() && !self.is_finished() {
+            // What is left of the connection may go with a write of this turn, and then nothing would wake it.
+            self.turn(Some(Duration::ZERO))?;
+            if self.is_finished() {
+                return Ok(());
+            }
+        }
         let own = self.reconnector.poll_timeout(self.server.engine().now());
-        // Where it has stopped, what is left may go within this turn: then there is nothing to sleep for.
-        let last = if self.reconnector.has_stopped() { self.server.poll_timeout() } else { None };
-        self.server.poll(timeout.into_iter().chain(own).chain(last).min())?;
+        self.turn(timeout.into_iter().chain(own).min())
+    }
+
+    fn turn(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
+        self.server.poll(timeout)?;
         while let Some(event) = self.server.poll_event() {
             // Of a session that it has left behind there is nothing to tell.
             drop(self.reconnector.handle_event(self.server.engine(), event));
