@@ -53,7 +53,8 @@ fn it_says_which_ports_it_really_has_its_limits_and_how_to_try_it() {
     for part in ["auth.timeout 10s", "heartbeat.interval 30s", "limits.message_bytes 1MiB", "send_queue_bytes 1MiB"] {
         assert!(said[3].contains(part), "{}", said[3]);
     }
-    assert_eq!(said[4], format!("Try it: npx wscat --no-check --auth user:pass -c wss://{secure}/ws"));
+    let client = format!("npx wscat --no-check --auth user:pass -c wss://{secure}/ws");
+    assert_eq!(said[4], format!("Try it: https://{secure}/ in a browser, or {client}"));
     // And it does serve there, with what it says.
     assert!(hear(&mut websocket(connect_tls(secure))).contains(r#""userId":"user""#));
     assert!(hear(&mut websocket(connect(plain))).contains("connected"));
@@ -151,6 +152,22 @@ fn upgrade(addr: SocketAddr, headers: &str) -> String {
     let mut bytes = [0; 1000];
     let count = client.read(&mut bytes).unwrap();
     String::from_utf8_lossy(&bytes[..count]).into_owned()
+}
+
+#[test]
+fn the_page_is_where_the_start_says_unless_it_is_off() {
+    for (page, status) in [("true", "200 OK"), ("false", "404 Not Found")] {
+        let mut daemon = Daemon::start(&["--set", &format!("server.page={page}"), "--path", "/else'where"]);
+        assert_eq!(daemon.wait_for("Try it: ").contains("/ in a browser, or "), page == "true");
+        for path in ["/", "/client.js", "/console.css"] {
+            let mut client = connect(daemon.plain_addr());
+            write!(client, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).unwrap();
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{path}: {answer}");
+            assert_eq!(answer.contains("data-path=\"/else&#39;where\""), path == "/" && page == "true");
+        }
+    }
 }
 
 #[test]

@@ -15,10 +15,14 @@ mod server;
 #[path = "common/tls_client.rs"]
 mod tls_client;
 
+#[path = "dialing/faults.rs"]
+mod faults;
 #[path = "dialing/real.rs"]
 mod real;
 
+use std::io::Read as _;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use barewire::client::{Client, ClientConfig};
@@ -26,6 +30,9 @@ use barewire::engine::Refused;
 use barewire::limits::{ADDRESSES_TRIED, CONNECT_ADDRESS_TIMEOUT, DIALS_PER_TURN, HEAD_TIMEOUT_DEFAULT, TICK_MILLIS};
 use barewire::wire::http::UpgradeRequest;
 use barewire::{ClientTls, Dial, EngineConfig, ServerConfig};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
 use memory::{Answer, Call, FIRST, Fault, MemoryIo, Network, Site};
 
 const TICK: Duration = Duration::from_millis(TICK_MILLIS);
@@ -41,6 +48,16 @@ fn upgrade() -> UpgradeRequest {
 
 fn dial(host: &str, port: u16) -> Dial {
     Dial { host: host.into(), port, tls: None, upgrade: upgrade() }
+}
+
+/// The answer of a server that takes the upgrade.
+fn switch(request: &str) -> String {
+    let key = request.split("Sec-WebSocket-Key: ").nth(1).unwrap().split("\r\n").next().unwrap();
+    let accept = tungstenite::handshake::derive_accept_key(key.as_bytes());
+    format!(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: {accept}\r\n\r\n"
+    )
 }
 
 fn addr(last: u8) -> SocketAddr {
@@ -123,6 +140,26 @@ fn a_silent_address_is_given_up_for_the_next_and_the_last_has_what_is_left() {
     assert_eq!(site.server.engine().sessions(), 1, "it has what is left of the session's time");
     site.advance(TICK + Duration::from_millis(1));
     assert!(site.has_seen(&["Closed"]));
+    check_gone(&mut site);
+}
+
+#[test]
+fn a_host_that_has_slept_since_the_last_turn_has_all_the_time_for_it() {
+    let mut site = site();
+    site.network.name("upstream", Some(&[addr(1), addr(2)]));
+    site.network.answer(addr(1), Answer::Silent);
+    site.network.answer(addr(2), Answer::Silent);
+    site.rest();
+    site.network.advance(10 * HEAD_TIMEOUT_DEFAULT);
+    site.server.connect(dial("upstream", 80)).unwrap();
+    site.rest();
+    assert_eq!(tried(&site), [addr(1)]);
+    assert!(site.server.poll_timeout().unwrap() <= CONNECT_ADDRESS_TIMEOUT, "it is not slept past");
+    site.advance(CONNECT_ADDRESS_TIMEOUT);
+    assert_eq!(tried(&site), [addr(1), addr(2)]);
+    site.advance(HEAD_TIMEOUT_DEFAULT - CONNECT_ADDRESS_TIMEOUT - Duration::from_millis(1));
+    assert_eq!(site.server.engine().sessions(), 1);
+    site.advance(TICK + Duration::from_millis(1));
     check_gone(&mut site);
 }
 
@@ -216,6 +253,83 @@ fn a_host_that_can_have_no_certificate_is_refused_before_anything_is_opened() {
     }
 }
 
+/// In a whole handshake of TLS 1.2 the server has the last word: nothing that is sent then wakes what waits for it.
+#[test]
+fn behind_a_handshake_that_ends_with_the_servers_word_the_request_is_sent() {
+    for pace in [1, 100, usize::MAX] {
+        let mut site = site();
+        site.network.answer(addr(1), Answer::Accepts);
+        let tls = ClientTls::dangerous_without_verification().unwrap();
+        site.server.connect(Dial { tls: Some(tls), ..dial("192.0.2.1", 80) }).unwrap();
+        site.rest();
+        let (_, wire) = site.network.dialed()[0];
+        site.network.cut_into(wire, pace);
+        let mut upstream = rustls::ServerConnection::new(Arc::new(old_server())).unwrap();
+        let mut request = [0; 4096];
+        let mut length = 0;
+        for _ in 0..3 {
+            let sent = site.take(wire);
+            upstream.read_tls(&mut sent.as_slice()).unwrap();
+            upstream.process_new_packets().unwrap();
+            length += upstream.reader().read(&mut request).unwrap_or(0);
+            let mut answer = Vec::new();
+            while upstream.wants_write() {
+                upstream.write_tls(&mut answer).unwrap();
+            }
+            site.network.send(wire, &answer);
+        }
+        assert!(request[..length].starts_with(b"GET /ws HTTP/1.1\r\n"), "{pace} bytes at a time: {length}");
+    }
+}
+
+/// A server of TLS 1.2 and no later.
+fn old_server() -> rustls::ServerConfig {
+    let chain = CertificateDer::pem_slice_iter(include_bytes!("certs/server.pem")).collect::<Result<_, _>>().unwrap();
+    let key = PrivateKeyDer::from_pem_slice(include_bytes!("certs/key.pem")).unwrap();
+    let builder = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
+    let builder = builder.with_protocol_versions(&[&rustls::version::TLS12]).unwrap();
+    builder.with_no_client_auth().with_single_cert(chain, key).unwrap()
+}
+
+#[test]
+fn whatever_a_server_says_in_place_of_a_handshake_ends_the_session_and_leaves_nothing() {
+    let answers: [(&str, &[u8], bool); 7] = [
+        ("nothing", b"", true),
+        ("half a record", &[22, 3, 3, 1, 0, 2], true),
+        // Anybody could have said this: it ends nothing by itself.
+        ("a close_notify", &[21, 3, 3, 0, 2, 1, 0], true),
+        ("a fatal alert", &[21, 3, 3, 0, 2, 2, 40], false),
+        ("another protocol", b"HTTP/1.1 400 Bad Request\r\n\r\n", false),
+        ("data before its time", &[23, 3, 3, 0, 1, 0], false),
+        ("an empty handshake record", &[22, 3, 3, 0, 0], false),
+    ];
+    for (name, answer, ends) in answers {
+        for pace in [1, usize::MAX] {
+            let mut site = site();
+            site.network.answer(addr(1), Answer::Accepts);
+            let tls = Some(ClientTls::with_roots(include_bytes!("certs/ca.pem")).unwrap());
+            site.server.connect(Dial { tls, ..dial("192.0.2.1", 80) }).unwrap();
+            site.rest();
+            let (_, wire) = site.network.dialed()[0];
+            site.network.cut_into(wire, pace);
+            site.network.send(wire, answer);
+            if ends {
+                site.network.end(wire);
+            }
+            site.rest();
+            assert_eq!(site.history.len(), 1, "{name}: {:?}", site.history);
+            assert!(
+                end(&site).contains("reason: Tls(") || end(&site).contains("reason: PeerVanished"),
+                "{}",
+                end(&site)
+            );
+            // One that does not end its half is waited for, but not for ever; and the wheel is looked at once more.
+            site.advance(2 * HEAD_TIMEOUT_DEFAULT);
+            check_gone(&mut site);
+        }
+    }
+}
+
 #[test]
 fn without_randomness_nothing_is_connected() {
     let mut site = site();
@@ -242,6 +356,24 @@ fn a_crowd_of_answers_is_gone_on_with_over_several_turns_and_none_is_lost() {
     assert_eq!(tried(&site).len(), 2 * CROWD);
     let asked = site.network.dialed().into_iter().filter(|(_, wire)| !site.network.take(*wire).is_empty()).count();
     assert_eq!(asked, CROWD);
+}
+
+#[test]
+fn a_crowd_that_sets_out_at_once_is_connected_a_share_each_turn() {
+    const CROWD: usize = 3 * DIALS_PER_TURN + 1;
+    let mut site = site();
+    site.network.answer(addr(1), Answer::Accepts);
+    for _ in 0..CROWD {
+        site.server.connect(dial("192.0.2.1", 80)).unwrap();
+    }
+    assert_eq!(site.network.calls(Call::Connect), 0, "the loop is not held up");
+    for turn in 1..=4 {
+        assert_eq!(site.server.poll_timeout(), Some(Duration::ZERO));
+        site.server.poll(Some(Duration::ZERO)).unwrap();
+        assert_eq!(site.network.calls(Call::Connect), CROWD.min(turn * DIALS_PER_TURN));
+    }
+    site.rest();
+    assert!(site.network.dialed().into_iter().all(|(_, wire)| !site.network.take(wire).is_empty()), "each has asked");
 }
 
 /// A server that resets the connection behind its Close: our end of the stream cannot be ended, so the socket goes in the

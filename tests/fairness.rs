@@ -107,7 +107,7 @@ impl Siege {
         while let Some(event) = server.poll_event() {
             self.messages += usize::from(matches!(event, Event::Message { .. }));
             self.requests += usize::from(matches!(event, Event::Request { .. }));
-            Router.handle(server.engine(), event);
+            Router::default().handle(server.engine(), event);
         }
     }
 
@@ -305,7 +305,7 @@ fn a_flood_of_hellos_drops_nobody_who_came_in_the_middle_of_it() {
             }
             site.server.poll(Some(Duration::ZERO)).unwrap();
             while let Some(event) = site.server.poll_event() {
-                Router.handle(site.server.engine(), event);
+                Router::default().handle(site.server.engine(), event);
             }
         };
         (0..10).for_each(|_| flood(&mut site));

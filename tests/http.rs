@@ -76,7 +76,7 @@ fn answered() -> Vec<Row> {
         (request("GET /health?a=%20 HTTP/1.1", &"X: y\r\n".repeat(63)), 200, &[]),
         (request("GET http://localhost/health HTTP/1.1", ""), 200, &[]),
         (request("GET /nowhere HTTP/1.1", ""), 404, &[]),
-        (request("GET / HTTP/1.1", "Upgrade: websocket2\r\n"), 404, &[]),
+        (request("GET / HTTP/1.1", "Upgrade: websocket2\r\n"), 200, &[]),
         (request("OPTIONS * HTTP/1.1", ""), 404, &[]),
         (request("DELETE /health HTTP/1.1", ""), 405, &[("Allow", "GET, HEAD")]),
         (request("get /health HTTP/1.1", ""), 405, &[("Allow", "GET, HEAD")]),

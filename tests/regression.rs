@@ -6,8 +6,13 @@
 
 mod common;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use barewire::client::{Backoff, ClientConfig, Jitter, Reconnector, Source};
 use barewire::limits::MESSAGE_BYTES_DEFAULT;
-use barewire::{EngineConfig, Limits, Message};
+use barewire::{EngineConfig, Limits, Message, Now};
 use common::pending::Pending;
 use common::{World, frames, upgrade};
 
@@ -88,5 +93,29 @@ fn what_stands_behind_a_fault_does_not_decide_how_it_is_answered() {
         let whole = answer(usize::MAX);
         assert!(whole.starts_with("HTTP/1.1 400 ") && !whole.ends_with("\r\n\r\n"), "{fault:?}: {whole}");
         assert_eq!(answer(1), whole, "{fault:?}");
+    }
+}
+
+/// With full jitter a delay could be nothing. A client whose URL could not be had, or whose server was stopping, failed at
+/// once, waited for nothing, and failed again: its loop, and all sessions on it, stood still for good.
+#[test]
+fn an_attempt_that_fails_at_once_is_not_made_again_at_the_same_moment() {
+    let asked = Arc::new(AtomicU32::new(0));
+    let counter = asked.clone();
+    let ask = move || {
+        assert!(counter.fetch_add(1, Ordering::Relaxed) < 1000, "it never leaves this moment");
+        Err("nobody knows".to_owned())
+    };
+    let soon = Duration::from_millis(1);
+    let backoff = Backoff { initial_delay: soon, max_delay: soon, jitter: Jitter::Full, ..Backoff::default() };
+    let config = ClientConfig { backoff, ..ClientConfig::new(Source::Fresh(Box::new(ask))) };
+    let mut client = Reconnector::new(config, 7).unwrap();
+    let mut now = Now { mono_us: 1_000_000, unix_ms: 1_795_000_000_000 };
+    for attempt in 1..100 {
+        assert!(client.poll_dial(now).is_none());
+        assert_eq!(asked.load(Ordering::Relaxed), attempt);
+        while client.poll_event().is_some() {}
+        assert_eq!(client.poll_timeout(now), Some(soon));
+        now.mono_us += 1000;
     }
 }

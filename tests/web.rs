@@ -8,14 +8,28 @@
 mod common;
 
 use barewire::EngineConfig;
-use common::World;
+use barewire::app::Router;
 use common::http::{Answer, head, request};
+use common::{GOOD, World, upgrade};
 
 const CLIENT: &str = include_str!("../src/app/web/barewire-client.js");
 
+/// What else there is for browsers.
+const CONSOLE: [(&str, &str, &str); 6] = [
+    ("/", "text/html; charset=utf-8", include_str!("../src/app/web/console.html")),
+    ("/console.css", "text/css; charset=utf-8", include_str!("../src/app/web/console.css")),
+    ("/console.js", "text/javascript; charset=utf-8", include_str!("../src/app/web/console.js")),
+    ("/console-messages.js", "text/javascript; charset=utf-8", include_str!("../src/app/web/console-messages.js")),
+    ("/console-plot.js", "text/javascript; charset=utf-8", include_str!("../src/app/web/console-plot.js")),
+    ("/console.svg", "image/svg+xml", include_str!("../src/app/web/console.svg")),
+];
+
 /// The answer of the daemon to one request, and its body.
 fn ask(request: &str) -> (Answer, String) {
-    let mut world = World::daemon(EngineConfig::default());
+    ask_of(World::daemon(EngineConfig::default()), request)
+}
+
+fn ask_of(mut world: World, request: &str) -> (Answer, String) {
     let id = world.connect();
     world.input(id, request.as_bytes());
     let text = world.text(id);
@@ -41,6 +55,60 @@ fn the_client_is_there_for_whoever_reads() {
     for path in ["/client.js/", "/Client.js", "//client.js", "/client%2ejs", "/barewire-client.js"] {
         assert_eq!(ask(&request(&format!("GET {path} HTTP/1.1"), "")).0.status, 404, "{path}");
     }
+}
+
+#[test]
+fn the_console_is_there_with_what_guards_it() {
+    let policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri \
+                  'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types \
+                  'none'";
+    for (path, content_type, text) in CONSOLE {
+        let (answer, body) = ask(&request(&format!("GET {path} HTTP/1.1"), ""));
+        assert_eq!((answer.status, body), (200, text.replace("{path}", "/ws")), "{path}");
+        for (name, value) in [
+            ("Content-Type", content_type),
+            ("Content-Security-Policy", policy),
+            ("X-Content-Type-Options", "nosniff"),
+            ("Referrer-Policy", "no-referrer"),
+            ("Cross-Origin-Opener-Policy", "same-origin"),
+            ("Cache-Control", "no-cache"),
+        ] {
+            assert_eq!(answer.header(name), Some(value), "{name} of {path}");
+        }
+        let (told, body) = ask(&request(&format!("HEAD {path} HTTP/1.1"), ""));
+        assert_eq!((told, body.as_str()), (answer, ""), "{path}");
+        let (answer, _) = ask(&request(&format!("POST {path} HTTP/1.1"), ""));
+        assert_eq!((answer.status, answer.header("Allow")), (405, Some("GET, HEAD")), "{path}");
+    }
+}
+
+#[test]
+fn without_the_page_none_of_its_files_is_there_and_health_is() {
+    let without = || World { router: Some(Router::default()), ..World::daemon(EngineConfig::default()) };
+    for path in CONSOLE.map(|(path, ..)| path).into_iter().chain(["/client.js"]) {
+        for method in ["GET", "HEAD", "POST"] {
+            let (answer, _) = ask_of(without(), &request(&format!("{method} {path} HTTP/1.1"), ""));
+            assert_eq!((answer.status, answer.header("Content-Security-Policy")), (404, None), "{method} {path}");
+        }
+    }
+    assert_eq!(ask_of(without(), &request("GET /health HTTP/1.1", "")).0.status, 200);
+}
+
+#[test]
+fn where_every_path_upgrades_a_request_is_answered_by_a_file_and_an_upgrade_is_one() {
+    let anywhere = || World::daemon(EngineConfig { path: String::new(), ..EngineConfig::default() });
+    for path in ["/", "/client.js", "/console.js"] {
+        assert_eq!(ask_of(anywhere(), &request(&format!("GET {path} HTTP/1.1"), "")).0.status, 200, "{path}");
+        let there = upgrade(GOOD).replace("GET /ws ", &format!("GET {path} "));
+        let mut world = anywhere();
+        let id = world.connect();
+        world.input(id, there.as_bytes());
+        let answer = String::from_utf8_lossy(&world.take(id)).into_owned();
+        assert!(answer.starts_with("HTTP/1.1 101 "), "{path}: {answer}");
+    }
+    // The page says where to connect to: nowhere in particular.
+    let (_, page) = ask_of(anywhere(), &request("GET / HTTP/1.1", ""));
+    assert!(page.contains("data-path=\"\""));
 }
 
 #[test]

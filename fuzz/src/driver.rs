@@ -186,7 +186,7 @@ impl Connection {
             while let Some(event) = self.engine.poll_event() {
                 self.note(&event);
                 match (self.host, event) {
-                    (Host::Router, event) => Router.handle(&mut self.engine, event),
+                    (Host::Router, event) => Router::default().handle(&mut self.engine, event),
                     (Host::Echo, Event::Message { id, message }) => drop(self.engine.send(id, message)),
                     (Host::Echo, _) => {}
                 }

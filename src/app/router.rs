@@ -6,7 +6,8 @@
 use log::{Level, debug, info, log_enabled, warn};
 use serde_json::value::RawValue;
 
-use super::routes;
+use super::web::Site;
+use super::{routes, web};
 use crate::auth::Identity;
 use crate::engine::{ConnId, Engine, Event, SubscribeError};
 use crate::error::{CloseReason, Initiator};
@@ -14,17 +15,31 @@ use crate::limits::{LOG_TEXT_CHARS, LOG_USER_CHARS};
 use crate::wire::message::{ClientMessage, ServerMessage, check_channel, escape_for_log, holds_token, parse};
 use crate::wire::websocket::{Message, PreparedMessage};
 
-/// The daemon's rules. It holds no state: sessions, channels and rights are the engine's.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Router;
+/// The daemon's rules. It holds no state: sessions, channels and rights are the engine's. By default it serves no files.
+#[derive(Debug, Clone, Default)]
+pub struct Router {
+    site: Option<Site>,
+}
 
 impl Router {
+    /// The same, and it serves the console at `/` and the client for browsers at `/client.js`. `endpoint` is the path where
+    /// sessions are, as in [`crate::EngineConfig::path`]: an empty one means every path, and one where
+    /// [`Router::serves_file`] hides that file.
+    pub fn with_page(endpoint: &str) -> Router {
+        Router { site: Some(Site::new(endpoint)) }
+    }
+
+    /// Whether a router with the page serves a file at this path.
+    pub fn serves_file(path: &str) -> bool {
+        web::is_file(path)
+    }
+
     /// Answers one event. Give it every event that the engine has.
     pub fn handle(&self, engine: &mut Engine, event: Event) {
         match event {
             Event::Accepted { peer, .. } => info!("New connection from {peer}"),
             Event::Request { id, head } => {
-                engine.respond(id, routes::answer(&head));
+                engine.respond(id, routes::answer(&head, self.site.as_ref()));
             }
             Event::Open { id } => welcome(engine, id),
             Event::Message { id, message } => take_message(engine, id, message),

@@ -165,6 +165,18 @@ impl<I: Io> Client<I> {
         self.server.engine().round_trip(id)
     }
 
+    /// Sends a heartbeat now: see [`crate::Engine::ping`].
+    pub fn ping(&mut self) -> bool {
+        let session = self.reconnector.session();
+        session.is_some_and(|id| self.server.engine().ping(id))
+    }
+
+    /// Whether the last heartbeat of an open WebSocket is not answered yet.
+    pub fn awaits_pong(&mut self) -> bool {
+        let session = self.reconnector.session();
+        session.is_some_and(|id| self.server.engine().awaits_pong(id))
+    }
+
     /// Wakes [`Client::poll`] from other threads, by [`Handle::wake`].
     pub fn handle(&self) -> Handle {
         self.server.handle()

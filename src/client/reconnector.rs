@@ -25,7 +25,7 @@ use super::event::{ClientError, ClientEvent, ReadyState, SendError};
 use super::say;
 use crate::engine::{ConnId, Engine, Event, Refused};
 use crate::error::{CloseReason, Error};
-use crate::limits::{BACKOFF_JITTER, RETRY_AFTER_MAX, SEND_QUEUE_ENTRY_BYTES};
+use crate::limits::{BACKOFF_DELAY_MIN, BACKOFF_JITTER, RETRY_AFTER_MAX, SEND_QUEUE_ENTRY_BYTES};
 use crate::net::Dial;
 use crate::time::{Now, micros};
 use crate::wire::http::ResponseHead;
@@ -371,6 +371,8 @@ impl Reconnector {
             // Those who were all told the same must not all come at once.
             delay = delay.max(asked.mul_f64(1.0 + BACKOFF_JITTER * random));
         }
+        // Nor must one that fails at once come again at the same moment: the loop would never leave it.
+        let delay = delay.max(BACKOFF_DELAY_MIN);
         self.attempts = self.attempts.saturating_add(1);
         self.state = State::Waiting { until_us: now.mono_us.saturating_add(micros(delay)) };
         log::info!("Reconnecting in {}ms (attempt {})", delay.as_millis(), self.attempts);

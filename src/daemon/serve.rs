@@ -26,7 +26,8 @@ pub fn serve(settings: &Settings) -> Result<(), Failure> {
     resolver.connect(server.handle());
     signals::watch(server.handle()).map_err(|error| Failure::runtime(format!("cannot watch for signals: {error}")))?;
     announce(settings, &mut server, open_files);
-    Ok(server.run(|engine, event| Router.handle(engine, event))?)
+    let router = if settings.page { Router::with_page(&settings.path) } else { Router::default() };
+    Ok(server.run(|engine, event| router.handle(engine, event))?)
 }
 
 /// What a person who has just started it wants to know. Shown at every log level.
@@ -45,13 +46,14 @@ fn announce(settings: &Settings, server: &mut Server, open_files: u64) {
     say(format_args!("Limits: limits.connections {connections}, open files {open_files}, {}", values.join(", ")));
     if let Some((addr, is_secure)) = first {
         let addr = reachable(addr);
-        let (scheme, insecure) = match (is_secure, settings.uses_development_certificate()) {
-            (true, true) => ("wss", " --no-check"),
-            (true, false) => ("wss", ""),
-            (false, _) => ("ws", ""),
+        let (page, scheme, insecure) = match (is_secure, settings.uses_development_certificate()) {
+            (true, true) => ("https", "wss", " --no-check"),
+            (true, false) => ("https", "wss", ""),
+            (false, _) => ("http", "ws", ""),
         };
+        let page = if settings.page { format!("{page}://{addr}/ in a browser, or ") } else { String::new() };
         let login = login_to_try(settings);
-        say(format_args!("Try it: npx wscat{insecure}{login} -c {scheme}://{addr}{}", settings.path));
+        say(format_args!("Try it: {page}npx wscat{insecure}{login} -c {scheme}://{addr}{}", settings.path));
     }
     if connections < settings.limits.connections {
         log::warn!(

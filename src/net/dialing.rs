@@ -50,7 +50,7 @@ pub struct Dial {
 #[cfg(feature = "tls")]
 type Security = Option<(ClientTls, ServerName<'static>)>;
 #[cfg(not(feature = "tls"))]
-type Security = ();
+type Security = Option<std::convert::Infallible>;
 
 /// All connections that do not stand yet.
 pub(super) struct Dials<S> {
@@ -101,7 +101,7 @@ impl<S: Socket> Dials<S> {
         #[cfg(feature = "tls")]
         let (is_secure, security) = (dial.tls.is_some(), security(&dial));
         #[cfg(not(feature = "tls"))]
-        let (is_secure, security) = (false, Ok(()));
+        let (is_secure, security) = (false, Ok(None));
         let Dial { host, port, upgrade, .. } = dial;
         let checked = upgrade.check();
         let id = engine.connect(upgrade, is_secure, entropy)?;
@@ -112,7 +112,8 @@ impl<S: Socket> Dials<S> {
         match started {
             Ok(security) => {
                 self.attempts.insert(token(id), Attempt { id, host, security, phase: Phase::Resolving, tried: 0 });
-                self.take_answers(io, engine);
+                // An address is answered at once, and has its turn with the others.
+                self.has_answers = true;
             }
             Err(sentence) => engine.handle_error(id, CloseReason::NotConnected(sentence)),
         }
@@ -225,7 +226,7 @@ impl<S: Socket> Dials<S> {
                 Ok(socket) => {
                     // The last one has all the time that is left.
                     if !rest.is_empty() {
-                        let due_us = io.now().mono_us.saturating_add(micros(CONNECT_ADDRESS_TIMEOUT));
+                        let due_us = engine.now().mono_us.saturating_add(micros(CONNECT_ADDRESS_TIMEOUT));
                         self.deadlines.push_back(Deadline { due_us, id, tried: attempt.tried });
                     }
                     attempt.phase = Phase::Connecting { socket, addr, rest };
@@ -262,11 +263,7 @@ impl<S: Socket> Attempt<S> {
     /// What comes of a socket that stands.
     fn into_connection(self) -> Result<Option<Connection<S>>, CloseReason> {
         let Phase::Connecting { socket, .. } = self.phase else { return Ok(None) };
-        #[cfg(feature = "tls")]
-        if let Some((tls, name)) = self.security {
-            return Ok(Some(Connection::tls(self.id, socket, Tls::client(&tls, name)?)));
-        }
-        Ok(Some(Connection::plain(self.id, socket)))
+        secured(self.id, socket, self.security).map(Some)
     }
 }
 
@@ -277,6 +274,19 @@ fn security(dial: &Dial) -> Result<Security, String> {
         Ok(name) => Ok(Some((tls.clone(), name))),
         Err(_) => Err(format!("`{}` is no name and no address of a server", dial.host)),
     }
+}
+
+#[cfg(feature = "tls")]
+fn secured<S: Socket>(id: ConnId, socket: S, security: Security) -> Result<Connection<S>, CloseReason> {
+    Ok(match security {
+        Some((tls, name)) => Connection::tls(id, socket, Tls::client(&tls, name)?),
+        None => Connection::plain(id, socket),
+    })
+}
+
+#[cfg(not(feature = "tls"))]
+fn secured<S: Socket>(id: ConnId, socket: S, _: Security) -> Result<Connection<S>, CloseReason> {
+    Ok(Connection::plain(id, socket))
 }
 
 /// Why an address could not be connected to.

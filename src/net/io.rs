@@ -268,3 +268,27 @@ fn listen(addr: SocketAddr, only_v6: bool, send_buffer_bytes: usize) -> io::Resu
     socket.listen(LISTEN_BACKLOG)?;
     Ok(TcpListener::from_std(socket.into()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[test]
+    fn a_connect_that_meets_its_own_end_is_refused() {
+        let socket = socket2::Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).unwrap();
+        socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+        // RFC 9293, section 3.5: both ends open at once, and are one.
+        socket.connect(&socket.local_addr().unwrap()).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let mut stream = TcpStream::from_std(socket.into());
+        assert_eq!(stream.poll_connected().unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+    }
+
+    #[test]
+    fn entropy_is_another_each_time() {
+        let mut io = SystemIo::open(&[], 0).unwrap();
+        assert_ne!(io.entropy().unwrap(), io.entropy().unwrap());
+    }
+}

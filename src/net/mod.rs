@@ -1,4 +1,4 @@
-//! The only door: sockets, TLS, the poller and the clock. It has no opinion; whatever a peer may do or must
+//! The only door: sockets, TLS, names, the poller and the clock. It has no opinion; whatever a peer may do or must
 //! be told is the engine's to say.
 //!
 //! Not here: sessions (`engine/`), what the daemon does with them (`app/`, which this half never uses).

@@ -40,8 +40,9 @@ struct State {
     threads: usize,
 }
 
+/// One name, for all who wait for it: a crowd that comes back to one server asks for it once.
 struct Question {
-    ticket: u64,
+    tickets: Vec<u64>,
     host: String,
     port: u16,
 }
@@ -64,11 +65,13 @@ impl Resolver {
     }
 
     /// Asks. The answer to an address is there at once, any other after a call of `wake`. It is an error when
-    /// [`RESOLUTIONS_WAITING`] questions wait already, or no thread can be had.
+    /// [`RESOLUTIONS_WAITING`] other names wait already, or no thread can be had.
     pub fn ask(&mut self, ticket: u64, host: &str, port: u16) -> io::Result<()> {
         let mut state = self.shared.lock();
         if let Ok(ip) = host.parse::<IpAddr>() {
             state.answers.push_back((ticket, Ok(vec![SocketAddr::new(ip, port)])));
+        } else if let Some(same) = state.waiting.iter_mut().find(|other| other.host == host && other.port == port) {
+            same.tickets.push(ticket);
         } else {
             if state.waiting.len() >= RESOLUTIONS_WAITING {
                 return Err(io::Error::other("too many names wait to be looked up"));
@@ -81,7 +84,7 @@ impl Resolver {
                     Err(error) => return Err(error),
                 }
             }
-            state.waiting.push_back(Question { ticket, host: host.to_owned(), port });
+            state.waiting.push_back(Question { tickets: vec![ticket], host: host.to_owned(), port });
         }
         self.outstanding += 1;
         Ok(())
@@ -91,9 +94,12 @@ impl Resolver {
     pub fn cancel(&mut self, ticket: u64) {
         if self.outstanding > 0 {
             let waiting = &mut self.shared.lock().waiting;
-            let before = waiting.len();
-            waiting.retain(|question| question.ticket != ticket);
-            self.outstanding -= before - waiting.len();
+            waiting.retain_mut(|question| {
+                let before = question.tickets.len();
+                question.tickets.retain(|other| *other != ticket);
+                self.outstanding -= before - question.tickets.len();
+                !question.tickets.is_empty()
+            });
         }
     }
 
@@ -135,9 +141,18 @@ impl Shared {
             if let Ok(addrs) = &mut answer {
                 addrs.truncate(ADDRESSES_TRIED);
             }
-            self.lock().answers.push_back((question.ticket, answer));
+            let answers = question.tickets.into_iter().map(|ticket| (ticket, same(&answer)));
+            self.lock().answers.extend(answers);
             (self.wake)();
         }
+    }
+}
+
+/// The answer once more.
+fn same(answer: &io::Result<Vec<SocketAddr>>) -> io::Result<Vec<SocketAddr>> {
+    match answer {
+        Ok(addrs) => Ok(addrs.clone()),
+        Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
     }
 }
 
@@ -236,9 +251,10 @@ mod tests {
             begins.recv_timeout(DEADLINE).unwrap();
         }
         for i in 0..RESOLUTIONS_WAITING {
-            resolver.ask(1000 + i as u64, "waits", 1).unwrap();
+            resolver.ask(1000 + i as u64, &format!("waits{i}"), 1).unwrap();
         }
         assert!(resolver.ask(1, "one too many", 1).is_err());
+        assert!(resolver.ask(1, "waits0", 2).is_err(), "another port is another name");
         assert_eq!(resolver.shared.lock().threads, RESOLVER_THREADS);
         resolver.cancel(1000);
         resolver.cancel(1000);
@@ -253,13 +269,41 @@ mod tests {
     }
 
     #[test]
+    fn a_crowd_that_waits_for_one_name_asks_for_it_once() {
+        let (lookup, begins, release) = stuck();
+        let (mut resolver, woken) = resolver(lookup);
+        for i in 0..RESOLVER_THREADS {
+            resolver.ask(i as u64, "stuck", 1).unwrap();
+            begins.recv_timeout(DEADLINE).unwrap();
+        }
+        const CROWD: u64 = 2 * RESOLUTIONS_WAITING as u64;
+        for ticket in 1000..1000 + CROWD {
+            resolver.ask(ticket, "home", 443).unwrap();
+        }
+        resolver.cancel(1000);
+        drop(release);
+        assert_eq!(begins.recv_timeout(DEADLINE).unwrap(), "home");
+        let mut answered = Vec::new();
+        while resolver.outstanding > 0 {
+            match resolver.poll() {
+                Some((ticket, addrs)) => answered.push((ticket, addrs.unwrap())),
+                None => woken.recv_timeout(DEADLINE).unwrap(),
+            }
+        }
+        answered.retain(|(ticket, _)| *ticket >= 1000);
+        let home = vec![SocketAddr::from(([127, 0, 0, 1], 443))];
+        assert!(answered.into_iter().eq((1001..1000 + CROWD).map(|ticket| (ticket, home.clone()))));
+        assert!(begins.try_recv().is_err(), "it was looked up once");
+    }
+
+    #[test]
     fn threads_end_when_nothing_waits_and_a_stuck_one_is_waited_for_by_nobody() {
         let (lookup, begins, release) = stuck();
         let (mut resolver, woken) = resolver(lookup);
         resolver.ask(1, "stuck", 1).unwrap();
         begins.recv_timeout(DEADLINE).unwrap();
         for i in 0..RESOLVER_THREADS {
-            resolver.ask(2 + i as u64, "well", 1).unwrap();
+            resolver.ask(2 + i as u64, &format!("well{i}"), 1).unwrap();
         }
         for _ in 0..RESOLVER_THREADS {
             next(&mut resolver, &woken).1.unwrap();

@@ -147,6 +147,11 @@ impl<I: Io> Server<I> {
         if self.drain_us.is_some() {
             return Err(Refused);
         }
+        // Between two turns the engine's time is that of the last one: a host that has slept since would have it all spent.
+        if matches!(self.step, Step::Wait) {
+            let now = self.io.now();
+            self.engine.handle_now(now);
+        }
         self.dials.begin(&mut self.io, &mut self.engine, dial)
     }
 

@@ -534,7 +534,7 @@ impl Site {
         config.listen = if config.tls.is_some() { config.plain_listen.clone() } else { Vec::new() };
         let network = Network::with_listeners(config.listen.len() + 1);
         let server = Server::with_io(MemoryIo(network.clone()), config, authenticator).unwrap();
-        Site { network, server, router: Some(Router), history: Vec::new(), events: Vec::new() }
+        Site { network, server, router: Some(Router::default()), history: Vec::new(), events: Vec::new() }
     }
 
     /// Lets the server go on until neither it nor the network has anything left to do at this moment.

@@ -96,7 +96,8 @@ impl World {
 
     /// The daemon with another authenticator.
     pub fn guarded(config: EngineConfig, authenticator: impl Authenticate + 'static) -> World {
-        World { router: Some(Router), ..World::new(config, Box::new(authenticator)) }
+        let router = Some(Router::with_page(&config.path));
+        World { router, ..World::new(config, Box::new(authenticator)) }
     }
 
     /// A bare engine; the test answers the events.

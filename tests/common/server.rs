@@ -41,7 +41,8 @@ pub struct TestServer {
 impl TestServer {
     /// The daemon as it comes: its router, and its authenticator for `user:pass`.
     pub fn daemon(config: ServerConfig) -> TestServer {
-        TestServer::run(config, || Box::new(common::methods()), |engine, event| Router.handle(engine, event))
+        let router = Router::with_page(&config.engine.path);
+        TestServer::run(config, || Box::new(common::methods()), move |engine, event| router.handle(engine, event))
     }
 
     /// A server that sends every message back.

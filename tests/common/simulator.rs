@@ -251,7 +251,7 @@ impl Simulator {
                 self.model.now_us = self.now.mono_us;
                 let has_gone = self.engine.identity(event.id()).is_none();
                 self.model.observe(&event, has_gone);
-                Router.handle(&mut self.engine, event);
+                Router::default().handle(&mut self.engine, event);
             }
             if !self.engine.poll_flush_due() {
                 return;

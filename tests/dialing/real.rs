@@ -5,19 +5,19 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::Command;
+use std::sync::Mutex;
 use std::sync::mpsc::channel;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use barewire::TlsConfig;
+use barewire::client::ClientConfig;
 use barewire::net::io::SystemIo;
-use barewire::{ClientTls, CloseReason, Dial, Error, Event, Message, Server, ServerConfig, TlsConfig};
-
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ServerConnection, StreamOwned};
+use barewire::{
+    Client, ClientTls, CloseReason, Dial, EngineConfig, Error, Event, Limits, Message, Server, ServerConfig,
+};
 
 use crate::common;
-use crate::server::{DEADLINE, TestServer, read_past};
+use crate::server::{DEADLINE, TestServer};
 
 macro_rules! pem {
     ($name:literal) => {
@@ -150,6 +150,27 @@ fn where_nobody_listens_the_end_says_so() {
     assert_eq!(end(&mut server), CloseReason::NotConnected(format!("connection refused by {addr}")));
 }
 
+/// An hour is left of the attempt's time when it fails: whoever sleeps over that does not come back in this test.
+#[test]
+fn a_client_that_has_stopped_does_not_sleep_over_what_is_left_of_its_last_connection() {
+    let (_held, addr) = nobody();
+    let hour = Duration::from_secs(3600);
+    let limits = Limits { head_timeout: hour, heartbeat_interval: hour, ..Limits::default() };
+    let engine = EngineConfig { limits, ..EngineConfig::default() };
+    let config = ClientConfig { max_attempts: Some(0), ..ClientConfig::new(format!("ws://{addr}")) };
+    let (done, is_done) = channel();
+    std::thread::spawn(move || {
+        let mut client = Client::connect(config, engine).unwrap();
+        let mut events = 0;
+        while !client.is_finished() {
+            client.poll(None).unwrap();
+            events += std::iter::from_fn(|| client.poll_event()).count();
+        }
+        done.send(events).unwrap();
+    });
+    assert_eq!(is_done.recv_timeout(DEADLINE), Ok(4), "it connects, fails, closes and gives up");
+}
+
 #[test]
 fn the_second_address_of_a_name_is_tried_when_the_first_refuses() {
     let (_held, refuses) = nobody();
@@ -212,28 +233,6 @@ fn a_certificate_that_does_not_verify_ends_the_session_with_the_reason_in_words(
     }
 }
 
-/// In a whole handshake of TLS 1.2 the server has the last word: nothing that is sent wakes what waits for it.
-#[test]
-fn behind_a_handshake_that_ends_with_the_servers_word_the_request_is_sent() {
-    let chain = CertificateDer::pem_slice_iter(pem!("server")).collect::<Result<_, _>>().unwrap();
-    let builder = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
-    let builder = builder.with_protocol_versions(&[&rustls::version::TLS12]).unwrap().with_no_client_auth();
-    let config = builder.with_single_cert(chain, PrivateKeyDer::from_pem_slice(pem!("key")).unwrap()).unwrap();
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let addr = listener.local_addr().unwrap();
-    let upstream = std::thread::spawn(move || {
-        let (stream, _) = listener.accept().unwrap();
-        stream.set_read_timeout(Some(DEADLINE)).unwrap();
-        let mut stream = StreamOwned::new(ServerConnection::new(Arc::new(config)).unwrap(), stream);
-        read_past(&mut stream, b"\r\n\r\n")
-    });
-    let mut server = dialer(knows_nobody);
-    server.connect(dial(addr, Some(ClientTls::with_roots(pem!("ca")).unwrap()))).unwrap();
-    let reason = end(&mut server);
-    assert!(matches!(reason, CloseReason::PeerVanished | CloseReason::Transport(_)), "{reason:?}");
-    assert!(upstream.join().unwrap().starts_with(b"GET /ws HTTP/1.1\r\n"));
-}
-
 #[test]
 fn without_verification_any_server_is_spoken_to_and_each_connection_is_a_warning() {
     log::set_logger(&Warnings).unwrap();
@@ -259,6 +258,7 @@ fn a_server_that_closes_at_once_or_speaks_no_tls_is_an_end_and_no_hang() {
     let addr = listener.local_addr().unwrap();
     let mut server = dialer(knows_nobody);
     server.connect(dial(addr, Some(ClientTls::with_roots(pem!("ca")).unwrap()))).unwrap();
+    server.poll(Some(Duration::ZERO)).unwrap();
     drop(listener.accept().unwrap());
     let reason = end(&mut server);
     assert!(matches!(reason, CloseReason::PeerVanished | CloseReason::Transport(_)), "{reason:?}");

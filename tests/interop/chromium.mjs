@@ -13,6 +13,8 @@ const flags = [
   '--disable-background-networking',
   '--disable-component-update',
   '--disable-sync',
+  // Not only what a page may do: otherwise each connection fails first, and is made again.
+  '--ignore-certificate-errors',
 ];
 
 /** Starts the browser, and ends it with the test. */

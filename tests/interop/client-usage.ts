@@ -31,7 +31,7 @@ socket.addEventListener('message', ({ data }) => console.log(JSON.parse(data)));
 socket.addEventListener('close', ({ code, reason, wasClean }) => console.log(code.toFixed(), reason.length, !wasClean));
 socket.addEventListener('reconnecting', ({ detail: { delay, attempt } }) => console.log(delay + attempt));
 socket.addEventListener('terminal', ({ detail: { code, reason } }) => console.log(code + 1, reason));
-socket.addEventListener('error', ({ error, message }) => console.log(error, message?.length), { once: true });
+socket.addEventListener('error', ({ error, message }) => console.log(error, message.length), { once: true });
 socket.addEventListener('anything', (event: Event) => console.log(event.type));
 socket.onclose = ({ code }) => console.log(code);
 socket.onclose = null;

@@ -1,5 +1,5 @@
-// The two homes of the browser client: a page in Chromium, and Node with `ws`. Both load the module from the daemon, and
-// run a test's functions with the same globals:
+// The homes of the browser client: a page in Chromium, Node with `ws`, and Node alone where it has a WebSocket. All load the
+// module from the daemon, and run a test's functions with the same globals:
 //
 //   start(url, config, protocols)   begins a client, and writes its events down; `life` is the newest one
 //   timers                          ids of the timers that are set
@@ -21,8 +21,8 @@ const PATIENCE = 10_000;
 
 export const originOf = (url) => new URL(url).origin.replace('wss:', 'https:');
 
-/** Runs in the home, before anything else: `module` is the url of the client's module. */
-async function furnish(module) {
+/** Runs in the home, before anything else. `module` is the url of the client's module, `place` what has its timers. */
+async function furnish(module, place = globalThis) {
   const timers = new Set();
   const { setTimeout, setInterval, clearTimeout, clearInterval } = globalThis;
   const wrap = (set, repeats) => (run, ...rest) => {
@@ -37,8 +37,8 @@ async function furnish(module) {
     timers.delete(id);
     clear(id);
   };
-  Object.assign(globalThis, {
-    timers,
+  globalThis.timers = timers;
+  Object.assign(place, {
     setTimeout: wrap(setTimeout, false),
     setInterval: wrap(setInterval, true),
     clearTimeout: unwrap(clearTimeout),
@@ -84,23 +84,28 @@ async function chromium(test, url) {
   return home;
 }
 
-/** This process. What is furnished is taken away with the test. */
-async function node(test, url) {
-  const { setTimeout, setInterval, clearTimeout, clearInterval } = globalThis;
-  test.after(() => Object.assign(globalThis, { setTimeout, setInterval, clearTimeout, clearInterval }));
-  globalThis.Socket = class extends NodeSocket {
-    constructor(url, protocols) {
-      super(url, protocols, { ca });
-    }
-  };
+/** This process, in which others have timers too: those of the module are its own. */
+const node = (Socket) => async (test, url) => {
+  globalThis.Socket = Socket;
   const response = await new Promise((resolve) => get(`${originOf(url)}/client.js`, { ca, agent: false }, resolve));
-  await furnish(`data:text/javascript;base64,${Buffer.from(await text(response)).toString('base64')}`);
-  return {
-    run: async (work, given) => work(given),
-    until: async (what, is, given) => {
-      for (const end = Date.now() + PATIENCE; !is(given); await sleep(POLL)) assert.ok(Date.now() < end, `never ${what}`);
-    },
-  };
+  const own = 'const { setTimeout, setInterval, clearTimeout, clearInterval } = globalThis.own;\n';
+  const module = Buffer.from(own + (await text(response))).toString('base64');
+  globalThis.own = {};
+  await furnish(`data:text/javascript;base64,${module}`, globalThis.own);
+  return { run: async (work, given) => work(given), until: (what, is, given) => eventually(what, () => is(given)) };
+};
+
+/** Waits until something is so, but not for ever. */
+export async function eventually(what, is) {
+  for (const end = Date.now() + PATIENCE; !is(); await sleep(POLL)) assert.ok(Date.now() < end, `never ${what}`);
 }
 
-export const homes = { Chromium: chromium, 'Node with ws': node };
+class TrustingSocket extends NodeSocket {
+  constructor(url, protocols) {
+    super(url, protocols, { ca });
+  }
+}
+
+export const homes = { Chromium: chromium, 'Node with ws': node(TrustingSocket) };
+// From Node 22 on, or with a flag. It trusts what NODE_EXTRA_CA_CERTS names.
+if (globalThis.WebSocket) homes['Node alone'] = node(globalThis.WebSocket);

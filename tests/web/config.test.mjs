@@ -136,5 +136,5 @@ test('an error tells what the socket knew', async (t) => {
   (await there.socket()).fails(error);
   await there.clock.pass(1000);
   (await there.socket()).fails(undefined);
-  assert.deepEqual(seen, [[error, 'refused'], [undefined, undefined]]);
+  assert.deepEqual(seen, [[error, 'refused'], [undefined, '']]);
 });

@@ -190,6 +190,14 @@ test('after maxAttempts it gives up, once', async (t) => {
 });
 
 test('what throws at an attempt makes it fail, and the next one follows', async (t) => {
+  for (const [thrown, message] of [[new Error('no'), 'no'], ['text', 'text'], [undefined, 'undefined'], [null, 'null']]) {
+    const there = world(t, { token: () => Promise.reject(thrown) });
+    const seen = [];
+    there.client.onerror = (event) => seen.push(event.error, event.message);
+    there.client.onclose = ({ code, reason, wasClean }) => seen.push(code, reason, wasClean);
+    await settle();
+    assert.deepEqual(seen, [thrown, message, 1006, '', false]);
+  }
   const error = new Error('no');
   const throws = () => { throw error; };
   class Broken {
@@ -231,6 +239,22 @@ test('what a function gives that is no token or credential makes the attempt fai
     assert.deepEqual(there.events().slice(1, 3), [`error ${text}`, 'close 1006']);
     assert.equal(there.sockets.length, 0);
   }
+});
+
+test('an error before it is open is an end, told by the socket or not', async (t) => {
+  const there = world(t);
+  const socket = await there.socket();
+  socket.onerror({ type: 'error', message: 'refused' });
+  assert.deepEqual(there.events(), ['connecting 0', 'error', 'close 1006', 'reconnecting 1 in 1000']);
+  assert.equal(there.alive().length, 0);
+  socket.ends(1006);
+  assert.deepEqual(there.events(), []);
+  await there.clock.pass(1000);
+  const open = await there.open();
+  open.onerror({ type: 'error' });
+  assert.deepEqual([there.events().slice(1), there.client.readyState], [['open', 'error'], 1], 'later on its close is the end');
+  open.ends(1006);
+  assert.equal(there.events().at(-1), 'reconnecting 1 in 1000');
 });
 
 test('url and token are asked for anew at each attempt', async (t) => {

@@ -263,6 +263,7 @@ export interface Events {
 
 /** The event `error`; not the browser's class. */
 export interface ErrorEvent extends Event {
-  readonly error?: unknown;
-  readonly message?: string;
+  readonly error: unknown;
+  /** In words, or empty. */
+  readonly message: string;
 }

@@ -93,7 +93,7 @@ export function calculateDelay(attempt, config = {}, random = Math.random) {
 /** An event with these fields. */
 function eventOf(type, fields = {}) {
   const event = new Event(type);
-  for (const [name, value] of Object.entries(fields)) Object.defineProperty(event, name, { value, enumerable: true });
+  for (const [name, value] of Object.entries(fields)) Object.defineProperty(event, name, { value });
   return event;
 }
 
@@ -384,7 +384,11 @@ export default class ReconnectingWebSocket extends EventTarget {
     };
     socket.onopen = unlessLate(() => this.#opened(attempt));
     socket.onmessage = unlessLate((event) => this.#received(attempt, event));
-    socket.onerror = unlessLate(({ error, message }) => this.dispatchEvent(eventOf('error', { error, message })));
+    socket.onerror = unlessLate(({ error, message = '' }) => {
+      // Nothing comes of this one, and not every implementation tells its end then: Node's own does not.
+      if (!attempt.isOpen && !attempt.isClosing) this.#fail(attempt, error, message);
+      else this.dispatchEvent(eventOf('error', { error, message }));
+    });
     socket.onclose = unlessLate((event) => {
       this.#leave(attempt);
       this.#ended(attempt, event);
@@ -392,6 +396,7 @@ export default class ReconnectingWebSocket extends EventTarget {
   }
 
   #opened(attempt) {
+    attempt.isOpen = true;
     this.#quiet(attempt);
     try {
       this.#greet(attempt);
@@ -449,11 +454,10 @@ export default class ReconnectingWebSocket extends EventTarget {
   // -- Ends
 
   /** An attempt, or a connection, that is of no use any more, be its socket dead or not. */
-  #fail(attempt, error) {
+  #fail(attempt, error, message = error?.message ?? String(error)) {
     if (this.#attempt !== attempt || attempt.isClosing) return;
-    this.#quiet(attempt);
     attempt.hasFailed = true;
-    this.dispatchEvent(eventOf('error', { error, message: String(error?.message ?? error) }));
+    this.dispatchEvent(eventOf('error', { error, message }));
     if (this.#attempt !== attempt) return;
     this.#leave(attempt);
     this.#ended(attempt, { code: ABNORMAL, reason: '', wasClean: false });
@@ -463,7 +467,6 @@ export default class ReconnectingWebSocket extends EventTarget {
   #leave(attempt) {
     this.#quiet(attempt);
     this.#attempt = null;
-    attempt.token = null;
     const { socket } = attempt;
     if (!socket || socket.readyState === CLOSED) return;
     // A dead peer answers no Close: `ws` can do without.

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use super::{ConfigError, Method, Settings};
+use barewire::app::Router;
 use barewire::auth::TokenAlgorithm;
 
 /// The first contradiction, if any: one line that names the keys and values.
@@ -15,6 +16,7 @@ pub fn check(settings: &Settings) -> Result<(), ConfigError> {
     pair_is_whole(settings)?;
     something_listens(settings)?;
     listeners_differ(settings)?;
+    page_can_be_seen(settings)?;
     token_key_fits(settings)?;
     certificate_is_not_public(settings)?;
     user_is_not_public(settings)?;
@@ -50,6 +52,18 @@ fn listeners_differ(settings: &Settings) -> Result<(), ConfigError> {
         ))),
         None => Ok(()),
     }
+}
+
+/// A plain request of the endpoint is told to upgrade, so no file can be there.
+fn page_can_be_seen(settings: &Settings) -> Result<(), ConfigError> {
+    let path = &settings.path;
+    if settings.page && Router::serves_file(path) {
+        return Err(ConfigError::new(format!(
+            "server.path = {path:?}: a file of the console is there; allowed: another path, nothing (every path \
+             upgrades), or server.page = false"
+        )));
+    }
+    Ok(())
 }
 
 /// One key at most, of the kind that the algorithm needs; and one at all, where nothing but tokens is taken.

@@ -48,6 +48,10 @@ pub const DEVELOPMENT_KEY_PEM: &str = include_str!("../../../certs/dev-key.pem")
 pub const VARIABLE_PREFIX: &str = "BAREWIRE_";
 /// The environment variable that names the file; `--config` is stronger.
 pub const FILE_VARIABLE: &str = "BAREWIRE_CONFIG";
+/// The environment variable with the credentials of `barewire connect`, `user:password`: no key.
+pub const CONNECT_BASIC_VARIABLE: &str = "BAREWIRE_CONNECT_BASIC";
+/// The environment variable with the token of `barewire connect`: no key.
+pub const CONNECT_TOKEN_VARIABLE: &str = "BAREWIRE_CONNECT_TOKEN";
 /// Exit code of the program after a [`ConfigError`].
 pub const EXIT_CODE: u8 = 2;
 
@@ -77,6 +81,8 @@ pub struct Settings {
     pub path: String,
     /// Subprotocols that may be selected. Default `json`.
     pub subprotocols: Vec<String>,
+    /// Whether the console and the browsers' client are served. Default true.
+    pub page: bool,
     /// Addresses that no limit by address counts. Default none.
     pub trusted_proxies: Vec<Network>,
     /// Certificate chain, PEM; see [`Settings::certificate_files`]. Default none.
@@ -240,6 +246,7 @@ impl Default for Settings {
             plain_listen: Vec::new(),
             path: "/ws".into(),
             subprotocols: vec!["json".into()],
+            page: true,
             trusted_proxies: Vec::new(),
             tls_cert: None,
             tls_key: None,
@@ -300,6 +307,11 @@ impl fmt::Display for Method {
 /// A duration as any key takes it: `500ms`, `10s`, `5m`, `1h`.
 pub fn duration(text: &str) -> Result<Duration, String> {
     value::Value::Text(text.into()).duration()
+}
+
+/// A size as any key takes it: `64KiB`, `1MiB`, or bytes.
+pub fn size(text: &str) -> Result<usize, String> {
+    value::Value::Text(text.into()).size()
 }
 
 impl Secret {

@@ -54,7 +54,7 @@ pub const KEYS: &[Key] = &[
         default: "/ws",
         doc: "Path of the WebSocket endpoint, compared byte by byte; empty: every path upgrades",
         kind: Kind::Custom {
-            allowed: "nothing, or the path of a URL, percent-encoded where it must be, such as /ws; not /health or /client.js",
+            allowed: "nothing, or the path of a URL, percent-encoded where it must be, such as /ws; not /health",
             set: |s, v| path(v.text()?).map(|path| s.path = path),
             show: |s| s.path.clone(),
         },
@@ -68,6 +68,12 @@ pub const KEYS: &[Key] = &[
             set: |s, v| v.list(token).map(|list| s.subprotocols = list),
             show: |s| join(&s.subprotocols),
         },
+    },
+    Key {
+        name: "server.page",
+        default: "true",
+        doc: "Whether the console is served at /, and the client for browsers at /client.js; false: 404 there",
+        kind: Kind::Boolean(field!(page)),
     },
     Key {
         name: "server.trusted_proxies",
@@ -439,7 +445,6 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 fn path(text: &str) -> Result<String, String> {
     match text {
         "/health" => Err("the path of the health check".into()),
-        "/client.js" => Err("the path of the browser client".into()),
         _ if text.is_empty() || is_path(text) => Ok(text.into()),
         _ => Err("not a path".into()),
     }

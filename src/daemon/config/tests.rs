@@ -74,9 +74,10 @@ const CASES: &[(&str, &[&str], &[&str])] = &[
     (
         "server.path",
         &["", "/", "/ws", "/a/b~%20"],
-        &["ws", "/health", "/client.js", " ", "/a b", "/a?b", "/a#b", "/a|b", "/%2", "/\u{e9}", "/\n", "*"],
+        &["ws", "/health", " ", "/a b", "/a?b", "/a#b", "/a|b", "/%2", "/\u{e9}", "/\n", "*"],
     ),
     ("server.subprotocols", &["", "json", "json, v2.json"], &[",", "a b", "a/b", "json,", "\u{e9}"]),
+    ("server.page", &["true", "false"], &["", "no", "/console"]),
     ("server.trusted_proxies", &["", "10.0.0.0/8, fd00::/8", "192.0.2.1,::1"], PROXIES_WRONG),
     ("tls.cert", &["c.pem", "/etc/a b/\u{e9}.pem"], &[]),
     ("tls.key", &["k.pem"], &[]),

@@ -329,6 +329,35 @@ fn without_verification_any_certificate_will_do_but_not_another_key() {
 }
 
 #[test]
+fn a_server_flight_with_any_byte_changed_ends_in_a_failure_or_waits_for_more_and_never_in_a_panic() {
+    const STEP: usize = 7;
+    for version in VERSIONS {
+        let (mut tried, mut failed) = (0, 0);
+        for at in (0..).step_by(STEP) {
+            let mut pair = Pair::client(&trusting(), "localhost", their_server(pem!("server"), version), usize::MAX);
+            let hello = std::mem::take(&mut pair.ours.unsent);
+            pair.theirs.read_tls(&mut hello.as_slice()).unwrap();
+            pair.theirs.process_new_packets().unwrap();
+            let mut flight = Vec::new();
+            while pair.theirs.wants_write() {
+                pair.theirs.write_tls(&mut flight).unwrap();
+            }
+            let Some(byte) = flight.get_mut(at) else { break };
+            *byte ^= 1 << (at % 8);
+            let arrived = pair.arrive(&flight);
+            // Behind a failure nothing more is asked for; else what there is to say may be, with what is kept in hand.
+            if arrived.is_ok() {
+                let _ = pair.ours.close_notify(&mut Output::default());
+            }
+            (tried, failed) = (tried + 1, failed + usize::from(arrived.is_err()));
+            assert!(arrived.is_err() || pair.ours.held() <= TLS_KEPT_BYTES + flight.len(), "{version:?} at {at}");
+        }
+        // The rest is what TLS does not look at, such as a version in a record's header, or a length that is too large now.
+        assert!(tried > 50 && failed > tried * 4 / 5, "{version:?}: {failed} of {tried}");
+    }
+}
+
+#[test]
 fn a_file_of_authorities_that_cannot_be_used_is_told_in_words_and_without_its_bytes() {
     let ca = std::str::from_utf8(pem!("ca")).unwrap();
     let garbled = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";

@@ -56,6 +56,19 @@ fn two_listeners_at_one_address_are_refused_before_the_second_cannot_be_bound() 
 }
 
 #[test]
+fn the_endpoint_stands_where_no_file_of_the_console_is_unless_there_is_none() {
+    for path in ["/", "/client.js", "/console.js", "/console.css"] {
+        let reason = "a file of the console is there; allowed: another path, nothing (every path upgrades), or \
+                      server.page = false";
+        assert_eq!(set(&[("server.path", path)]).unwrap_err(), format!("--set: server.path = {path:?}: {reason}"));
+        assert_eq!(set(&[("server.path", path), ("server.page", "false")]).unwrap().path, path);
+    }
+    for path in ["", "/console", "/client.js/"] {
+        assert_eq!(set(&[("server.path", path)]).unwrap().path, path);
+    }
+}
+
+#[test]
 fn certificate_and_key_come_as_a_pair() {
     assert_eq!(set(&OWN_PAIR).unwrap().certificate_files(), Some((Path::new("c.pem"), Path::new("k.pem"))));
     assert_eq!(set(&[]).unwrap().certificate_files(), None);

@@ -37,6 +37,9 @@ fn every_value_of_every_key_is_read_back_as_it_was() {
             if *name == "server.plain_listen" {
                 pairs.push(("server.listen", "127.0.0.1:1"));
             }
+            if *name == "server.path" {
+                pairs.push(("server.page", "false"));
+            }
             if *name == "auth.jwt_public_key_file" {
                 pairs.push(("auth.jwt_algorithm", "ES256"));
             }
