@@ -234,7 +234,7 @@ fn a_server_that_does_not_answer_has_as_long_as_a_client_has_for_its_head() {
 fn a_server_that_falls_silent_is_found_by_heartbeats() {
     let mut world = world(EngineConfig::default());
     let id = open(&mut world);
-    world.advance(120 * SECOND / 4);
+    world.advance(30 * SECOND);
     assert_eq!(sent(&mut world, id).iter().filter(|frame| frame.opcode == PING).count(), 1);
     world.input(id, &frames::server(PONG, b"late"));
     world.advance(30 * SECOND);
@@ -322,6 +322,18 @@ fn a_full_queue_refuses_a_message_and_the_session_goes_on_and_is_read() {
     world.make_room(id, usize::MAX);
     assert_eq!(sent(&mut world, id).len(), taken);
     assert!(world.engine.send(id, message));
+}
+
+#[test]
+fn what_a_server_says_is_no_command_to_the_daemon() {
+    let mut world = World::daemon(EngineConfig::default());
+    let id = world.go(request());
+    let answer = switch(&world.text(id));
+    world.input(id, answer.as_bytes());
+    for said in [r#"{"type":"ping"}"#, r#"{"type":"error","message":"Invalid format"}"#, "no JSON"] {
+        world.input(id, &frames::server(TEXT, said.as_bytes()));
+        assert!(sent(&mut world, id).is_empty(), "{said} is answered");
+    }
 }
 
 #[test]
