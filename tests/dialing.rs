@@ -1,7 +1,7 @@
 //! Connecting to others: names, addresses one after another, TCP and TLS, each way in which it may fail; on a network in
 //! memory, where addresses are silent and the clock is the test's, and on real sockets of the loopback.
 //!
-//! Not here: the opening handshake as a client and what follows (`client.rs`), TLS byte by byte (`src/net/tls/tests.rs`).
+//! Not here: the opening handshake as a client and what follows (`outbound.rs`), TLS byte by byte (`src/net/tls/tests.rs`).
 
 #![cfg(feature = "tls")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -49,16 +49,6 @@ fn dial(host: &str, port: u16) -> Dial {
     Dial { host: host.into(), port, tls: None, upgrade: upgrade() }
 }
 
-/// The answer of a server that takes the upgrade.
-fn switch(request: &str) -> String {
-    let key = request.split("Sec-WebSocket-Key: ").nth(1).unwrap().split("\r\n").next().unwrap();
-    let accept = tungstenite::handshake::derive_accept_key(key.as_bytes());
-    format!(
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Accept: {accept}\r\n\r\n"
-    )
-}
-
 fn addr(last: u8) -> SocketAddr {
     SocketAddr::from(([192, 0, 2, last], 80))
 }
@@ -79,7 +69,7 @@ fn end(site: &Site) -> String {
 fn check_gone(site: &mut Site) {
     assert_eq!(site.server.engine().sessions(), 0);
     assert!(site.network.dialed().into_iter().all(|(_, wire)| site.network.is_dropped(wire)), "a socket is left");
-    // What is left on the wheel of the session's own is looked at, and nothing.
+    // A deadline of the session's own may stand on the wheel yet; none of an address does.
     let next = site.server.poll_timeout().unwrap_or(Duration::MAX);
     assert!(next > CONNECT_ADDRESS_TIMEOUT, "a deadline is left: {next:?}");
 }
