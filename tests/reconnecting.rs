@@ -17,8 +17,9 @@ use std::time::Duration;
 use barewire::client::{
     AuthenticateBy, Backoff, ClientConfig, ClientEvent, Credentials, Jitter, ReadyState, Reconnector, SendError, Source,
 };
-use barewire::limits::{CHANNEL_NAME_BYTES, RETRY_AFTER_MAX, SEND_QUEUE_ENTRY_BYTES};
-use barewire::{CloseReason, EngineConfig, Message};
+use barewire::limits::{BACKOFF_JITTER, CHANNEL_NAME_BYTES, RETRY_AFTER_MAX, SEND_QUEUE_ENTRY_BYTES};
+use barewire::wire::http::ResponseHead;
+use barewire::{CloseReason, EngineConfig, Event, Limits, Message};
 use common::World;
 use pair::{Network, Pair};
 
@@ -197,14 +198,34 @@ fn a_refused_upgrade_is_told_whole_and_401_and_403_are_not_tried_again() {
 
 #[test]
 fn the_patience_that_a_server_asks_for_is_had() {
-    let limits = barewire::Limits { max_memory: 16 << 20, connections: 0, ..Default::default() };
+    let limits = Limits { max_memory: 16 << 20, connections: 0, ..Limits::default() };
     let mut pair = Pair::with(logged_in(), World::daemon(EngineConfig { limits, ..EngineConfig::default() }));
     let told = pair.told();
     assert!(told[1].starts_with("refused 503"), "{told:?}");
     let delay: u64 = told[3].split(' ').nth(1).unwrap().parse().unwrap();
     // Five seconds, and up to 30 % of that on top, though jitter is off: all were told the same.
     assert!((5000..6500).contains(&delay), "{told:?}");
-    assert_eq!(RETRY_AFTER_MAX, 300 * SECOND);
+}
+
+#[test]
+fn the_patience_that_a_server_asks_for_has_a_limit() {
+    for (asked, least) in [("299", 299), ("300", 300), ("301", 300), ("4294967296", 300), ("soon", 2)] {
+        let mut pair = Pair::new(config());
+        pair.kill();
+        pair.network = Network::Silent;
+        pair.advance(SECOND);
+        let id = pair.client.session().unwrap();
+        let head = format!("HTTP/1.1 503 Service Unavailable\r\nRetry-After: {asked}\r\n\r\n");
+        let response = Box::new(ResponseHead::parse(head.as_bytes(), &Limits::default()).unwrap());
+        let refused = Event::Refused { id, response, body: Vec::new() };
+        assert!(pair.client.handle_event(&mut pair.here.engine, refused).is_none());
+        pair.here.engine.handle_error(id, CloseReason::HttpRefused(503));
+        pair.turn();
+        let delay: u64 = pair.told().last().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        let (delay, least) = (Duration::from_millis(delay), least * SECOND);
+        assert!(least <= delay && delay <= least.mul_f64(1.0 + BACKOFF_JITTER), "{asked}: {delay:?}");
+    }
+    assert_eq!(RETRY_AFTER_MAX, 300 * SECOND, "as the README says");
 }
 
 #[test]
@@ -290,6 +311,22 @@ fn what_is_sent_while_it_is_not_open_fails_or_waits_up_to_the_limit() {
     pair.told();
     pair.turn();
     assert!(!pair.told().iter().any(|text| text.contains("pong")), "a close forgets what waited");
+}
+
+#[test]
+fn what_waits_for_an_open_is_never_more_than_the_engine_takes_then_and_all_of_it_is_sent() {
+    const KIB: usize = 1024;
+    let message = " ".repeat(64 * KIB - SEND_QUEUE_ENTRY_BYTES);
+    let most = Limits::default().send_queue_bytes / (64 * KIB);
+    let mut pair = Pair::new(ClientConfig { queue_bytes: 8 * KIB * KIB, ..logged_in() });
+    pair.kill();
+    assert_eq!((0..=most).filter(|_| pair.send(&message).is_ok()).count(), most);
+    assert_eq!(pair.send(""), Err(SendError::Full));
+    pair.network = Network::Up;
+    pair.told();
+    pair.advance(SECOND);
+    let answers = pair.told().iter().filter(|text| text.contains("bad_json")).count();
+    assert_eq!(answers, most, "each is answered");
 }
 
 #[test]

@@ -123,7 +123,8 @@ pub struct ClientConfig {
     /// The same for the statuses of a refused upgrade. Default [`TERMINAL_STATUSES_DEFAULT`]; 401 as 4401 above.
     pub terminal_statuses: Vec<u16>,
     /// What may wait to be sent while it is not open, in bytes, each message counted with
-    /// [`crate::limits::SEND_QUEUE_ENTRY_BYTES`] more. Default 0: nothing; `send` fails.
+    /// [`crate::limits::SEND_QUEUE_ENTRY_BYTES`] more, and never past [`crate::Limits::send_queue_bytes`]. Default 0:
+    /// nothing; `send` fails.
     pub queue_bytes: usize,
     /// Which servers are trusted. Without one, `wss://` is a configuration error. Default none.
     #[cfg(feature = "tls")]
