@@ -84,7 +84,7 @@ pub(super) enum Phase {
 
 /// How a session came to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Origin {
+pub(super) enum Beginning {
     /// A client came.
     Accepted,
     /// A client came, and was let in for lack of memory only to be told 503.
@@ -123,7 +123,7 @@ pub(super) struct Session {
     in_ready: bool,
     /// Not read, because the peers hold too much and this one more than its share.
     is_starved: bool,
-    pub origin: Origin,
+    pub beginning: Beginning,
 }
 
 const _: () = assert!(size_of::<Session>() <= SESSION_BYTES);
@@ -139,7 +139,7 @@ impl Session {
     /// We go to a server.
     pub fn to_server(shared: &mut Shared, id: ConnId, secure: bool, asked: HeadOut) -> Session {
         let mut session = Session::with(shared, id, secure, Phase::HeadOut(Box::new(asked)));
-        session.origin = Origin::Connected;
+        session.beginning = Beginning::Connected;
         session
     }
 
@@ -163,7 +163,7 @@ impl Session {
             in_dirty: false,
             in_ready: false,
             is_starved: false,
-            origin: Origin::Accepted,
+            beginning: Beginning::Accepted,
         };
         session.set_timer(shared, Timer::Head, shared.config.limits.head_timeout);
         session
@@ -471,7 +471,7 @@ impl Session {
 
     /// Whether we are the client, and the peer a server.
     pub fn is_outbound(&self) -> bool {
-        self.origin == Origin::Connected
+        self.beginning == Beginning::Connected
     }
 
     /// The role of this side.
