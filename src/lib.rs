@@ -58,6 +58,32 @@
 //! call [`Server::poll`] with a timeout of zero and [`Server::poll_event`] until both have nothing left; see
 //! `examples/embed.rs`.
 //!
+//! # The client half
+//!
+//! [`Client`] is a connection to another server that comes back, with a loop of its own. In a server's loop there is its
+//! policy alone, a [`client::Reconnector`]: this is one turn of `examples/bridge.rs`.
+//!
+//! ```no_run
+//! use barewire::client::{ClientEvent, Reconnector, dial};
+//! use barewire::{Error, Message, PreparedMessage, Server, app::Router};
+//!
+//! # fn turn(mut server: &mut Server, mut upstream: &mut Reconnector) -> Result<(), Error> {
+//! dial(&mut upstream, &mut server);
+//! server.poll(upstream.poll_timeout(server.engine().now()))?;
+//! while let Some(event) = server.poll_event() {
+//!     // What is not of the connection upstream comes back, and is of a client.
+//!     if let Some(event) = upstream.handle_event(server.engine(), event) {
+//!         Router::default().handle(server.engine(), event);
+//!     }
+//! }
+//! while let Some(event) = upstream.poll_event() {
+//!     if let ClientEvent::Message(Message::Text(text)) = event {
+//!         server.engine().publish("news", &PreparedMessage::text(&text), None);
+//!     }
+//! }
+//! # Ok(()) }
+//! ```
+//!
 //! Unix only.
 //!
 //! Not here: any logic. What is in a room, and what is not, its own head says.

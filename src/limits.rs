@@ -286,7 +286,8 @@ pub const ACCEPT_LOG_INTERVAL: Duration = Duration::from_secs(10);
 pub const LISTEN_BACKLOG: i32 = 4096;
 /// `SO_SNDBUF` of an accepted socket, in bytes; 0 leaves the system's.
 pub const SEND_BUFFER_BYTES_DEFAULT: usize = 64 * KIB;
-/// Answers to names, and addresses that are given up, that are gone on with in one turn; the rest waits for the next.
+/// Answers to names, and addresses that are given up, that are gone on with in one turn; the rest waits for the next. So
+/// not more connections than that are begun in it, a few more where addresses fail at once.
 pub const DIALS_PER_TURN: usize = 64;
 /// Threads that look names up, at most at once. While all are busy further names wait.
 pub const RESOLVER_THREADS: usize = 4;
@@ -388,6 +389,11 @@ pub const LOG_LINES_WAITING: usize = 8 * KIB;
 pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
 /// The status line that `barewire health` reads, in bytes. A longer one is no answer.
 pub const HEALTH_LINE_BYTES: usize = 256;
+/// Lines of standard input that `barewire connect` has read and not sent, each at most a message. Whoever writes them waits
+/// then.
+pub const CONNECT_LINES_WAITING: usize = 16;
+/// Pings, each sent when the one before is answered, by which `barewire connect` finds a server done with its messages.
+pub const CONNECT_LAST_PINGS: u32 = 2;
 /// For writing what waits of the log when the program ends. Then it is lost.
 pub const LOG_EXIT_TIMEOUT: Duration = Duration::from_secs(1);
 

@@ -25,14 +25,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use barewire::client::{Client, ClientConfig};
 use barewire::engine::Refused;
 use barewire::limits::{ADDRESSES_TRIED, CONNECT_ADDRESS_TIMEOUT, DIALS_PER_TURN, HEAD_TIMEOUT_DEFAULT, TICK_MILLIS};
 use barewire::wire::http::UpgradeRequest;
-use barewire::{ClientTls, Dial, ServerConfig};
+use barewire::{ClientTls, Dial, EngineConfig, ServerConfig};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use memory::{Answer, Call, FIRST, Fault, Site};
+use memory::{Answer, Call, FIRST, Fault, MemoryIo, Network, Site};
 
 const TICK: Duration = Duration::from_millis(TICK_MILLIS);
 
@@ -345,4 +346,56 @@ fn a_crowd_of_answers_is_gone_on_with_over_several_turns_and_none_is_lost() {
     assert_eq!(tried(&site).len(), 2 * CROWD);
     let asked = site.network.dialed().into_iter().filter(|(_, wire)| !site.network.take(*wire).is_empty()).count();
     assert_eq!(asked, CROWD);
+}
+
+#[test]
+fn a_crowd_that_sets_out_at_once_is_connected_a_share_each_turn() {
+    const CROWD: usize = 3 * DIALS_PER_TURN + 1;
+    let mut site = site();
+    site.network.answer(addr(1), Answer::Accepts);
+    for _ in 0..CROWD {
+        site.server.connect(dial("192.0.2.1", 80)).unwrap();
+    }
+    assert_eq!(site.network.calls(Call::Connect), 0, "the loop is not held up");
+    for turn in 1..=4 {
+        assert_eq!(site.server.poll_timeout(), Some(Duration::ZERO));
+        site.server.poll(Some(Duration::ZERO)).unwrap();
+        assert_eq!(site.network.calls(Call::Connect), CROWD.min(turn * DIALS_PER_TURN));
+    }
+    site.rest();
+    assert!(site.network.dialed().into_iter().all(|(_, wire)| !site.network.take(wire).is_empty()), "each has asked");
+}
+
+/// A server that resets the connection behind its Close: our end of the stream cannot be ended, so the socket goes in the
+/// middle of a turn, and nothing is left that would wake a sleeper.
+#[test]
+fn a_client_is_finished_with_its_last_socket_and_not_a_sleep_later() {
+    let network = Network::with_listeners(0);
+    network.answer(addr(1), Answer::Accepts);
+    let config = ClientConfig { max_attempts: Some(0), ..ClientConfig::new("ws://192.0.2.1/ws") };
+    let mut client = Client::with_io(MemoryIo(network.clone()), config, EngineConfig::default()).unwrap();
+    let poll = |client: &mut Client<MemoryIo>| {
+        client.poll(None).unwrap();
+        while client.poll_event().is_some() {}
+    };
+    (0..5).for_each(|_| poll(&mut client));
+    let [(_, wire)] = network.dialed()[..] else { panic!("{:?}", network.dialed()) };
+    let asked = String::from_utf8(network.take(wire)).unwrap();
+    let key = asked.split("Sec-WebSocket-Key: ").nth(1).unwrap().split("\r\n").next().unwrap();
+    let accept = tungstenite::handshake::derive_accept_key(key.as_bytes());
+    let answer = format!(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: {accept}\r\n\r\n"
+    );
+    let close = [0x88, 0];
+    network.fail(Fault { call: Call::ShutDownWrite, nth: 0, error: || std::io::ErrorKind::NotConnected.into() });
+    network.send(wire, &[answer.as_bytes(), &close].concat());
+    while !client.is_finished() {
+        poll(&mut client);
+        assert_eq!(network.slept(), Duration::ZERO, "with nothing to wait for");
+    }
+    assert!(network.is_dropped(wire) && network.fault().0);
+    // A host that goes on polling does not spin.
+    poll(&mut client);
+    assert_ne!(network.slept(), Duration::ZERO);
 }

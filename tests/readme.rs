@@ -18,6 +18,8 @@ const MESSAGES: &str = include_str!("../src/wire/message.rs");
 const INCOMING: &str = include_str!("../src/wire/message/incoming.rs");
 const OUTGOING: &str = include_str!("../src/wire/message/outgoing.rs");
 const ROUTER: &str = include_str!("../src/app/router.rs");
+const BROWSER_CLIENT: &str = include_str!("../src/app/web/barewire-client.js");
+const BROWSER_TYPES: &str = include_str!("../src/app/web/barewire-client.d.ts");
 const ANSWERS: &[&str] = &[
     include_str!("../src/app/routes.rs"),
     include_str!("../src/app/web.rs"),
@@ -101,6 +103,27 @@ fn every_type_of_message_has_a_row() {
     let arms = parse.lines().filter_map(|line| Some(line.split_once("=>")?.0)).flat_map(literals);
     assert_eq!(told("### From the client"), arms.collect());
     assert_eq!(told("### From the server"), types(shipped(OUTGOING)).collect());
+}
+
+/// The names before the first of `ends` on each line that is indented by two, from the line `from` to the next `}`.
+fn fields<'a>(text: &'a str, from: &str, ends: &[char]) -> BTreeSet<&'a str> {
+    let block = text.split_once(from).unwrap().1.split_once("\n}").unwrap().0;
+    let names = block.lines().filter_map(|line| line.strip_prefix("  ")?.split_once(ends)).map(|(name, _)| name);
+    names.filter(|name| !name.is_empty() && name.chars().all(char::is_alphanumeric)).collect()
+}
+
+#[test]
+fn every_option_and_event_of_the_browser_client_has_a_row_and_a_type() {
+    let told = |heading: &str| -> BTreeSet<&str> {
+        rows(heading).iter().flat_map(|row| row[0].split(", ").map(|name| name.trim_matches('`'))).collect()
+    };
+    let options = fields(BROWSER_CLIENT, "const KEYS = {", &[':']);
+    assert_eq!(told("### Options"), options);
+    assert_eq!(fields(BROWSER_TYPES, "export interface Config {", &['?']), options);
+    let fired = BROWSER_CLIENT.split("eventOf('").skip(1).filter_map(|rest| Some(rest.split_once('\'')?.0));
+    let fired: BTreeSet<&str> = fired.chain(["message"]).collect();
+    assert_eq!(told("### Events"), fired);
+    assert_eq!(fields(BROWSER_TYPES, "export interface Events {", &[':']), fired);
 }
 
 #[test]
@@ -202,6 +225,16 @@ fn the_example_is_the_one_that_is_compiled() {
     let lines: Vec<&str> = trimmed(compiled).iter().map(|line| line.trim_start_matches("//!").trim()).collect();
     let shown: Vec<&str> = lines.iter().map(|line| line.trim_start_matches("# ")).filter(|l| !l.is_empty()).collect();
     assert_eq!(trimmed(block("rust")), shown);
+}
+
+#[test]
+fn the_turn_of_a_bridge_is_the_one_that_is_compiled() {
+    let compiled = LIB.split("```no_run\n").nth(2).unwrap().split_once("//! ```").unwrap().0;
+    let lines = trimmed(compiled).into_iter().map(|line| line.trim_start_matches("//!").trim());
+    let turn: Vec<&str> =
+        lines.skip_while(|line| !line.starts_with("dial(")).filter(|line| !line.starts_with('#')).collect();
+    let shown = README.split_once("```rust\ndial(").unwrap().1.split_once("\n```").unwrap().0;
+    assert_eq!(trimmed(&format!("dial({shown}")), turn);
 }
 
 #[test]

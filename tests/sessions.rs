@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use barewire::auth::{Identity, NoAuth};
 use barewire::{CloseReason, ConnId, EngineConfig};
-use common::frames::{self, PING, PONG};
+use common::frames::{self, PING, PONG, TEXT};
 use common::{GOOD, World, upgrade};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -24,6 +24,15 @@ fn next_ping(world: &mut World, id: ConnId) -> Vec<u8> {
             return ping.payload;
         }
     }
+}
+
+/// Has a heartbeat sent; returns its payload.
+fn ping_now(world: &mut World, id: ConnId) -> Vec<u8> {
+    assert!(world.engine.ping(id));
+    world.turn();
+    let frames = world.frames(id);
+    assert!(frames.len() == 1 && frames[0].opcode == PING, "{frames:?}");
+    frames[0].payload.clone()
 }
 
 #[test]
@@ -80,6 +89,75 @@ fn a_heartbeat_of_hours_ago_has_its_time_and_an_answer_that_late_no_round_trip()
     world.turn();
     world.input(id, &frames::frame(PONG, &ping));
     assert_eq!((world.engine.pinged_at(id), world.engine.round_trip(id)), (Some(pinged_us), None));
+}
+
+#[test]
+fn a_host_may_ask_for_a_heartbeat_now_and_the_next_comes_an_interval_later() {
+    let mut world = World::daemon(EngineConfig::default());
+    let id = world.open();
+    assert!(!world.engine.awaits_pong(id));
+    let ping = ping_now(&mut world, id);
+    assert!(world.engine.awaits_pong(id) && !world.engine.is_alive(id));
+    assert!(!world.engine.ping(id), "never more than one to answer");
+    world.input(id, &frames::text("a sign of life"));
+    world.input(id, &frames::frame(PONG, b"the answer to another"));
+    world.take(id);
+    assert!(world.engine.awaits_pong(id) && !world.engine.ping(id));
+    world.advance(SECOND * 3);
+    world.input(id, &frames::frame(PONG, &ping));
+    assert_eq!(world.engine.round_trip(id), Some(SECOND * 3));
+    assert!(!world.engine.awaits_pong(id));
+
+    let ping = ping_now(&mut world, id);
+    world.advance(SECOND * 30 - Duration::from_millis(200));
+    world.input(id, &frames::frame(PONG, &ping));
+    assert!(world.frames(id).is_empty(), "no other before its time");
+    world.advance(Duration::from_millis(400));
+    assert_eq!(world.frames(id).iter().filter(|frame| frame.opcode == PING).count(), 1);
+}
+
+#[test]
+fn who_does_not_answer_a_heartbeat_that_the_host_asked_for_is_cut_after_an_interval() {
+    let mut world = World::daemon(EngineConfig::default());
+    let id = world.open();
+    ping_now(&mut world, id);
+    world.advance(SECOND * 30 - Duration::from_millis(200));
+    assert!(!world.engine.ping(id) && !world.is_gone(id), "to ask again gives no respite");
+    world.advance(Duration::from_millis(400));
+    assert!(world.is_gone(id) && !world.engine.ping(id) && !world.engine.awaits_pong(id));
+}
+
+#[test]
+fn no_heartbeat_is_sent_where_there_is_no_websocket() {
+    let mut world = World::daemon(EngineConfig::default());
+    let id = world.connect();
+    assert!(!world.engine.ping(id));
+    let id = world.open();
+    world.engine.close(id, 1000, "");
+    world.turn();
+    world.take(id);
+    assert!(!world.engine.ping(id));
+    world.turn();
+    assert!(world.take(id).is_empty());
+}
+
+/// What a client rests on that wants to have all its answers before it closes.
+#[test]
+fn a_pong_may_overtake_answers_to_what_came_with_its_ping_and_the_next_may_not() {
+    let mut world = World::daemon(common::unpaced());
+    let id = world.open();
+    let kinds = |world: &mut World| world.frames(id).iter().map(|frame| frame.opcode).collect::<Vec<_>>();
+    let messages = frames::text(r#"{"type":"ping"}"#).repeat(10);
+    let with_it = [messages, frames::frame(PING, b"1")].concat();
+    for cut in [with_it.len(), 1, 40, with_it.len() - 1] {
+        let (first, second) = with_it.split_at(cut);
+        world.input(id, first);
+        world.input(id, second);
+        world.input(id, &frames::frame(PING, b"2"));
+        let told = kinds(&mut world);
+        assert_eq!(told.iter().filter(|kind| **kind == TEXT).count(), 10);
+        assert_eq!(told.last(), Some(&PONG), "{told:?}");
+    }
 }
 
 #[test]

@@ -79,11 +79,22 @@ impl<I: Io> Client<I> {
     }
 
     /// Goes on until there is an event, or a turn of the loop is over. Sleeps at most once, at most `timeout` (`None`: as
-    /// long as nothing is due). An error is final: the poller is broken.
+    /// long as nothing is due), and not at all when it becomes finished. An error is final: the poller is broken.
     pub fn poll(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
         dial(&mut self.reconnector, &mut self.server);
+        if self.reconnector.has_stopped() && !self.is_finished() {
+            // What is left of the connection may go with a write of this turn, and then nothing would wake it.
+            self.turn(Some(Duration::ZERO))?;
+            if self.is_finished() {
+                return Ok(());
+            }
+        }
         let own = self.reconnector.poll_timeout(self.server.engine().now());
-        self.server.poll(timeout.into_iter().chain(own).min())?;
+        self.turn(timeout.into_iter().chain(own).min())
+    }
+
+    fn turn(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
+        self.server.poll(timeout)?;
         while let Some(event) = self.server.poll_event() {
             // Of a session that it has left behind there is nothing to tell.
             drop(self.reconnector.handle_event(self.server.engine(), event));
@@ -152,6 +163,18 @@ impl<I: Io> Client<I> {
     pub fn round_trip(&mut self) -> Option<Duration> {
         let id = self.reconnector.session()?;
         self.server.engine().round_trip(id)
+    }
+
+    /// Sends a heartbeat now: see [`crate::Engine::ping`].
+    pub fn ping(&mut self) -> bool {
+        let session = self.reconnector.session();
+        session.is_some_and(|id| self.server.engine().ping(id))
+    }
+
+    /// Whether the last heartbeat of an open WebSocket is not answered yet.
+    pub fn awaits_pong(&mut self) -> bool {
+        let session = self.reconnector.session();
+        session.is_some_and(|id| self.server.engine().awaits_pong(id))
     }
 
     /// Wakes [`Client::poll`] from other threads, by [`Handle::wake`].

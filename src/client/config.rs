@@ -180,7 +180,7 @@ impl ClientConfig {
     /// Where an attempt goes and what it asks for, but for the credentials. An error is one sentence.
     pub(super) fn upgrade_for(&self, url: &str) -> Result<(Url, UpgradeRequest), String> {
         let url = Url::parse(url)?;
-        if !url.is_secure() && !self.allow_plain && !is_loopback(url.host()) {
+        if !url.is_secure() && !self.allow_plain && !url.is_loopback() {
             match self.credentials {
                 Credentials::None => {}
                 Credentials::Basic { .. } | Credentials::Token(_) => {
@@ -216,10 +216,4 @@ impl ClientConfig {
     fn check_tls(&self, url: &Url) -> Result<(), String> {
         if url.is_secure() { Err("wss:// needs the feature `tls`".to_owned()) } else { Ok(()) }
     }
-}
-
-/// Whether this machine is meant, as far as a name can tell.
-fn is_loopback(host: &str) -> bool {
-    let is_loopback_address = host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback());
-    is_loopback_address || host.eq_ignore_ascii_case("localhost")
 }

@@ -3,6 +3,7 @@
 //!
 //! Not here: what the keys mean and which layer is stronger (`daemon/config`); who prints and exits (`daemon/mod.rs`).
 
+mod connect;
 #[cfg(test)]
 mod tests;
 
@@ -15,8 +16,10 @@ use barewire::auth::HashAlgorithm;
 use clap::{Args, Parser, Subcommand};
 
 use super::config::{self, EXIT_CODE, FILE_VARIABLE, Flag, Flags, KEYS, Secret, VARIABLE_PREFIX, in_one_line};
+use super::connect::Connect;
 use super::gen_token::{GenToken, TOKEN_LIFE_MAX, TOKEN_LIFE_MIN};
 use super::hash_password::HashPassword;
+use connect::TypedConnect;
 
 /// What to do, and the flags to do it with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +45,8 @@ pub enum Command {
     GenToken(GenToken),
     /// Hash a password.
     HashPassword(HashPassword),
+    /// Talk to a server.
+    Connect(Box<Connect>),
 }
 
 /// There is nothing to do but to show this text, which ends with a line break, and exit.
@@ -111,6 +116,9 @@ enum TypedCommand {
     },
     /// Hash the password on standard input (one line), for a users file
     HashPassword(TypedPassword),
+    /// Talk to a WebSocket server: lines become messages, messages become lines; comes back when it is cut off
+    #[command(after_help = CONNECT_HELP_END)]
+    Connect(Box<TypedConnect>),
 }
 
 #[derive(Debug, Args)]
@@ -148,6 +156,12 @@ struct TypedPassword {
 }
 
 const SHORT_HELP_END: &str = "--help (not -h) lists every key of the configuration.";
+
+const CONNECT_HELP_END: &str = "\
+Credentials may also come from the environment: BAREWIRE_CONNECT_BASIC (USER:PASSWORD) or BAREWIRE_CONNECT_TOKEN.
+With wss:// to this machine barewire's development certificate is trusted beside the system's authorities.
+After the last line everything is answered before it closes. Exit codes: 0 closed by us in good order; 1 refused for good,
+given up, or an answer lost; 2 asked wrongly.";
 
 // The flags, as clap sees them; the doc comments of the fields are the help. They are not clap's global
 // arguments: of a list on both sides of the subcommand it would drop one half without a word.
@@ -201,10 +215,17 @@ impl CommandLine {
                 (Command::GenToken(asked.into_command()), self.flags.then(*flags))
             }
             Some(TypedCommand::HashPassword(typed)) => (Command::HashPassword(typed.into_command()?), self.flags),
+            Some(TypedCommand::Connect(typed)) => (Command::Connect(Box::new(typed.into_command())), self.flags),
         };
         let flags = flags.into_flags();
-        if let (Command::HashPassword(_), Some(flag)) = (&command, flags.first()) {
-            return Err(format!("{flag} is of no use to hash-password; allowed: NAME and --algorithm"));
+        match (&command, flags.first()) {
+            (Command::HashPassword(_), Some(flag)) => {
+                return Err(format!("{flag} is of no use to hash-password; allowed: NAME and --algorithm"));
+            }
+            (Command::Connect(_), Some(flag)) => {
+                return Err(format!("{flag} before connect is of no use to it; allowed: its own flags, behind it"));
+            }
+            _ => {}
         }
         Ok(Invocation { command, flags })
     }

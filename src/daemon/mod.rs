@@ -7,6 +7,7 @@
 mod check;
 mod cli;
 mod config;
+mod connect;
 mod credentials;
 mod failure;
 mod gen_token;
@@ -51,22 +52,22 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Loads the configuration, and does with it what was asked for.
+/// Does what was asked for.
 fn run(invocation: &Invocation) -> Result<(), Failure> {
     let _written_at_the_end = FlushLog;
-    if let Command::HashPassword(asked) = &invocation.command {
-        // It needs no configuration, and so no good one.
-        return hash_password::hash_password(asked);
-    }
-    let read = |path: &Path| std::fs::read_to_string(path);
-    let configuration = config::load(&invocation.flags, std::env::vars_os(), read)?;
+    // What needs no configuration needs no good one.
+    let load = || {
+        let read = |path: &Path| std::fs::read_to_string(path);
+        config::load(&invocation.flags, std::env::vars_os(), read)
+    };
     match &invocation.command {
-        Command::Serve => serve::serve(&configuration.settings),
-        Command::Check => check::check(&configuration),
-        Command::PrintConfig => print_config::print_config(&configuration),
-        Command::Health => health::health(&configuration.settings),
-        Command::GenToken(asked) => gen_token::gen_token(&configuration.settings, asked),
+        Command::Serve => serve::serve(&load()?.settings),
+        Command::Check => check::check(&load()?),
+        Command::PrintConfig => print_config::print_config(&load()?),
+        Command::Health => health::health(&load()?.settings),
+        Command::GenToken(asked) => gen_token::gen_token(&load()?.settings, asked),
         Command::HashPassword(asked) => hash_password::hash_password(asked),
+        Command::Connect(asked) => connect::connect(asked),
     }
 }
 

@@ -310,6 +310,15 @@ impl Engine {
         self.with(id, |session, shared| session.close(shared, reason));
     }
 
+    /// Sends a heartbeat to an open session now, and the next an interval later. `false` where it is not open, or the last
+    /// one is not answered yet ([`Engine::awaits_pong`]): so there is never more than one to answer.
+    ///
+    /// The pong of a peer may overtake its answers to messages right before the ping. A second ping, sent when the first is
+    /// answered, finds a peer that answers in order done with them.
+    pub fn ping(&mut self, id: ConnId) -> bool {
+        self.with(id, Session::ping).unwrap_or(false)
+    }
+
     /// Answers the outstanding [`Event::Request`] of a session. `false` when there is none.
     pub fn respond(&mut self, id: ConnId, response: Response) -> bool {
         self.with(id, |session, shared| session.respond(shared, response)).unwrap_or(false)
@@ -401,6 +410,11 @@ impl Engine {
     /// When the last heartbeat of an open session was sent, in microseconds of the driver's monotonic clock.
     pub fn pinged_at(&self, id: ConnId) -> Option<u64> {
         self.session(id)?.heart()?.pinged_at()
+    }
+
+    /// Whether the last heartbeat of an open session is not answered yet.
+    pub fn awaits_pong(&self, id: ConnId) -> bool {
+        self.session(id).and_then(Session::heart).is_some_and(Heartbeat::awaits_pong)
     }
 
     /// The round trip of the last heartbeat that was answered.

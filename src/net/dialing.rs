@@ -112,7 +112,8 @@ impl<S: Socket> Dials<S> {
         match started {
             Ok(security) => {
                 self.attempts.insert(token(id), Attempt { id, host, security, phase: Phase::Resolving, tried: 0 });
-                self.take_answers(io, engine);
+                // An address is answered at once, and has its turn with the others.
+                self.has_answers = true;
             }
             Err(sentence) => engine.handle_error(id, CloseReason::NotConnected(sentence)),
         }

@@ -179,9 +179,9 @@ impl Agreement {
     /// has declined. A client that has offered nothing may use nothing: there any extension is a fault of the server.
     ///
     /// An error is a sentence, and the end of the connection (RFC 7692, section 7.1): for another extension, and this one
-    /// twice; a parameter that is unknown, comes twice, was not offered (`server_max_window_bits`) or has a value that it
-    /// may not have; and an answer without `server_no_context_takeover`, which was asked for. `client_no_context_takeover`
-    /// may be left out: a client needs no leave to forget.
+    /// twice; a parameter that is unknown, comes twice or has a value that it may not have; and an answer without
+    /// `server_no_context_takeover`, which was asked for. `client_no_context_takeover` may be left out: a client needs no
+    /// leave to forget. `server_max_window_bits` may come unasked (section 7.1.2.1): windows of any size can be read.
     pub fn of_response(extensions: &[Extension]) -> Result<Option<Agreement>, String> {
         if let Some(other) = extensions.iter().find(|extension| extension.name() != NAME) {
             return Err(format!("the server has chosen the extension {:?}, which was not offered", other.name()));
@@ -207,7 +207,16 @@ impl Agreement {
                     let bits = named_window_bits(value).ok_or_else(|| wrong_value(name))?;
                     window = NonZeroU8::new(bits).filter(|bits| WINDOW_BITS.contains(&bits.get()));
                 }
-                (SERVER_NO_CONTEXT_TAKEOVER | CLIENT_NO_CONTEXT_TAKEOVER | CLIENT_MAX_WINDOW_BITS, _) => {
+                (SERVER_MAX_WINDOW_BITS, Some(value)) => {
+                    named_window_bits(value).ok_or_else(|| wrong_value(name))?;
+                }
+                (
+                    SERVER_NO_CONTEXT_TAKEOVER
+                    | CLIENT_NO_CONTEXT_TAKEOVER
+                    | SERVER_MAX_WINDOW_BITS
+                    | CLIENT_MAX_WINDOW_BITS,
+                    _,
+                ) => {
                     return Err(wrong_value(name));
                 }
                 _ => return Err(format!("the server has given {name:?} of {NAME}, which was not offered")),

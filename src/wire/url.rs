@@ -5,6 +5,7 @@
 //! (`client/`).
 
 use std::fmt;
+use std::net::IpAddr;
 
 use crate::wire::http::{Authority, is_target_text};
 
@@ -78,6 +79,12 @@ impl Url {
         &self.host
     }
 
+    /// Whether this machine is meant, as far as a name can tell.
+    pub fn is_loopback(&self) -> bool {
+        let is_address = |host: &str| host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback());
+        self.host == "localhost" || is_address(&self.host)
+    }
+
     /// The port, also where the URL names none.
     pub fn port(&self) -> u16 {
         self.port
@@ -132,6 +139,24 @@ fn without_query(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn this_machine_is_told_by_its_name_and_its_addresses() {
+        for (url, is_loopback) in [
+            ("ws://localhost", true),
+            ("ws://LocalHost:1/x", true),
+            ("ws://127.0.0.1", true),
+            ("ws://127.255.255.254", true),
+            ("ws://[::1]", true),
+            ("ws://[::ffff:127.0.0.1]", true),
+            ("ws://128.0.0.1", false),
+            ("ws://[::2]", false),
+            ("ws://localhost.example", false),
+            ("ws://a/localhost", false),
+        ] {
+            assert_eq!(Url::parse(url).unwrap().is_loopback(), is_loopback, "{url}");
+        }
+    }
 
     #[test]
     fn the_parts_of_a_url_are_told_apart() {

@@ -72,7 +72,7 @@ enum Standing {
 type Resolved = (u64, io::Result<Vec<SocketAddr>>);
 
 /// Both ends of one connection.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Wire {
     /// Of one that the server makes.
     standing: Option<Standing>,
@@ -120,6 +120,8 @@ struct State {
     dialed: Vec<(SocketAddr, usize)>,
     /// How many there were of each kind.
     calls: [usize; Call::KINDS],
+    /// How long the last wait would have lasted.
+    slept: Duration,
     fault: Option<Fault>,
     struck: bool,
     /// The connection that the fault hit, if it was one.
@@ -175,25 +177,8 @@ impl State {
     }
 
     fn lay_wire(&mut self, standing: Option<Standing>) -> usize {
-        self.wires.push(Wire {
-            standing,
-            token: None,
-            in_flight: VecDeque::new(),
-            arrived: VecDeque::new(),
-            peer_ends: false,
-            peer_ended: false,
-            was_reset: false,
-            written: Vec::new(),
-            room: usize::MAX,
-            refill: usize::MAX,
-            pace: usize::MAX,
-            is_full: false,
-            readable_edge: false,
-            writable_edge: false,
-            server_ended: false,
-            dropped: false,
-            dropped_unread: false,
-        });
+        let (room, refill, pace) = (usize::MAX, usize::MAX, usize::MAX);
+        self.wires.push(Wire { standing, room, refill, pace, ..Wire::default() });
         self.wires.len() - 1
     }
 
@@ -220,7 +205,8 @@ impl State {
 pub struct Network(Rc<RefCell<State>>);
 
 impl Network {
-    fn with_listeners(listeners: usize) -> Network {
+    /// With a backlog for each of so many listeners.
+    pub fn with_listeners(listeners: usize) -> Network {
         Network(Rc::new(RefCell::new(State {
             now_us: 1_000_000,
             backlog: vec![VecDeque::new(); listeners],
@@ -344,10 +330,15 @@ impl Network {
     pub fn calls(&self, call: Call) -> usize {
         self.state().calls[call as usize]
     }
+
+    /// How long the last wait would have lasted; nothing where something was ready.
+    pub fn slept(&self) -> Duration {
+        self.state().slept
+    }
 }
 
 /// The network, as the server sees it.
-pub struct MemoryIo(Network);
+pub struct MemoryIo(pub Network);
 
 /// One socket of the server.
 pub struct MemorySocket {
@@ -358,7 +349,7 @@ pub struct MemorySocket {
 impl Io for MemoryIo {
     type Socket = MemorySocket;
 
-    fn wait(&mut self, _: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {
+    fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {
         let mut state = self.0.state();
         state.enter(Call::Wait, None)?;
         state.deliver();
@@ -378,6 +369,7 @@ impl Io for MemoryIo {
                 ready.push(Ready { token, readable, writable, read_closed: wire.peer_ended || wire.was_reset });
             }
         }
+        state.slept = if ready.is_empty() { timeout.unwrap_or(Duration::MAX) } else { Duration::ZERO };
         Ok(())
     }
 

@@ -9,8 +9,12 @@ use std::sync::Mutex;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
+use barewire::TlsConfig;
+use barewire::client::ClientConfig;
 use barewire::net::io::SystemIo;
-use barewire::{ClientTls, CloseReason, Dial, Error, Event, Message, Server, ServerConfig, TlsConfig};
+use barewire::{
+    Client, ClientTls, CloseReason, Dial, EngineConfig, Error, Event, Limits, Message, Server, ServerConfig,
+};
 
 use crate::common;
 use crate::server::{DEADLINE, TestServer};
@@ -146,6 +150,27 @@ fn where_nobody_listens_the_end_says_so() {
     assert_eq!(end(&mut server), CloseReason::NotConnected(format!("connection refused by {addr}")));
 }
 
+/// An hour is left of the attempt's time when it fails: whoever sleeps over that does not come back in this test.
+#[test]
+fn a_client_that_has_stopped_does_not_sleep_over_what_is_left_of_its_last_connection() {
+    let (_held, addr) = nobody();
+    let hour = Duration::from_secs(3600);
+    let limits = Limits { head_timeout: hour, heartbeat_interval: hour, ..Limits::default() };
+    let engine = EngineConfig { limits, ..EngineConfig::default() };
+    let config = ClientConfig { max_attempts: Some(0), ..ClientConfig::new(format!("ws://{addr}")) };
+    let (done, is_done) = channel();
+    std::thread::spawn(move || {
+        let mut client = Client::connect(config, engine).unwrap();
+        let mut events = 0;
+        while !client.is_finished() {
+            client.poll(None).unwrap();
+            events += std::iter::from_fn(|| client.poll_event()).count();
+        }
+        done.send(events).unwrap();
+    });
+    assert_eq!(is_done.recv_timeout(DEADLINE), Ok(4), "it connects, fails, closes and gives up");
+}
+
 #[test]
 fn the_second_address_of_a_name_is_tried_when_the_first_refuses() {
     let (_held, refuses) = nobody();
@@ -233,6 +258,7 @@ fn a_server_that_closes_at_once_or_speaks_no_tls_is_an_end_and_no_hang() {
     let addr = listener.local_addr().unwrap();
     let mut server = dialer(knows_nobody);
     server.connect(dial(addr, Some(ClientTls::with_roots(pem!("ca")).unwrap()))).unwrap();
+    server.poll(Some(Duration::ZERO)).unwrap();
     drop(listener.accept().unwrap());
     let reason = end(&mut server);
     assert!(matches!(reason, CloseReason::PeerVanished | CloseReason::Transport(_)), "{reason:?}");

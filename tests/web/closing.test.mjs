@@ -48,6 +48,7 @@ for (const [moment, { config, bring, state, after = 3, told, closes = [] }] of O
     const there = world(t, config);
     await bring(there);
     there.events();
+    there.client.onmessage = () => assert.fail('a message after close');
     assert.equal(there.client.readyState, state);
     there.client.close(1000, 'bye');
     const socket = there.sockets.at(-1);
@@ -64,6 +65,7 @@ for (const [moment, { config, bring, state, after = 3, told, closes = [] }] of O
     socket?.onopen();
     socket?.says({ type: 'connected' });
     socket?.fails(new Error('late'));
+    await settle();
     assert.deepEqual(there.events(), []);
     await there.isOver();
   });
@@ -122,6 +124,34 @@ test('connect while closing begins when the old connection has ended', async (t)
   there.client.close();
   second.ends(1000, '', true);
   await there.isOver();
+});
+
+test('who closes on a message hears nothing more of it', async (t) => {
+  for (const ends of [(there) => there.client.close(), (there) => there.sockets[0].ends(1006)]) {
+    const there = world(t);
+    there.client.onmessage = () => ends(there);
+    there.client.on('*', () => assert.fail('heard'));
+    (await there.open()).says({ type: 'connected' });
+    assert.ok(!there.events().includes('authenticated'));
+  }
+});
+
+test('who closes at the beginning of an attempt is asked for nothing', async (t) => {
+  let asked = 0;
+  const there = world(t, { token: () => (asked += 1) }, { url: () => (asked += 1) });
+  there.client.addEventListener('connecting', () => there.client.close());
+  await there.isOver();
+  assert.deepEqual([asked, there.events()], [0, ['connecting 0', 'close 1006']]);
+});
+
+test('who closes while the url is awaited is asked for no token', async (t) => {
+  let [give, asked] = [null, 0];
+  const there = world(t, { token: () => (asked += 1) }, { url: () => new Promise((resolve) => (give = resolve)) });
+  await settle();
+  there.client.close();
+  give('wss://there');
+  await there.isOver();
+  assert.equal(asked, 0);
 });
 
 test('each event can be answered with close', async (t) => {
@@ -248,11 +278,9 @@ test('close events are copies that have what the original has', async (t) => {
     (await there.open()).ends(1001, 'bye', true);
     await there.clock.pass(1000);
     (await there.socket()).ends();
+    await there.clock.pass(2000);
+    there.client.close();
   }
-  assert.deepEqual(seen, [
-    [true, 1001, 'bye', true],
-    [true, 1006, '', false],
-    [false, 1001, 'bye', true],
-    [false, 1006, '', false],
-  ]);
+  const ends = [[1001, 'bye', true], [1006, '', false], [1006, '', false]];
+  assert.deepEqual(seen, [...ends.map((end) => [true, ...end]), ...ends.map((end) => [false, ...end])]);
 });

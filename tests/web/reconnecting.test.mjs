@@ -190,6 +190,14 @@ test('after maxAttempts it gives up, once', async (t) => {
 });
 
 test('what throws at an attempt makes it fail, and the next one follows', async (t) => {
+  for (const [thrown, message] of [[new Error('no'), 'no'], ['text', 'text'], [undefined, 'undefined'], [null, 'null']]) {
+    const there = world(t, { token: () => Promise.reject(thrown) });
+    const seen = [];
+    there.client.onerror = (event) => seen.push(event.error, event.message);
+    there.client.onclose = ({ code, reason, wasClean }) => seen.push(code, reason, wasClean);
+    await settle();
+    assert.deepEqual(seen, [thrown, message, 1006, '', false]);
+  }
   const error = new Error('no');
   const throws = () => { throw error; };
   class Broken {

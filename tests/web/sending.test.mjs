@@ -101,6 +101,12 @@ test('what one message alone overfills stays out, and the queue is as it was', a
   assert.equal(there.client.bufferedAmount, 4);
 });
 
+test('there is no queue before the client begins', (t) => {
+  const there = world(t, { queueBytes: 100, connect: false });
+  assert.throws(() => there.client.send('x'), NOT_OPEN);
+  assert.equal(there.client.bufferedAmount, 0);
+});
+
 test('the queue is over when the client stops, and is not sent by a later connection', async (t) => {
   for (const stops of [
     async (there) => there.client.close(),

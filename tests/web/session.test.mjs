@@ -163,7 +163,7 @@ test('what is no message is an event, and nothing more', async (t) => {
   there.client.onmessage = (event) => data.push(event.data);
   there.client.on('*', (message) => heard.push(message));
   const socket = await there.open();
-  const odd = ['', '{', 'null', '5', '"chat"', '[]', '{}', '{"type":5}', '{"type":null}', new ArrayBuffer(2), new Blob(['{"type":"chat"}'])];
+  const odd = ['', '{', 'null', '5', '"chat"', '[]', '{}', '{"type":5}', '{"type":null}', new ArrayBuffer(2), new Blob(['{"type":"chat"}']), Buffer.from('{"type":"chat"}')];
   for (const one of odd) socket.says(one);
   assert.deepEqual([data, heard], [odd, []]);
   socket.says('{"type":"__proto__","__proto__":{"x":1},"channel":"constructor"}');

@@ -93,7 +93,7 @@ export function calculateDelay(attempt, config = {}, random = Math.random) {
 /** An event with these fields. */
 function eventOf(type, fields = {}) {
   const event = new Event(type);
-  for (const [name, value] of Object.entries(fields)) Object.defineProperty(event, name, { value, enumerable: true });
+  for (const [name, value] of Object.entries(fields)) Object.defineProperty(event, name, { value });
   return event;
 }
 
@@ -456,7 +456,6 @@ export default class ReconnectingWebSocket extends EventTarget {
   /** An attempt, or a connection, that is of no use any more, be its socket dead or not. */
   #fail(attempt, error, message = error?.message ?? String(error)) {
     if (this.#attempt !== attempt || attempt.isClosing) return;
-    this.#quiet(attempt);
     attempt.hasFailed = true;
     this.dispatchEvent(eventOf('error', { error, message }));
     if (this.#attempt !== attempt) return;
@@ -468,7 +467,6 @@ export default class ReconnectingWebSocket extends EventTarget {
   #leave(attempt) {
     this.#quiet(attempt);
     this.#attempt = null;
-    attempt.token = null;
     const { socket } = attempt;
     if (!socket || socket.readyState === CLOSED) return;
     // A dead peer answers no Close: `ws` can do without.

@@ -48,6 +48,10 @@ pub const DEVELOPMENT_KEY_PEM: &str = include_str!("../../../certs/dev-key.pem")
 pub const VARIABLE_PREFIX: &str = "BAREWIRE_";
 /// The environment variable that names the file; `--config` is stronger.
 pub const FILE_VARIABLE: &str = "BAREWIRE_CONFIG";
+/// The environment variable with the credentials of `barewire connect`, `user:password`: no key.
+pub const CONNECT_BASIC_VARIABLE: &str = "BAREWIRE_CONNECT_BASIC";
+/// The environment variable with the token of `barewire connect`: no key.
+pub const CONNECT_TOKEN_VARIABLE: &str = "BAREWIRE_CONNECT_TOKEN";
 /// Exit code of the program after a [`ConfigError`].
 pub const EXIT_CODE: u8 = 2;
 
@@ -303,6 +307,11 @@ impl fmt::Display for Method {
 /// A duration as any key takes it: `500ms`, `10s`, `5m`, `1h`.
 pub fn duration(text: &str) -> Result<Duration, String> {
     value::Value::Text(text.into()).duration()
+}
+
+/// A size as any key takes it: `64KiB`, `1MiB`, or bytes.
+pub fn size(text: &str) -> Result<usize, String> {
+    value::Value::Text(text.into()).size()
 }
 
 impl Secret {

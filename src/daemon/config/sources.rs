@@ -11,7 +11,9 @@ use toml::de::{DeTable, DeValue};
 
 use super::keys::Key;
 use super::value::Value;
-use super::{ConfigError, FILE_VARIABLE, Secret, Settings, User, VARIABLE_PREFIX};
+use super::{
+    CONNECT_BASIC_VARIABLE, CONNECT_TOKEN_VARIABLE, ConfigError, FILE_VARIABLE, Secret, Settings, User, VARIABLE_PREFIX,
+};
 use barewire::limits::{MESSAGE_BYTES_HARDENED, PASSWORD_BYTES, USER_ID_BYTES};
 
 /// The names that `--preset` takes.
@@ -154,6 +156,9 @@ pub fn environment(variables: impl IntoIterator<Item = (OsString, OsString)>) ->
         let variable = variable.to_string_lossy().into_owned();
         if variable == FILE_VARIABLE {
             environment.file = Some(value.into());
+            continue;
+        }
+        if [CONNECT_BASIC_VARIABLE, CONNECT_TOKEN_VARIABLE].contains(&variable.as_str()) {
             continue;
         }
         let Some(rest) = variable.strip_prefix(VARIABLE_PREFIX) else { continue };

@@ -54,6 +54,11 @@ impl Heartbeat {
         }
     }
 
+    /// Whether the last ping is not answered yet. A sign of life of another kind is no answer.
+    pub fn awaits_pong(&self) -> bool {
+        self.is_pinged
+    }
+
     /// When the last ping was sent, in microseconds of the monotonic clock.
     pub fn pinged_at(&self) -> Option<u64> {
         (self.pinged_us != u64::MAX).then_some(self.pinged_us)

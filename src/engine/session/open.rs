@@ -412,11 +412,26 @@ impl Session {
             // The wall clock was set forward past the timer's moment.
             return self.close(shared, CloseReason::TokenExpired);
         }
-        let is_read = self.takes_input() && !self.is_starved;
-        let Phase::Open(open) = &mut self.phase else { return };
+        let Phase::Open(open) = &self.phase else { return };
         if !open.heartbeat.is_alive() {
             return self.vanish(shared, CloseReason::HeartbeatLost);
         }
+        self.send_ping(shared);
+    }
+
+    /// A heartbeat now, the next one an interval later; `false` where there is no open WebSocket, or the last ping is not
+    /// answered yet.
+    pub fn ping(&mut self, shared: &mut Shared) -> bool {
+        let is_due = matches!(&self.phase, Phase::Open(open) if !open.heartbeat.awaits_pong());
+        if is_due {
+            self.send_ping(shared);
+        }
+        is_due
+    }
+
+    fn send_ping(&mut self, shared: &mut Shared) {
+        let is_read = self.takes_input() && !self.is_starved;
+        let Phase::Open(open) = &mut self.phase else { return };
         let payload = open.heartbeat.ping(shared.now, is_read);
         let mask = self.next_mask();
         self.queue(shared).push_frame(|out| encode_ping(&payload, mask, out));

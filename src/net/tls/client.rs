@@ -44,15 +44,20 @@ impl ClientTls {
         ClientTls::new(roots)
     }
 
+    /// Trusts these as [`ClientTls::with_roots`] does, beside those that the system trusts, be there any or not.
+    #[cfg(feature = "native-roots")]
+    pub fn system_and(pem: &[u8]) -> Result<ClientTls, Error> {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        add(&mut roots, pem)?;
+        ClientTls::new(roots)
+    }
+
     /// Trusts the authorities in this PEM file, and no others; or a server's own certificate, where it signed that itself.
     /// An error says in one sentence what is wrong with the file, and never what is in it.
     pub fn with_roots(pem: &[u8]) -> Result<ClientTls, Error> {
         let mut roots = RootCertStore::empty();
-        for certificate in certificates(pem, "the file of authorities").map_err(Error::Tls)? {
-            roots.add(certificate).map_err(|error| {
-                Error::Tls(format!("the file of authorities holds a certificate that cannot be used: {error}"))
-            })?;
-        }
+        add(&mut roots, pem)?;
         ClientTls::new(roots)
     }
 
@@ -87,6 +92,15 @@ impl ClientTls {
         }
         self.config.clone()
     }
+}
+
+fn add(roots: &mut RootCertStore, pem: &[u8]) -> Result<(), Error> {
+    for certificate in certificates(pem, "the file of authorities").map_err(Error::Tls)? {
+        roots.add(certificate).map_err(|error| {
+            Error::Tls(format!("the file of authorities holds a certificate that cannot be used: {error}"))
+        })?;
+    }
+    Ok(())
 }
 
 /// Without content: whom one trusts is nobody's business.

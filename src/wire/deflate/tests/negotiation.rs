@@ -156,6 +156,10 @@ fn a_client_never_keeps_a_context_and_deflates_within_the_window_it_is_told() {
         ("; client_max_window_bits=\"12\"; client_no_context_takeover", Some(12)),
         ("; client_max_window_bits=9", Some(9)),
         ("; client_max_window_bits=8", None),
+        // Of its own window a server may tell unasked (RFC 7692, section 7.1.2.1), as Python's `websockets` does.
+        ("; server_max_window_bits=8", Some(15)),
+        ("; server_max_window_bits=12; client_max_window_bits=12", Some(12)),
+        ("; server_max_window_bits=\"15\"", Some(15)),
     ] {
         let agreement = used(&[&format!("{alone}{parameters}")]).unwrap().unwrap();
         assert_eq!(agreement.window_bits(), window, "{parameters}");
@@ -166,8 +170,6 @@ fn a_client_never_keeps_a_context_and_deflates_within_the_window_it_is_told() {
 #[test]
 fn an_answer_with_anything_that_was_not_offered_is_an_error_that_names_it() {
     for (parameters, expected) in [
-        ("server_max_window_bits=15", "\"server_max_window_bits\" of permessage-deflate, which was not offered"),
-        ("server_max_window_bits", "\"server_max_window_bits\" of permessage-deflate, which was not offered"),
         ("x", "\"x\" of permessage-deflate, which was not offered"),
         ("Client_No_Context_Takeover", "\"Client_No_Context_Takeover\" of permessage-deflate, which was not offered"),
         ("server_no_context_takeover", "\"server_no_context_takeover\" of permessage-deflate twice"),
@@ -183,6 +185,13 @@ fn an_answer_with_anything_that_was_not_offered_is_an_error_that_names_it() {
         ("client_max_window_bits=09", "\"client_max_window_bits\" of permessage-deflate a value"),
         ("client_max_window_bits=+9", "\"client_max_window_bits\" of permessage-deflate a value"),
         ("client_max_window_bits=265", "\"client_max_window_bits\" of permessage-deflate a value"),
+        ("server_max_window_bits", "\"server_max_window_bits\" of permessage-deflate a value"),
+        ("server_max_window_bits=7", "\"server_max_window_bits\" of permessage-deflate a value"),
+        ("server_max_window_bits=16", "\"server_max_window_bits\" of permessage-deflate a value"),
+        (
+            "server_max_window_bits=9; server_max_window_bits=9",
+            "\"server_max_window_bits\" of permessage-deflate twice",
+        ),
     ] {
         let line = used(&[&format!("permessage-deflate; server_no_context_takeover; {parameters}")]).unwrap_err();
         assert!(line.contains(expected), "{parameters}: {line}");

@@ -1,0 +1,149 @@
+//! What can be typed behind `barewire connect`, for clap; the doc comments of the fields are the help.
+//!
+//! Not here: the other subcommands (`daemon/cli.rs`), what is done with it (`daemon/connect/`).
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use barewire::client::AuthenticateBy;
+use barewire::limits::{HEARTBEAT_INTERVAL_MIN, MESSAGE_BYTES_MAX, TIMEOUT_MAX};
+use clap::Args;
+use log::LevelFilter;
+
+use crate::daemon::config::{self, Secret};
+use crate::daemon::connect::{Connect, Who};
+
+const WHO: &str = "Who you are";
+const SAID: &str = "What is said and shown";
+const BACK: &str = "Coming back";
+const SERVER: &str = "The server";
+
+#[derive(Debug, Args)]
+pub struct TypedConnect {
+    /// Where to: wss://host[:port]/path, or ws://
+    #[arg(value_name = "URL")]
+    url: Secret,
+
+    /// A user's name and password: other users of the machine can read them here
+    #[arg(long, value_name = "USER:PASSWORD", help_heading = WHO, conflicts_with_all = ["basic_file", "token", "token_file"])]
+    basic: Option<Secret>,
+    /// File of one line USER:PASSWORD
+    #[arg(long, value_name = "FILE", help_heading = WHO, conflicts_with_all = ["token", "token_file"])]
+    basic_file: Option<PathBuf>,
+    /// A token (JWT): other users of the machine can read it here
+    #[arg(long, value_name = "JWT", help_heading = WHO, conflicts_with = "token_file")]
+    token: Option<Secret>,
+    /// File of one line, the token
+    #[arg(long, value_name = "FILE", help_heading = WHO)]
+    token_file: Option<PathBuf>,
+    /// How it is told: upgrade (a header, which any server knows), or message (an auth message, which barewire knows)
+    #[arg(long, value_name = "WAY", default_value = "upgrade", value_parser = way, help_heading = WHO)]
+    auth_by: AuthenticateBy,
+    /// Tell it over ws:// to another machine too, for everybody on the way to read
+    #[arg(long, help_heading = WHO)]
+    allow_plain: bool,
+
+    /// Subscribe to this channel, on every open; repeatable
+    #[arg(long, value_name = "CHANNEL", help_heading = SAID)]
+    subscribe: Vec<String>,
+    /// Say each line to this channel, as the payload of a chat message, instead of sending it as it is
+    #[arg(long, value_name = "CHANNEL", help_heading = SAID)]
+    publish: Option<String>,
+    /// Show everything that happens on standard output, each as a JSON object on a line
+    #[arg(long, help_heading = SAID)]
+    json: bool,
+    /// Read no lines: listen until a signal comes
+    #[arg(long, help_heading = SAID)]
+    no_input: bool,
+    /// Do not tell on standard error what happens, but for why it fails
+    #[arg(long, short, help_heading = SAID)]
+    quiet: bool,
+    /// Largest message, in and out
+    #[arg(long, value_name = "SIZE", default_value = "1MiB", value_parser = message_bytes, help_heading = SAID)]
+    message_bytes: usize,
+    /// The least severe level to log: off, error, warn, info, debug, trace
+    #[arg(long, value_name = "LEVEL", default_value = "warn", value_parser = level, help_heading = SAID)]
+    log_level: LevelFilter,
+
+    /// Give up after this many attempts to come back; without it never
+    #[arg(long, value_name = "COUNT", help_heading = BACK, conflicts_with = "no_reconnect")]
+    max_attempts: Option<u32>,
+    /// Do not come back
+    #[arg(long, help_heading = BACK)]
+    no_reconnect: bool,
+    /// Between two pings; a server that is silent for a whole interval is given up
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = heartbeat, help_heading = BACK)]
+    heartbeat: Duration,
+
+    /// Trust the authorities in this PEM file, and no others
+    #[arg(long, value_name = "FILE", help_heading = SERVER, conflicts_with = "insecure")]
+    ca: Option<PathBuf>,
+    /// Trust whoever answers: anyone on the way can pose as the server, and read the credentials
+    #[arg(long, help_heading = SERVER)]
+    insecure: bool,
+    /// Offer this subprotocol; repeatable, the preferred one first
+    #[arg(long, value_name = "NAME", help_heading = SERVER)]
+    protocol: Vec<Secret>,
+    /// A further header of the upgrade; repeatable
+    #[arg(long, value_name = "NAME: VALUE", help_heading = SERVER)]
+    header: Vec<Secret>,
+    /// The Origin header, as a page's browser sends it
+    #[arg(long, value_name = "ORIGIN", help_heading = SERVER)]
+    origin: Option<String>,
+}
+
+impl TypedConnect {
+    pub fn into_command(self) -> Connect {
+        let given = [
+            self.basic.map(Who::Basic),
+            self.basic_file.map(Who::BasicFile),
+            self.token.map(Who::Token),
+            self.token_file.map(Who::TokenFile),
+        ];
+        Connect {
+            url: self.url,
+            who: given.into_iter().flatten().next().unwrap_or(Who::Environment),
+            authenticate_by: self.auth_by,
+            allow_plain: self.allow_plain,
+            subscribe: self.subscribe,
+            publish: self.publish,
+            json: self.json,
+            no_input: self.no_input,
+            quiet: self.quiet,
+            message_bytes: self.message_bytes,
+            log_level: self.log_level,
+            max_attempts: if self.no_reconnect { Some(0) } else { self.max_attempts },
+            heartbeat: self.heartbeat,
+            ca: self.ca,
+            insecure: self.insecure,
+            protocols: self.protocol,
+            headers: self.header,
+            origin: self.origin,
+        }
+    }
+}
+
+fn way(text: &str) -> Result<AuthenticateBy, &'static str> {
+    match text {
+        "upgrade" => Ok(AuthenticateBy::Upgrade),
+        "message" => Ok(AuthenticateBy::Message),
+        _ => Err("allowed: upgrade or message"),
+    }
+}
+
+fn level(text: &str) -> Result<LevelFilter, &'static str> {
+    LevelFilter::from_str(text).map_err(|_| "allowed: off, error, warn, info, debug, trace")
+}
+
+fn message_bytes(text: &str) -> Result<usize, String> {
+    let allowed = || format!("allowed: 1 to {MESSAGE_BYTES_MAX} bytes, such as 64KiB");
+    let bytes = config::size(text).map_err(|reason| format!("{reason}; {}", allowed()))?;
+    if (1..=MESSAGE_BYTES_MAX).contains(&bytes) { Ok(bytes) } else { Err(allowed()) }
+}
+
+fn heartbeat(text: &str) -> Result<Duration, String> {
+    let allowed = || format!("allowed: {HEARTBEAT_INTERVAL_MIN:?} to {} h", TIMEOUT_MAX.as_secs() / 3600);
+    let interval = config::duration(text).map_err(|reason| format!("{reason}; {}", allowed()))?;
+    if (HEARTBEAT_INTERVAL_MIN..=TIMEOUT_MAX).contains(&interval) { Ok(interval) } else { Err(allowed()) }
+}

@@ -1,0 +1,112 @@
+//! `barewire connect`: a client for a terminal and for pipes. Lines of standard input become messages, messages become
+//! lines of standard output, and what happens to the connection is told on standard error.
+//!
+//! In this folder: `prepare.rs` (what was asked for becomes a configuration), `input.rs` (the thread that reads lines),
+//! `output.rs` (what is shown, and how), `conversation.rs` (the loop).
+//!
+//! Not here: how it comes back (the library's `client`), the flags (`daemon/cli/connect.rs`).
+
+mod conversation;
+mod input;
+mod output;
+mod prepare;
+
+use std::env;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use barewire::Client;
+use barewire::client::AuthenticateBy;
+use log::LevelFilter;
+
+use super::config::{LogFormat, Secret};
+use super::failure::Failure;
+use super::{complain, logger, signals};
+use conversation::Conversation;
+use input::Input;
+use output::Output;
+use prepare::Prepared;
+
+/// What was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Connect {
+    /// Where to. Its query may hold a secret.
+    pub url: Secret,
+    /// Where the credentials are.
+    pub who: Who,
+    /// How they are told.
+    pub authenticate_by: AuthenticateBy,
+    /// Whether they may be told over `ws://` to another machine.
+    pub allow_plain: bool,
+    /// Channels to subscribe to.
+    pub subscribe: Vec<String>,
+    /// The channel that lines are said to; without one they are sent as they are.
+    pub publish: Option<String>,
+    /// Whether everything is shown as JSON.
+    pub json: bool,
+    /// Whether standard input is left alone.
+    pub no_input: bool,
+    /// Whether nothing is told but why it fails.
+    pub quiet: bool,
+    /// Largest message, in and out.
+    pub message_bytes: usize,
+    /// The least severe level to log.
+    pub log_level: LevelFilter,
+    /// Attempts to come back; `None` for any number.
+    pub max_attempts: Option<u32>,
+    /// Between two pings.
+    pub heartbeat: Duration,
+    /// PEM file of the authorities to trust.
+    pub ca: Option<PathBuf>,
+    /// Whether whoever answers is trusted.
+    pub insecure: bool,
+    /// Subprotocols to offer; a token may be among them.
+    pub protocols: Vec<Secret>,
+    /// Further headers, each `Name: value`.
+    pub headers: Vec<Secret>,
+    /// The `Origin` header.
+    pub origin: Option<String>,
+}
+
+/// Where the credentials are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Who {
+    /// In the environment, if anywhere: `BAREWIRE_CONNECT_BASIC`, `BAREWIRE_CONNECT_TOKEN`.
+    Environment,
+    /// `--basic`.
+    Basic(Secret),
+    /// `--basic-file`.
+    BasicFile(PathBuf),
+    /// `--token`.
+    Token(Secret),
+    /// `--token-file`.
+    TokenFile(PathBuf),
+}
+
+/// Connects, and goes on until the input has ended and is answered, a signal comes, nobody reads the output any more, or it
+/// cannot come back.
+pub fn connect(asked: &Connect) -> Result<(), Failure> {
+    let Prepared { client, engine, place, notices } = prepare::prepare(asked, |name| env::var_os(name))?;
+    let cannot = |what: &str, error: io::Error| Failure::runtime(format!("cannot {what}: {error}"));
+    logger::start(asked.log_level, LogFormat::Text).map_err(|error| cannot("start the log", error))?;
+    notices.iter().filter(|notice| notice.is_loud || !asked.quiet).for_each(|notice| {
+        complain(format_args!("barewire: {}", notice.text));
+    });
+    let client = Client::connect(client, engine)?;
+    let input = match asked.no_input {
+        true => Input::none(),
+        false => Input::start(asked.message_bytes, client.handle()).map_err(|error| cannot("read lines", error))?,
+    };
+    let is_ended = Arc::new(AtomicBool::new(false));
+    let (end, handle) = (is_ended.clone(), client.handle());
+    let end = move || {
+        end.store(true, Ordering::Release);
+        handle.wake();
+    };
+    signals::watch_for_end(end).map_err(|error| cannot("watch for signals", error))?;
+    let output = Output::new(asked.json, asked.quiet);
+    Conversation::new(client, (input, output), place, asked.publish.clone()).run(&is_ended)
+}
