@@ -381,15 +381,9 @@ fn a_client_is_finished_with_its_last_socket_and_not_a_sleep_later() {
     (0..5).for_each(|_| poll(&mut client));
     let [(_, wire)] = network.dialed()[..] else { panic!("{:?}", network.dialed()) };
     let asked = String::from_utf8(network.take(wire)).unwrap();
-    let key = asked.split("Sec-WebSocket-Key: ").nth(1).unwrap().split("\r\n").next().unwrap();
-    let accept = tungstenite::handshake::derive_accept_key(key.as_bytes());
-    let answer = format!(
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Accept: {accept}\r\n\r\n"
-    );
     let close = [0x88, 0];
     network.fail(Fault { call: Call::ShutDownWrite, nth: 0, error: || std::io::ErrorKind::NotConnected.into() });
-    network.send(wire, &[answer.as_bytes(), &close].concat());
+    network.send(wire, &[common::switch(&asked).as_bytes(), &close].concat());
     while !client.is_finished() {
         poll(&mut client);
         assert_eq!(network.slept(), Duration::ZERO, "with nothing to wait for");

@@ -1,6 +1,6 @@
 //! The loop: one poller, the listeners, all connections, and the engine that knows what they mean.
 //!
-//! One turn: flush → wait → commands → accept → sockets → leftovers → timers → flush. Every step has a
+//! One turn: flush → wait → commands → accept → sockets → leftovers → dials → timers → flush. Every step has a
 //! budget. A turn is interrupted whenever there are events for the host, and goes on with the next
 //! [`Server::poll`]: so what one session brought is answered before the next is read, no user code runs
 //! inside a turn, and all answers of a turn leave in one write per connection.
