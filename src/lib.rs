@@ -109,7 +109,7 @@ mod time;
 pub mod wire;
 
 pub use client::Client;
-pub use engine::{ConnId, Engine, EngineConfig, Event, Published, RefuseBy, SubscribeError};
+pub use engine::{ConnId, Engine, EngineConfig, Event, Published, RefuseBy, Refused, SubscribeError};
 pub use error::{CloseReason, Error, Initiator};
 pub use limits::Limits;
 #[cfg(feature = "tls")]

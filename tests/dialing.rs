@@ -29,6 +29,7 @@ use barewire::client::{Client, ClientConfig};
 use barewire::engine::Refused;
 use barewire::limits::{ADDRESSES_TRIED, CONNECT_ADDRESS_TIMEOUT, DIALS_PER_TURN, HEAD_TIMEOUT_DEFAULT, TICK_MILLIS};
 use barewire::wire::http::UpgradeRequest;
+use barewire::wire::url::Url;
 use barewire::{ClientTls, Dial, EngineConfig, ServerConfig};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -79,12 +80,12 @@ fn check_gone(site: &mut Site) {
 fn what_stands_is_written_to_and_not_before() {
     let mut site = site();
     site.network.answer(addr(1), Answer::Accepts);
-    site.server.connect(dial("192.0.2.1", 80)).unwrap();
+    site.server.connect(Dial::plain(&Url::parse("ws://192.0.2.1/ws?a=b").unwrap())).unwrap();
     site.rest();
     let [(to, wire)] = site.network.dialed()[..] else { panic!("{:?}", site.network.dialed()) };
     assert_eq!(to, addr(1));
-    let request = site.network.take(wire);
-    assert!(request.starts_with(b"GET /ws HTTP/1.1\r\n"), "{:?}", String::from_utf8_lossy(&request));
+    let request = String::from_utf8(site.network.take(wire)).unwrap();
+    assert!(request.starts_with("GET /ws?a=b HTTP/1.1\r\nHost: 192.0.2.1\r\n"), "{request:?}");
 }
 
 #[test]
@@ -250,7 +251,7 @@ fn behind_a_handshake_that_ends_with_the_servers_word_the_request_is_sent() {
         let mut site = site();
         site.network.answer(addr(1), Answer::Accepts);
         let tls = ClientTls::dangerous_without_verification().unwrap();
-        site.server.connect(Dial { tls: Some(tls), ..dial("192.0.2.1", 80) }).unwrap();
+        site.server.connect(Dial::secure(&Url::parse("wss://192.0.2.1:80/ws").unwrap(), tls)).unwrap();
         site.rest();
         let (_, wire) = site.network.dialed()[0];
         site.network.cut_into(wire, pace);

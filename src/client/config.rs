@@ -59,6 +59,7 @@ impl<T> fmt::Debug for Source<T> {
 
 /// Who the client is. Its `Debug` tells no secret.
 #[derive(Default)]
+#[non_exhaustive]
 pub enum Credentials {
     /// Nobody in particular.
     #[default]
@@ -86,6 +87,7 @@ impl fmt::Debug for Credentials {
 
 /// How the credentials are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum AuthenticateBy {
     /// By an `auth` message, the first that is sent once the WebSocket is open.
     #[default]
@@ -192,12 +194,8 @@ impl ClientConfig {
             }
         }
         self.check_tls(&url)?;
-        let request = UpgradeRequest {
-            authority: url.authority(),
-            target: url.target().to_owned(),
-            protocols: self.protocols.clone(),
-            headers: self.headers.clone(),
-        };
+        let (protocols, headers) = (self.protocols.clone(), self.headers.clone());
+        let request = UpgradeRequest { protocols, headers, ..UpgradeRequest::to(&url) };
         request.check()?;
         Ok((url, request))
     }

@@ -274,11 +274,10 @@ impl Reconnector {
             upgrade.check()?;
         }
         Ok(Dial {
-            host: url.host().to_owned(),
-            port: url.port(),
             #[cfg(feature = "tls")]
             tls: self.config.tls.clone().filter(|_| url.is_secure()),
             upgrade,
+            ..Dial::plain(&url)
         })
     }
 
