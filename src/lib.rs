@@ -74,7 +74,8 @@
 //!
 //! # fn turn(mut server: &mut Server, mut upstream: &mut Reconnector) -> Result<(), Error> {
 //! dial(&mut upstream, &mut server);
-//! server.poll(upstream.poll_timeout(server.engine().now()))?;
+//! let wait = upstream.poll_timeout(server.engine().now());
+//! server.poll(wait)?;
 //! while let Some(event) = server.poll_event() {
 //!     // What is not of the connection upstream comes back, and is of a client.
 //!     if let Some(event) = upstream.handle_event(server.engine(), event) {

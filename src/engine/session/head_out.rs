@@ -129,7 +129,10 @@ impl Session {
         };
         match judged {
             Ok((head, switched, agreement)) => self.switch_as_client(shared, head, switched, agreement),
-            Err(fault) => self.end(shared, CloseReason::Handshake(fault)),
+            Err(fault) => {
+                self.end(shared, CloseReason::Handshake(fault));
+                return (input.len(), false);
+            }
         }
         // The host is told of the session before its frames are looked at.
         (length - before, false)
