@@ -265,8 +265,7 @@ fn a_server_may_say_more_than_a_guest_may() {
 
 #[test]
 fn a_server_is_no_guest() {
-    let mut limits = Limits { connections_per_ip: 1, pre_auth_connections: 1, ..Limits::default() };
-    limits.connections = 2;
+    let limits = Limits { connections: 2, connections_per_ip: 1, pre_auth_connections: 1, ..Limits::default() };
     let mut world = world(EngineConfig { limits, ..EngineConfig::default() });
     let id = open(&mut world);
     let waiting = world.go(request());

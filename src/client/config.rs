@@ -17,7 +17,8 @@ use crate::wire::url::Url;
 pub enum Source<T> {
     /// The same each time.
     Fixed(T),
-    /// Asked for before each attempt, on the loop: it must not block. Its error is the attempt's.
+    /// Asked for in each attempt, on the loop: it must not block. Its error is the attempt's. A URL, and a token for the
+    /// upgrade, are asked for before anything is dialed; a token for an `auth` message once the WebSocket is open.
     Fresh(Box<dyn FnMut() -> Result<T, String> + Send>),
 }
 
