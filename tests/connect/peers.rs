@@ -4,7 +4,7 @@
 //! Not here: the daemon as a server (`connect.rs` beside this folder).
 
 use barewire::auth::NoAuth;
-use barewire::{Engine, Event, Message, ServerConfig};
+use barewire::{Engine, EngineConfig, Event, Message, ServerConfig};
 
 use crate::server::TestServer;
 use crate::talk::{Talk, command, converse};
@@ -54,6 +54,22 @@ fn a_refusal_is_told_with_status_and_body_and_nothing_of_it_drives_a_terminal() 
     let told = converse(&url, &["--max-attempts", "0", "--json"], "");
     let error = r#"{"event":"error","message":"refused with 503 Busy: try\\r\\n\\u{1b}[2Jlater","status":503,"body":"try\r\n\u001b[2Jlater"}"#;
     assert_eq!(told.assert_code(1).lines()[1], error);
+}
+
+#[test]
+fn a_token_that_the_server_selects_as_the_subprotocol_is_not_shown() {
+    let tokens = ["bearer.canary", "canary.x.y"];
+    let names = tokens.map(str::to_owned).to_vec();
+    let engine = EngineConfig { subprotocols: names, ..EngineConfig::default() };
+    let config = ServerConfig { engine, ..ServerConfig::default() };
+    let server = TestServer::run(config, || Box::new(NoAuth), |_, _| {});
+    let url = format!("ws://{}/ws", server.plain_addr());
+    for token in tokens {
+        let told = converse(&url, &["--protocol", token], "");
+        assert_eq!(told.assert_code(0).err.lines().last(), Some("barewire: open, with the subprotocol \"…\""));
+        let told = converse(&url, &["--protocol", token, "--json"], "");
+        assert_eq!(told.assert_code(0).lines()[1], r#"{"event":"open","protocol":"…"}"#);
+    }
 }
 
 #[test]
