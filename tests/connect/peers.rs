@@ -103,6 +103,22 @@ fn a_server_that_answers_pings_before_messages_is_given_the_time_that_is_asked_f
 }
 
 #[test]
+fn a_token_that_the_server_selects_as_the_subprotocol_is_not_shown() {
+    let tokens = ["bearer.canary", "canary.x.y"];
+    let names = tokens.map(str::to_owned).to_vec();
+    let engine = EngineConfig { subprotocols: names, ..EngineConfig::default() };
+    let config = ServerConfig { engine, ..ServerConfig::default() };
+    let server = TestServer::run(config, || Box::new(NoAuth), |_, _| {});
+    let url = format!("ws://{}/ws", server.plain_addr());
+    for token in tokens {
+        let told = converse(&url, &["--protocol", token], "");
+        assert_eq!(told.assert_code(0).err.lines().last(), Some("barewire: open, with the subprotocol \"…\""));
+        let told = converse(&url, &["--protocol", token, "--json"], "");
+        assert_eq!(told.assert_code(0).lines()[1], r#"{"event":"open","protocol":"…"}"#);
+    }
+}
+
+#[test]
 fn an_answer_that_is_lost_with_the_connection_is_a_failure() {
     let (server, url) = serve(|engine, event| {
         if let Event::Message { id, message } = event {

@@ -348,6 +348,46 @@ test('what a peer says is text, and what deceives the eye is spelled out', async
   assert.deepEqual(tab.complaints, []);
 });
 
+test('a message of another shape than the daemon’s holds up none of those behind it', async (t) => {
+  const { url } = await daemon(t);
+  const context = await (await browser(t)).newContext({ ignoreHTTPSErrors: true });
+  // In place of the daemon: what a bridge hands on, or another host of the library, may look like anything.
+  const odd = [
+    { type: 'connected' },
+    { type: 'connected', userId: { toString: 1 } },
+    { type: 'chat' },
+    { type: 'chat', userId: { toString: 1 }, channel: 5, payload: null, timestamp: { valueOf: 1, toString: 1 } },
+    { type: 'chat', userId: ['__proto__'], payload: 1, timestamp: 1e99 },
+    { type: 'subscribed' },
+    { type: 'subscribed', channel: 5 },
+    { type: 'unsubscribed', channel: 'toString' },
+    { type: 'error' },
+    { type: 'error', message: { toString: 1 }, code: { toString: 1 } },
+    { type: 'pong', id: 'ping 99' },
+    { type: '__proto__' },
+  ].map((message) => JSON.stringify(message));
+  const deep = 500_000;
+  odd.push(`{"type":"chat","userId":"a","payload":${'['.repeat(deep)}${']'.repeat(deep)}}`);
+  await context.routeWebSocket('**/ws', (socket) => {
+    const last = { type: 'chat', userId: 'b', payload: 'the end', timestamp: new Date().toISOString() };
+    socket.onMessage((text) => {
+      if (JSON.parse(text).type === 'auth') [...odd, JSON.stringify(last)].forEach((line) => socket.send(line));
+    });
+  });
+  const tab = await open({ newContext: () => context }, url);
+  await logIn(tab);
+  await tab.locator('.body', { hasText: 'the end' }).waitFor();
+  const said = await chats(tab);
+  assert.deepEqual(said.slice(0, 3), [
+    ['nothing', 'everybody', 'nothing'],
+    ['{"toString":1}', 'everybody', 'null'],
+    ['["__proto__"]', 'everybody', '1'],
+  ]);
+  assert.equal(said.length, 5);
+  assert.equal(await state(tab, 'open'), 'Open, as {"toString":1}');
+  assert.deepEqual(tab.complaints, []);
+});
+
 test('a name of a channel can do no harm either', async (t) => {
   const { tab, peer } = await pageAndPeer(t);
   for (const channel of ['<img src=x onerror=globalThis.hit=1>', 'a\u202eb', '__proto__', ' ']) {

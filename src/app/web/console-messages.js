@@ -28,6 +28,16 @@ const TREACHEROUS =
 export const visible = (text) =>
   text.replace(TREACHEROUS, (c) => `⟨U+${c.codePointAt(0).toString(16).toUpperCase().padStart(4, '0')}⟩`);
 
+/** A value of a message as text. Who said it may be no barewire: a value may be missing, or of any shape and depth. */
+export function textOf(value) {
+  if (typeof value === 'string') return value;
+  try {
+    return JSON.stringify(value) ?? 'nothing';
+  } catch {
+    return 'something too deep to be shown';
+  }
+}
+
 /** A name in one line: shortened, without line ends, and in quotation marks where it is all blank. */
 export const visibleName = (name) => {
   const line = visible(cut(name, NAME)).replace(/[\n\t]/g, ' ');
@@ -167,14 +177,14 @@ const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-d
 function item(entry) {
   const made = element('li', entry.kind);
   made.dir = 'ltr';
-  const said = new Date(entry.at ?? NaN);
+  const said = new Date(typeof entry.at === 'string' ? entry.at : NaN);
   const at = Number.isNaN(said.getTime()) ? entry.came : said;
   const time = element('time', '', clock.format(at));
   time.dateTime = at.toISOString();
   time.title = at.toISOString();
   const head = element('p', 'who', time);
   if (entry.kind === 'chat') {
-    head.append(element('bdi', 'user', visibleName(String(entry.user))));
+    head.append(element('bdi', 'user', visibleName(textOf(entry.user))));
     const where = typeof entry.channel === 'string' ? visibleName(entry.channel) : 'everybody';
     head.append(element('bdi', typeof entry.channel === 'string' ? 'channel' : 'channel all', where));
   }
@@ -185,7 +195,7 @@ function item(entry) {
     }));
   }
   made.append(head);
-  const text = typeof entry.payload === 'string' ? entry.payload : JSON.stringify(entry.payload);
+  const text = textOf(entry.payload);
   const body = element('div', typeof entry.payload === 'string' ? 'body' : 'body json');
   made.append(body);
   const isLong = text.length > FOLDED;

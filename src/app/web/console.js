@@ -5,7 +5,7 @@
 // plot (console-plot.js); markup and looks (console.html, console.css).
 
 import ReconnectingWebSocket from './client.js';
-import { Messages, element, visible, visibleName } from './console-messages.js';
+import { Messages, element, textOf, visible, visibleName } from './console-messages.js';
 import { Plot, milliseconds } from './console-plot.js';
 
 /** Between two pings, in milliseconds. They count as messages: 30 of the 100 that a session has in a minute by default. */
@@ -124,15 +124,16 @@ function connect(login) {
   });
   listen('maxreconnect', ({ detail }) => show('closed', `Given up after ${detail.attempts} attempts. ${lastEnd}`));
 
-  hear('connected', (message) => {
+  hear('connected', ({ userId }) => {
+    const words = `Open, as ${visibleName(textOf(userId))}`;
     isGreeted = true;
     enter();
-    show('open', `Open, as ${visibleName(message.userId)}`);
-    messages.note(`Open, as ${visibleName(message.userId)}.`, { raw });
+    show('open', words);
+    messages.note(`${words}.`, { raw });
     beat();
   });
   hear('chat', (message) => messages.chat(message, raw));
-  hear('subscribed', ({ channel }) => setPending(channels.get(channel) ?? join(channel), false));
+  hear('subscribed', ({ channel }) => isName(channel) && setPending(channels.get(channel) ?? join(channel), false));
   hear('unsubscribed', ({ channel }) => part(channel));
   hear('error', refused);
   own.connect();
@@ -147,7 +148,7 @@ function refusalInWords({ code, reason }) {
 
 /** The server has refused a message. A `subscribe` has no id, but these are answered in their order. */
 function refused({ message, code, id }) {
-  const words = `${message}${code ? ` (${code})` : ''}`;
+  const words = textOf(message) + (code ? ` (${textOf(code)})` : '');
   messages.note(visible(`The server: ${words}`), { kind: 'error', raw });
   if (code === 'rate_limited') {
     restsUntil = performance.now() + PING_REST;
@@ -261,6 +262,8 @@ find('disconnect').addEventListener('click', () => {
 find('logout').addEventListener('click', () => leave());
 
 // --- channels ---
+
+const isName = (value) => typeof value === 'string' && value !== '';
 
 /** Adds a channel, and subscribes to it. */
 function join(name) {

@@ -111,7 +111,9 @@ impl Conversation {
             ClientEvent::Connecting { attempt: 0 } => Some(format!("connecting to {}", self.manner.place)),
             ClientEvent::Connecting { attempt } => Some(format!("connecting, attempt {attempt}")),
             ClientEvent::Open { protocol: None } => Some("open".to_owned()),
-            ClientEvent::Open { protocol: Some(name) } => Some(format!("open, with the subprotocol {name:?}")),
+            ClientEvent::Open { protocol: Some(name) } => {
+                Some(format!("open, with the subprotocol {:?}", output::protocol(name)))
+            }
             ClientEvent::Message(Message::Binary(bytes)) => {
                 Some(format!("a binary message of {} bytes (--json shows it)", bytes.len()))
             }

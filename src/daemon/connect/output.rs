@@ -7,6 +7,7 @@ use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use barewire::client::{ClientError, ClientEvent};
 use barewire::limits::LOG_TEXT_CHARS;
+use barewire::wire::http::may_be_token;
 use barewire::wire::message::{escape_for_log, is_treacherous};
 use barewire::{CloseReason, Message};
 use base64::Engine as _;
@@ -102,7 +103,7 @@ fn escaped(text: &str) -> String {
 fn object(event: &ClientEvent) -> String {
     let (name, fields) = match event {
         ClientEvent::Connecting { attempt } => ("connecting", vec![("attempt", json!(attempt))]),
-        ClientEvent::Open { protocol } => ("open", vec![("protocol", json!(protocol))]),
+        ClientEvent::Open { protocol: name } => ("open", vec![("protocol", json!(name.as_deref().map(protocol)))]),
         ClientEvent::Message(Message::Text(text)) => ("message", vec![("text", json!(text.as_str()))]),
         ClientEvent::Message(Message::Binary(bytes)) => ("message", vec![("base64", json!(STANDARD.encode(bytes)))]),
         ClientEvent::Error(error) => ("error", fields_of(error)),
@@ -136,6 +137,11 @@ fn fields_of(error: &ClientError) -> Vec<(&'static str, Value)> {
         ],
         other => vec![("message", json!(sentence(other)))],
     }
+}
+
+/// The subprotocol, as it may be shown: a server may select the token that was offered as one.
+pub fn protocol(name: &str) -> &str {
+    if may_be_token(name) { "…" } else { name }
 }
 
 /// Why an attempt has failed, in one line.

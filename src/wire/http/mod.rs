@@ -43,7 +43,7 @@ pub use response::{Delivery, Refusal, Response, switching_protocols};
 pub use response_head::ResponseHead;
 pub use scanner::{HeadScanner, ResponseScanner};
 pub use switch::{Switched, check_switch};
-pub use upgrade::{Route, Upgrade, route};
+pub use upgrade::{Route, Upgrade, may_be_token, route};
 
 #[cfg(test)]
 mod tests;

@@ -168,6 +168,11 @@ fn only<'a>(head: &'a RequestHead, name: &str) -> Option<&'a [u8]> {
     if values.next().is_some() { None } else { value }
 }
 
+/// Whether a subprotocol may be a token, as [`Upgrade::token`] has it: whoever shows one to somebody leaves it out.
+pub fn may_be_token(protocol: &str) -> bool {
+    protocol.starts_with(TOKEN_PREFIX) || has_three_parts(protocol)
+}
+
 /// Header, claims and signature, none of them empty (RFC 7515, section 7.1).
 fn has_three_parts(offer: &str) -> bool {
     offer.split('.').count() == 3 && offer.split('.').all(|part| !part.is_empty())
