@@ -25,7 +25,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use barewire::client::{Client, ClientConfig};
+use barewire::client::{Client, ClientConfig, Reconnector};
 use barewire::engine::Refused;
 use barewire::limits::{ADDRESSES_TRIED, CONNECT_ADDRESS_TIMEOUT, DIALS_PER_TURN, HEAD_TIMEOUT_DEFAULT, TICK_MILLIS};
 use barewire::wire::http::UpgradeRequest;
@@ -376,6 +376,42 @@ fn a_crowd_that_sets_out_at_once_is_connected_a_share_each_turn() {
     assert!(site.network.dialed().into_iter().all(|(_, wire)| !site.network.take(wire).is_empty()), "each has asked");
 }
 
+#[test]
+fn a_client_in_a_servers_loop_stops_when_that_is_shut_down() {
+    let cases = [(Answer::Refuses, "waiting"), (Answer::Silent, "connecting"), (Answer::Accepts, "open")];
+    for (answer, state) in cases {
+        let mut site = site();
+        site.network.answer(addr(1), answer);
+        let mut client = Reconnector::new(ClientConfig::new("ws://192.0.2.1/ws"), 7).unwrap();
+        let mut turn = |site: &mut Site| {
+            barewire::client::dial(&mut client, &mut site.server);
+            site.server.poll(Some(Duration::ZERO)).unwrap();
+            while let Some(event) = site.server.poll_event() {
+                assert!(client.handle_event(site.server.engine(), event).is_none(), "nobody else is here");
+            }
+            let told: Vec<_> = std::iter::from_fn(|| client.poll_event()).map(|event| format!("{event:?}")).collect();
+            (told.join("\n"), client.has_stopped())
+        };
+        let mut told = (0..5).map(|_| turn(&mut site).0).collect::<String>();
+        let (_, wire) = site.network.dialed()[0];
+        if state == "open" {
+            site.network.send(wire, switch(std::str::from_utf8(&site.network.take(wire)).unwrap()).as_bytes());
+            told += &(0..5).map(|_| turn(&mut site).0).collect::<String>();
+        }
+        assert_eq!((told.contains("Open"), told.contains("Reconnecting")), (state == "open", state == "waiting"));
+        site.server.handle().shut_down();
+        let mut told = String::new();
+        for _ in 0..5 {
+            told += &turn(&mut site).0;
+        }
+        assert!(turn(&mut site).1, "{state}");
+        assert_eq!(told.contains("retries: false"), state != "waiting", "that end was told when it came: {told}");
+        site.network.advance(10 * HEAD_TIMEOUT_DEFAULT);
+        assert_eq!((turn(&mut site), site.network.dialed().len()), ((String::new(), true), 1), "{state}");
+        assert!(site.server.is_finished(), "{state}");
+    }
+}
+
 /// A server that resets the connection behind its Close: our end of the stream cannot be ended, so the socket goes in the
 /// middle of a turn, and nothing is left that would wake a sleeper.
 #[test]
@@ -390,13 +426,7 @@ fn a_client_is_finished_with_its_last_socket_and_not_a_sleep_later() {
     };
     (0..5).for_each(|_| poll(&mut client));
     let [(_, wire)] = network.dialed()[..] else { panic!("{:?}", network.dialed()) };
-    let asked = String::from_utf8(network.take(wire)).unwrap();
-    let key = asked.split("Sec-WebSocket-Key: ").nth(1).unwrap().split("\r\n").next().unwrap();
-    let accept = tungstenite::handshake::derive_accept_key(key.as_bytes());
-    let answer = format!(
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Accept: {accept}\r\n\r\n"
-    );
+    let answer = switch(std::str::from_utf8(&network.take(wire)).unwrap());
     let close = [0x88, 0];
     network.fail(Fault { call: Call::ShutDownWrite, nth: 0, error: || std::io::ErrorKind::NotConnected.into() });
     network.send(wire, &[answer.as_bytes(), &close].concat());

@@ -17,8 +17,12 @@ use crate::net::io::{Io, SystemIo};
 use crate::net::{Handle, Server, ServerConfig};
 use crate::wire::websocket::Message;
 
-/// Makes the attempt that is due, if one is. In a server's loop: before each [`Server::poll`].
+/// Makes the attempt that is due, if one is. In a server's loop: before each [`Server::poll`]. Once that server is shutting
+/// down it makes none, and the reconnector stops.
 pub fn dial<I: Io>(reconnector: &mut Reconnector, server: &mut Server<I>) {
+    if server.is_shutting_down() {
+        return reconnector.close(server.engine(), 1001, "");
+    }
     let now = server.engine().now();
     while let Some(dial) = reconnector.poll_dial(now) {
         let dialed = server.connect(dial);

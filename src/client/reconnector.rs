@@ -73,6 +73,8 @@ struct Attempt {
 /// [`Reconnector::handle_dialed`] (which is [`crate::client::dial`]); every event of the engine to
 /// [`Reconnector::handle_event`]; [`Reconnector::poll_event`] until `None`; and to sleep no longer than
 /// [`Reconnector::poll_timeout`].
+///
+/// When the [`crate::Server`] in whose loop it is shuts down, it stops too: an open WebSocket is closed with 1001.
 #[derive(Debug)]
 pub struct Reconnector {
     config: ClientConfig,
@@ -339,7 +341,9 @@ impl Reconnector {
             Some(_) | None => (NO_CLOSE, String::new()),
         };
         let is_theirs = matches!(cause, CloseReason::PeerClosed { .. });
-        let stops = is_ours || self.is_terminal(if is_theirs { code } else { NO_CLOSE });
+        // The server's loop that it is in has ended: nothing will be dialed there any more.
+        let is_loops_end = matches!(cause, CloseReason::ServerShutdown);
+        let stops = is_ours || is_loops_end || self.is_terminal(if is_theirs { code } else { NO_CLOSE });
         let gives_up = !stops && self.config.max_attempts.is_some_and(|most| self.attempts >= most);
         self.events.push_back(ClientEvent::Close { code, reason, cause, retries: !stops && !gives_up });
         if stops || gives_up {
