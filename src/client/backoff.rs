@@ -1,6 +1,6 @@
 //! How long to wait before the next attempt: [`Backoff`], a pure function of the attempt and of one random number.
 //!
-//! Not here: who counts the attempts and when the count begins anew (`client/mod.rs`); where the random number comes from
+//! Not here: who counts the attempts and when the count begins anew (`reconnector.rs`); where the random number comes from
 //! (the driver's seed).
 
 use std::time::Duration;
