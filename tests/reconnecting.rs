@@ -7,47 +7,24 @@
 #![allow(clippy::indexing_slicing)]
 
 mod common;
+#[path = "reconnecting/pair.rs"]
+mod pair;
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use barewire::client::{
-    AuthenticateBy, Backoff, ClientConfig, ClientError, ClientEvent, Credentials, Jitter, ReadyState, Reconnector,
-    SendError, Source,
+    AuthenticateBy, Backoff, ClientConfig, ClientEvent, Credentials, Jitter, ReadyState, Reconnector, SendError, Source,
 };
-use barewire::limits::{CHANNEL_NAME_BYTES, RETRY_AFTER_MAX, SEND_QUEUE_ENTRY_BYTES};
-use barewire::{CloseReason, ConnId, EngineConfig, Message, PreparedMessage};
-use common::{Peer, World};
+use barewire::limits::{BACKOFF_JITTER, CHANNEL_NAME_BYTES, RETRY_AFTER_MAX, SEND_QUEUE_ENTRY_BYTES};
+use barewire::wire::http::ResponseHead;
+use barewire::{CloseReason, EngineConfig, Event, Limits, Message};
+use common::World;
+use pair::{Network, Pair};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MILLI: Duration = Duration::from_millis(1);
-
-/// What becomes of a dial.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Network {
-    /// It reaches the daemon.
-    Up,
-    /// Nobody listens.
-    Refuses,
-    /// Packets vanish, in either direction.
-    Silent,
-}
-
-/// One client, the daemon, and what is between them.
-struct Pair {
-    here: World,
-    there: World,
-    client: Reconnector,
-    network: Network,
-    /// The ends of the connection that stands.
-    line: Option<(ConnId, ConnId)>,
-    /// What the client told, in short.
-    told: Vec<String>,
-    /// Headers of each dial.
-    asked: Vec<Vec<(String, String)>>,
-}
 
 fn config() -> ClientConfig {
     let backoff = Backoff { jitter: Jitter::None, ..Backoff::default() };
@@ -65,157 +42,6 @@ fn fresh_tokens() -> (Credentials, Arc<AtomicU32>) {
     let counter = asked.clone();
     let ask = move || Ok(format!("token-{}", counter.fetch_add(1, Ordering::Relaxed)));
     (Credentials::Token(Source::Fresh(Box::new(ask))), asked)
-}
-
-impl Pair {
-    fn new(config: ClientConfig) -> Pair {
-        Pair::with(config, World::daemon(EngineConfig::default()))
-    }
-
-    fn with(config: ClientConfig, there: World) -> Pair {
-        let here = World::new(EngineConfig::default(), Box::new(barewire::auth::NoAuth));
-        let client = Reconnector::new(config, 7).unwrap();
-        let (told, asked) = (Vec::new(), Vec::new());
-        let mut pair = Pair { here, there, client, network: Network::Up, line: None, told, asked };
-        pair.turn();
-        pair
-    }
-
-    /// Everything that can happen at this moment.
-    fn turn(&mut self) {
-        for _ in 0..1000 {
-            let mut is_quiet = true;
-            while let Some(dial) = self.client.poll_dial(self.here.now) {
-                self.asked.push(dial.upgrade.headers.clone());
-                let id = self.here.engine.connect(dial.upgrade, false, [9; 32]).unwrap();
-                self.client.handle_dialed(self.here.now, Ok(id));
-                self.connect(id);
-                is_quiet = false;
-            }
-            self.here.turn();
-            is_quiet &= !self.carry();
-            for event in std::mem::take(&mut self.here.events) {
-                let ours = self.client.handle_event(&mut self.here.engine, event);
-                assert!(ours.is_none(), "nobody else is here: {ours:?}");
-                is_quiet = false;
-            }
-            while let Some(event) = self.client.poll_event() {
-                self.told.push(short(&event));
-            }
-            self.here.turn();
-            if is_quiet {
-                return;
-            }
-        }
-        panic!("it never comes to rest: {:?}", self.told);
-    }
-
-    fn connect(&mut self, id: ConnId) {
-        self.here.peers.insert(id, Peer { room: usize::MAX, ..Peer::default() });
-        match self.network {
-            Network::Up => {
-                self.line = Some((id, self.there.connect()));
-                self.here.engine.handle_connected(id, SocketAddr::from(([127, 0, 0, 1], 80)));
-            }
-            Network::Refuses => {
-                let reason = CloseReason::NotConnected("connection refused by 127.0.0.1:80".into());
-                self.here.engine.handle_error(id, reason);
-            }
-            Network::Silent => {}
-        }
-        self.here.turn();
-    }
-
-    /// Carries bytes both ways, and the ends of streams; says whether there were any.
-    fn carry(&mut self) -> bool {
-        let Some((id, guest)) = self.line.filter(|_| self.network == Network::Up) else { return false };
-        let (up, down) = (self.here.take(id), self.there.take(guest));
-        if !up.is_empty() || !down.is_empty() {
-            self.there.input(guest, &up);
-            self.here.input(id, &down);
-            return true;
-        }
-        let (is_over, has_left) = (self.there.peer(guest).ended, self.here.peer(id).ended || self.here.is_gone(id));
-        if is_over || has_left {
-            self.line = None;
-            self.here.end(id);
-            self.there.end(guest);
-        }
-        is_over || has_left
-    }
-
-    fn advance(&mut self, by: Duration) {
-        let mut left = by;
-        while !left.is_zero() {
-            let due = self.client.poll_timeout(self.here.now).unwrap_or(left).max(MILLI);
-            let step = due.min(left).min(100 * MILLI);
-            self.here.advance(step);
-            self.there.advance(step);
-            left -= step;
-            self.turn();
-        }
-    }
-
-    /// The daemon is killed: its end of the stream is closed without a word.
-    fn kill(&mut self) {
-        self.network = Network::Refuses;
-        if let Some((id, guest)) = self.line.take() {
-            self.here.end(id);
-            self.there.end(guest);
-        }
-        self.turn();
-    }
-
-    fn told(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.told)
-    }
-
-    fn send(&mut self, text: &str) -> Result<(), SendError> {
-        let sent = self.client.send(&mut self.here.engine, Message::Text(text.into()));
-        self.turn();
-        sent
-    }
-
-    fn close(&mut self) {
-        self.client.close(&mut self.here.engine, 1000, "");
-        self.turn();
-    }
-
-    /// The daemon closes this session.
-    fn daemon_closes(&mut self, code: u16, reason: &'static str) {
-        let (_, guest) = self.line.unwrap();
-        self.there.engine.close(guest, code, reason);
-        self.there.turn();
-        self.turn();
-    }
-
-    fn publish(&mut self, channel: &str, text: &str) {
-        self.there.engine.publish(channel, &PreparedMessage::text(text), None);
-        self.there.turn();
-        self.turn();
-    }
-}
-
-fn short(event: &ClientEvent) -> String {
-    match event {
-        ClientEvent::Connecting { attempt } => format!("connecting {attempt}"),
-        ClientEvent::Open { .. } => "open".into(),
-        ClientEvent::Message(message) => {
-            let text = String::from_utf8_lossy(message.payload()).into_owned();
-            let is_stamped = text.find(r#","timestamp""#);
-            is_stamped.map_or(text.clone(), |at| text[..at].to_owned() + "}")
-        }
-        ClientEvent::Error(ClientError::Refused { response, body }) => {
-            format!("refused {} {}", response.status(), String::from_utf8_lossy(body))
-        }
-        ClientEvent::Error(error) => format!("error: {error}"),
-        ClientEvent::Close { code, reason, retries, .. } => {
-            format!("close {code} {reason}{}", if *retries { "" } else { " for good" })
-        }
-        ClientEvent::Reconnecting { delay, attempt } => format!("in {} ms {attempt}", delay.as_millis()),
-        ClientEvent::MaxReconnect => "maxreconnect".into(),
-        other => format!("{other:?}"),
-    }
 }
 
 const WELCOME: &str = r#"{"type":"connected","userId":"user"}"#;
@@ -372,14 +198,34 @@ fn a_refused_upgrade_is_told_whole_and_401_and_403_are_not_tried_again() {
 
 #[test]
 fn the_patience_that_a_server_asks_for_is_had() {
-    let limits = barewire::Limits { max_memory: 16 << 20, connections: 0, ..Default::default() };
+    let limits = Limits { max_memory: 16 << 20, connections: 0, ..Limits::default() };
     let mut pair = Pair::with(logged_in(), World::daemon(EngineConfig { limits, ..EngineConfig::default() }));
     let told = pair.told();
     assert!(told[1].starts_with("refused 503"), "{told:?}");
     let delay: u64 = told[3].split(' ').nth(1).unwrap().parse().unwrap();
     // Five seconds, and up to 30 % of that on top, though jitter is off: all were told the same.
     assert!((5000..6500).contains(&delay), "{told:?}");
-    assert_eq!(RETRY_AFTER_MAX, 300 * SECOND);
+}
+
+#[test]
+fn the_patience_that_a_server_asks_for_has_a_limit() {
+    for (asked, least) in [("299", 299), ("300", 300), ("301", 300), ("4294967296", 300), ("soon", 2)] {
+        let mut pair = Pair::new(config());
+        pair.kill();
+        pair.network = Network::Silent;
+        pair.advance(SECOND);
+        let id = pair.client.session().unwrap();
+        let head = format!("HTTP/1.1 503 Service Unavailable\r\nRetry-After: {asked}\r\n\r\n");
+        let response = Box::new(ResponseHead::parse(head.as_bytes(), &Limits::default()).unwrap());
+        let refused = Event::Refused { id, response, body: Vec::new() };
+        assert!(pair.client.handle_event(&mut pair.here.engine, refused).is_none());
+        pair.here.engine.handle_error(id, CloseReason::HttpRefused(503));
+        pair.turn();
+        let delay: u64 = pair.told().last().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        let (delay, least) = (Duration::from_millis(delay), least * SECOND);
+        assert!(least <= delay && delay <= least.mul_f64(1.0 + BACKOFF_JITTER), "{asked}: {delay:?}");
+    }
+    assert_eq!(RETRY_AFTER_MAX, 300 * SECOND, "as the README says");
 }
 
 #[test]
@@ -465,6 +311,22 @@ fn what_is_sent_while_it_is_not_open_fails_or_waits_up_to_the_limit() {
     pair.told();
     pair.turn();
     assert!(!pair.told().iter().any(|text| text.contains("pong")), "a close forgets what waited");
+}
+
+#[test]
+fn what_waits_for_an_open_is_never_more_than_the_engine_takes_then_and_all_of_it_is_sent() {
+    const KIB: usize = 1024;
+    let message = " ".repeat(64 * KIB - SEND_QUEUE_ENTRY_BYTES);
+    let most = Limits::default().send_queue_bytes / (64 * KIB);
+    let mut pair = Pair::new(ClientConfig { queue_bytes: 8 * KIB * KIB, ..logged_in() });
+    pair.kill();
+    assert_eq!((0..=most).filter(|_| pair.send(&message).is_ok()).count(), most);
+    assert_eq!(pair.send(""), Err(SendError::Full));
+    pair.network = Network::Up;
+    pair.told();
+    pair.advance(SECOND);
+    let answers = pair.told().iter().filter(|text| text.contains("bad_json")).count();
+    assert_eq!(answers, most, "each is answered");
 }
 
 #[test]

@@ -15,6 +15,7 @@ const NANOS_PER_MILLI: f64 = 1e6;
 
 /// How delays of many clients are kept from falling together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Jitter {
     /// They are not.
     None,

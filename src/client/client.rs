@@ -181,7 +181,8 @@ impl<I: Io> Client<I> {
         session.is_some_and(|id| self.server.engine().awaits_pong(id))
     }
 
-    /// Wakes [`Client::poll`] from other threads, by [`Handle::wake`].
+    /// Wakes [`Client::poll`] from other threads, by [`Handle::wake`]. Its other calls are for a server: after
+    /// [`Handle::shut_down`] no attempt succeeds any more.
     pub fn handle(&self) -> Handle {
         self.server.handle()
     }

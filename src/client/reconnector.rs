@@ -12,6 +12,7 @@
 //!
 //! Not here: sockets (`net/`), the loop of a client that has its own (`client.rs`), how long it waits (`backoff.rs`).
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -30,6 +31,9 @@ use crate::net::Dial;
 use crate::time::{Now, micros};
 use crate::wire::http::ResponseHead;
 use crate::wire::websocket::Message;
+
+/// Closes in good order.
+const NORMAL: u16 = 1000;
 
 /// Stands for an end without a Close frame (RFC 6455, section 7.1.5).
 const NO_CLOSE: u16 = 1006;
@@ -56,9 +60,9 @@ enum State {
     Stopped,
 }
 
-/// What is known of the attempt under way, and of what has come of it.
+/// What is known of how the attempt under way has failed.
 #[derive(Debug, Default)]
-struct Attempt {
+struct Outcome {
     /// The server has refused it with this status.
     refused: Option<u16>,
     /// The server has asked for that much patience.
@@ -81,7 +85,8 @@ pub struct Reconnector {
     state: State,
     /// Attempts to come back since the last success.
     attempts: u32,
-    attempt: Attempt,
+    outcome: Outcome,
+    /// Messages for the next open, and what they cost.
     waiting: VecDeque<Message>,
     waiting_bytes: usize,
     events: VecDeque<ClientEvent>,
@@ -96,7 +101,7 @@ impl Reconnector {
             config,
             state: State::Waiting { until_us: 0 },
             attempts: 0,
-            attempt: Attempt::default(),
+            outcome: Outcome::default(),
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             events: VecDeque::new(),
@@ -111,7 +116,7 @@ impl Reconnector {
         while let State::Waiting { until_us } = self.state
             && until_us <= now.mono_us
         {
-            self.attempt = Attempt::default();
+            self.outcome = Outcome::default();
             self.events.push_back(ClientEvent::Connecting { attempt: self.attempts });
             match self.dial() {
                 Ok(dial) => return Some(dial),
@@ -129,7 +134,7 @@ impl Reconnector {
         }
     }
 
-    /// Takes an event of the engine, and gives back one that is not about this connection.
+    /// Takes an event of the engine. One that is not about its session is given back.
     pub fn handle_event(&mut self, engine: &mut Engine, event: Event) -> Option<Event> {
         if self.session() != Some(event.id()) {
             return Some(event);
@@ -139,7 +144,12 @@ impl Reconnector {
             Event::Message { message, .. } => self.events.push_back(ClientEvent::Message(message)),
             Event::Refused { response, body, .. } => self.take_refusal(response, body),
             Event::Closed { reason, .. } => self.end(engine.now(), reason),
-            other => return Some(other),
+            // Those of a client that came, which a server is not.
+            Event::Accepted { .. }
+            | Event::Request { .. }
+            | Event::Open { .. }
+            | Event::RateLimited { .. }
+            | Event::Renewed { .. } => {}
         }
         None
     }
@@ -165,7 +175,8 @@ impl Reconnector {
 
     // --- the host ---
 
-    /// Sends a message. While it is not open the message waits, if [`ClientConfig::queue_bytes`] has room for it.
+    /// Sends a message. While an attempt is under way or waited for the message waits, if [`ClientConfig::queue_bytes`] has
+    /// room for it. On an open session it is [`SendError::Full`] when the engine's queue has no room.
     pub fn send(&mut self, engine: &mut Engine, message: Message) -> Result<(), SendError> {
         match self.state {
             // It may have ended in this turn, and the event not have come here yet.
@@ -174,7 +185,7 @@ impl Reconnector {
                 true => Ok(()),
                 false => Err(SendError::Full),
             },
-            State::Waiting { .. } | State::Connecting { .. } => self.keep(message),
+            State::Waiting { .. } | State::Connecting { .. } => self.keep(engine, message),
             State::Closing { .. } | State::Stopped => Err(SendError::NotOpen),
         }
     }
@@ -200,7 +211,7 @@ impl Reconnector {
 
     /// Stops for good: an open WebSocket is closed with this code and reason (see [`Engine::close`]), an attempt under way
     /// is dropped, and no other follows, until [`Reconnector::restart`].
-    pub fn close(&mut self, engine: &mut Engine, code: u16, reason: impl Into<std::borrow::Cow<'static, str>>) {
+    pub fn close(&mut self, engine: &mut Engine, code: u16, reason: impl Into<Cow<'static, str>>) {
         self.forget_waiting();
         match self.state {
             State::Connecting { id } | State::Open { id, .. } => {
@@ -234,7 +245,8 @@ impl Reconnector {
         }
     }
 
-    /// The number of the attempt that is under way or waited for; 0 for the first, and while it is open.
+    /// The number of the attempt that is under way or waited for; 0 for the first, and again after a success
+    /// ([`ClientConfig::min_uptime`]).
     pub fn attempt(&self) -> u32 {
         self.attempts
     }
@@ -264,11 +276,10 @@ impl Reconnector {
             upgrade.check()?;
         }
         Ok(Dial {
-            host: url.host().to_owned(),
-            port: url.port(),
             #[cfg(feature = "tls")]
             tls: self.config.tls.clone().filter(|_| url.is_secure()),
             upgrade,
+            ..Dial::plain(&url)
         })
     }
 
@@ -283,17 +294,12 @@ impl Reconnector {
 
     fn open(&mut self, engine: &mut Engine, id: ConnId, protocol: Option<String>) {
         let State::Connecting { .. } = self.state else { return };
-        let token = match (&mut self.config.credentials, self.config.authenticate_by) {
-            (Credentials::None, _) | (_, AuthenticateBy::Upgrade) => Ok(None),
-            (Credentials::Basic { user, password }, AuthenticateBy::Message) => Ok(Some(basic(user, password))),
-            (Credentials::Token(token), AuthenticateBy::Message) => token.next().map(Some),
-        };
-        let token = match token {
-            Ok(token) => token,
+        let auth = match self.auth_message() {
+            Ok(auth) => auth,
             Err(fault) => {
                 // Known to the engine only as closed by its host: this is why.
                 self.tell_failure(ClientError::Failed(fault));
-                return engine.close(id, 1000, "");
+                return engine.close(id, NORMAL, "");
             }
         };
         self.state = State::Open { id, since_us: engine.now().mono_us };
@@ -301,26 +307,32 @@ impl Reconnector {
             self.attempts = 0;
         }
         self.events.push_back(ClientEvent::Open { protocol });
-        let auth = token.map(|token| say::auth(&token));
         let subscriptions = self.config.channels.iter().map(|channel| say::subscribe(channel));
-        let first: Vec<String> = auth.into_iter().chain(subscriptions).collect();
-        for text in first {
-            engine.send(id, Message::Text(text.into()));
-        }
-        self.waiting_bytes = 0;
-        for message in std::mem::take(&mut self.waiting) {
+        let texts = auth.into_iter().chain(subscriptions).map(|text| Message::Text(text.into()));
+        for message in texts.chain(std::mem::take(&mut self.waiting)) {
             engine.send(id, message);
         }
+        self.waiting_bytes = 0;
+    }
+
+    /// The message by which the credentials are told, where they are told by one.
+    fn auth_message(&mut self) -> Result<Option<String>, String> {
+        let token = match (&mut self.config.credentials, self.config.authenticate_by) {
+            (Credentials::None, _) | (_, AuthenticateBy::Upgrade) => return Ok(None),
+            (Credentials::Basic { user, password }, AuthenticateBy::Message) => basic(user, password),
+            (Credentials::Token(token), AuthenticateBy::Message) => token.next()?,
+        };
+        Ok(Some(say::auth(&token)))
     }
 
     fn take_refusal(&mut self, response: Box<ResponseHead>, body: Vec<u8>) {
-        self.attempt.refused = Some(response.status());
-        self.attempt.retry_after = retry_after(&response);
+        self.outcome.refused = Some(response.status());
+        self.outcome.retry_after = retry_after(&response);
         self.tell_failure(ClientError::Refused { response, body });
     }
 
     fn tell_failure(&mut self, error: ClientError) {
-        self.attempt.is_told = true;
+        self.outcome.is_told = true;
         self.events.push_back(ClientEvent::Error(error));
     }
 
@@ -333,7 +345,7 @@ impl Reconnector {
             self.attempts = 0;
         }
         let is_ours = matches!(self.state, State::Closing { .. });
-        if !was_open && !is_ours && !self.attempt.is_told {
+        if !was_open && !is_ours && !self.outcome.is_told {
             self.tell_failure(ClientError::Failed(sentence(&cause)));
         }
         let (code, reason) = match cause.close_frame() {
@@ -359,7 +371,7 @@ impl Reconnector {
 
     /// Whether nothing would come of another attempt, after the server's Close with this code, or its refusal.
     fn is_terminal(&self, code: u16) -> bool {
-        let refused = self.attempt.refused;
+        let refused = self.outcome.refused;
         let (token_code, token_status) = TOKEN_ENDED;
         let may_be_good_next = matches!(&self.config.credentials, Credentials::Token(token) if token.is_fresh());
         let is_excused = may_be_good_next && (code == token_code || refused == Some(token_status));
@@ -371,7 +383,7 @@ impl Reconnector {
     fn wait(&mut self, now: Now) {
         let random = self.random.random_range(0.0..1.0);
         let mut delay = self.config.backoff.delay(self.attempts, random);
-        if let Some(asked) = self.attempt.retry_after {
+        if let Some(asked) = self.outcome.retry_after {
             // Those who were all told the same must not all come at once.
             delay = delay.max(asked.mul_f64(1.0 + BACKOFF_JITTER * random));
         }
@@ -391,12 +403,14 @@ impl Reconnector {
         }
     }
 
-    fn keep(&mut self, message: Message) -> Result<(), SendError> {
+    fn keep(&mut self, engine: &Engine, message: Message) -> Result<(), SendError> {
         if self.config.queue_bytes == 0 {
             return Err(SendError::NotOpen);
         }
+        // All of it goes to the engine's queue at once, so no more is taken than has room there.
+        let most = self.config.queue_bytes.min(engine.config().limits.send_queue_bytes);
         let cost = message.len() + SEND_QUEUE_ENTRY_BYTES;
-        if self.waiting_bytes + cost > self.config.queue_bytes {
+        if self.waiting_bytes + cost > most {
             return Err(SendError::Full);
         }
         self.waiting_bytes += cost;

@@ -1,7 +1,8 @@
 //! Sessions that this side opens: it is the client, and a server its peer.
 //!
-//! They have the same frames, limits, heartbeats and timers as those of clients that came. They are no one's guests: they
-//! are in no channel, get no broadcast, and count neither by address nor as newcomers.
+//! They have the same frames, limits, heartbeats and timers as those of clients that came, and count among
+//! [`crate::Limits::connections`]. But they are in no channel, get no broadcast, and count neither by address nor as
+//! newcomers; their messages are not counted against a rate.
 //!
 //! Not here: connecting (`net/`), when to try again (`client/`).
 
@@ -13,8 +14,9 @@ use crate::engine::{Engine, Refused};
 use crate::wire::http::UpgradeRequest;
 
 impl Engine {
-    /// Opens a session in the client role, which asks for this upgrade once its transport stands. `entropy` must come from
-    /// a strong source, for each session anew (RFC 6455, section 10.3).
+    /// Opens a session in the client role, which asks for this upgrade once its transport stands. `secure`: that will be
+    /// TLS. `entropy` must come from a strong source, for each session anew (RFC 6455, section 10.3). Where a server is the
+    /// driver, [`crate::Server::connect`] is meant, which makes the transport too.
     ///
     /// From now to the server's answer it has [`crate::Limits::head_timeout`], resolving and connecting included. Its events
     /// are [`crate::Event::Connected`], or [`crate::Event::Refused`], and in any case [`crate::Event::Closed`] as the last.

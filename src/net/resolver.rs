@@ -36,6 +36,8 @@ struct Shared {
 #[derive(Default)]
 struct State {
     waiting: VecDeque<Question>,
+    /// Those that a thread is at, each name once: whoever comes again and again for one that is stuck takes no other thread.
+    asked: Vec<Question>,
     answers: VecDeque<Answer>,
     threads: usize,
 }
@@ -70,7 +72,7 @@ impl Resolver {
         let mut state = self.shared.lock();
         if let Ok(ip) = host.parse::<IpAddr>() {
             state.answers.push_back((ticket, Ok(vec![SocketAddr::new(ip, port)])));
-        } else if let Some(same) = state.waiting.iter_mut().find(|other| other.host == host && other.port == port) {
+        } else if let Some(same) = state.question(host, port) {
             same.tickets.push(ticket);
         } else {
             if state.waiting.len() >= RESOLUTIONS_WAITING {
@@ -90,16 +92,16 @@ impl Resolver {
         Ok(())
     }
 
-    /// Whoever asked has gone. What is being looked up already is still answered.
+    /// Whoever asked has gone, and is not answered, unless the answer is there already.
     pub fn cancel(&mut self, ticket: u64) {
         if self.outstanding > 0 {
-            let waiting = &mut self.shared.lock().waiting;
-            waiting.retain_mut(|question| {
+            let State { waiting, asked, .. } = &mut *self.shared.lock();
+            for question in waiting.iter_mut().chain(asked) {
                 let before = question.tickets.len();
                 question.tickets.retain(|other| *other != ticket);
                 self.outstanding -= before - question.tickets.len();
-                !question.tickets.is_empty()
-            });
+            }
+            waiting.retain(|question| !question.tickets.is_empty());
         }
     }
 
@@ -129,22 +131,42 @@ impl Shared {
     /// A thread's life: it ends when nothing waits.
     fn answer_all(&self) {
         loop {
-            let question = {
+            let (host, port) = {
                 let mut state = self.lock();
                 let Some(question) = state.waiting.pop_front() else {
                     state.threads -= 1;
                     return;
                 };
-                question
+                let name = (question.host.clone(), question.port);
+                state.asked.push(question);
+                name
             };
-            let mut answer = (self.lookup)(&question.host, question.port);
+            let mut answer = (self.lookup)(&host, port);
             if let Ok(addrs) = &mut answer {
                 addrs.truncate(ADDRESSES_TRIED);
             }
-            let answers = question.tickets.into_iter().map(|ticket| (ticket, same(&answer)));
-            self.lock().answers.extend(answers);
-            (self.wake)();
+            if self.lock().settle((&host, port), &answer) {
+                (self.wake)();
+            }
         }
+    }
+}
+
+impl State {
+    /// The question for this name, if there is one.
+    fn question(&mut self, host: &str, port: u16) -> Option<&mut Question> {
+        self.asked.iter_mut().chain(&mut self.waiting).find(|other| other.host == host && other.port == port)
+    }
+
+    /// A name has been looked up. Says whether anybody still waited for it.
+    fn settle(&mut self, (host, port): (&str, u16), answer: &io::Result<Vec<SocketAddr>>) -> bool {
+        let Some(place) = self.asked.iter().position(|other| other.host == host && other.port == port) else {
+            return false;
+        };
+        let Question { tickets, .. } = self.asked.swap_remove(place);
+        let is_awaited = !tickets.is_empty();
+        self.answers.extend(tickets.into_iter().map(|ticket| (ticket, same(answer))));
+        is_awaited
     }
 }
 
@@ -247,7 +269,7 @@ mod tests {
         let (lookup, begins, release) = stuck();
         let (mut resolver, woken) = resolver(lookup);
         for i in 0..RESOLVER_THREADS {
-            resolver.ask(i as u64, "stuck", 1).unwrap();
+            resolver.ask(i as u64, &format!("stuck{i}"), 1).unwrap();
             begins.recv_timeout(DEADLINE).unwrap();
         }
         for i in 0..RESOLUTIONS_WAITING {
@@ -259,11 +281,11 @@ mod tests {
         resolver.cancel(1000);
         resolver.cancel(1000);
         resolver.ask(2, "in its place", 1).unwrap();
-        // One that is being looked up is answered all the same; that of a name which has left is not.
+        // Nor is one answered that has left while its name is being looked up.
         resolver.cancel(0);
         drop(release);
-        for _ in 0..RESOLVER_THREADS + RESOLUTIONS_WAITING {
-            assert_ne!(next(&mut resolver, &woken).0, 1000);
+        for _ in 1..RESOLVER_THREADS + RESOLUTIONS_WAITING {
+            assert!(![0, 1000].contains(&next(&mut resolver, &woken).0));
         }
         assert_eq!((resolver.outstanding, resolver.poll().is_none()), (0, true));
     }
@@ -273,7 +295,7 @@ mod tests {
         let (lookup, begins, release) = stuck();
         let (mut resolver, woken) = resolver(lookup);
         for i in 0..RESOLVER_THREADS {
-            resolver.ask(i as u64, "stuck", 1).unwrap();
+            resolver.ask(i as u64, &format!("stuck{i}"), 1).unwrap();
             begins.recv_timeout(DEADLINE).unwrap();
         }
         const CROWD: u64 = 2 * RESOLUTIONS_WAITING as u64;
@@ -294,6 +316,25 @@ mod tests {
         let home = vec![SocketAddr::from(([127, 0, 0, 1], 443))];
         assert!(answered.into_iter().eq((1001..1000 + CROWD).map(|ticket| (ticket, home.clone()))));
         assert!(begins.try_recv().is_err(), "it was looked up once");
+    }
+
+    #[test]
+    fn one_that_asks_again_and_again_for_a_stuck_name_takes_one_thread_and_is_answered_with_the_others() {
+        let (lookup, begins, release) = stuck();
+        let (mut resolver, woken) = resolver(lookup);
+        resolver.ask(1, "stuck", 1).unwrap();
+        begins.recv_timeout(DEADLINE).unwrap();
+        for ticket in 2..20 {
+            resolver.cancel(ticket - 1);
+            resolver.ask(ticket, "stuck", 1).unwrap();
+        }
+        resolver.ask(100, "well", 5).unwrap();
+        assert_eq!(next(&mut resolver, &woken).0, 100);
+        resolver.ask(20, "stuck", 1).unwrap();
+        assert!(begins.try_recv().is_ok_and(|name| name == "well") && begins.try_recv().is_err());
+        drop(release);
+        assert_eq!(next(&mut resolver, &woken).0, 19);
+        assert_eq!((resolver.poll().unwrap().0, resolver.outstanding), (20, 0));
     }
 
     #[test]

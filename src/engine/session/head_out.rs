@@ -57,6 +57,16 @@ impl HeadOut {
             Answer::Refusal { head, body, .. } => head.weight() + body.capacity(),
         }
     }
+
+    /// Whether a 101 is what was asked for.
+    fn judge(&self, head: &ResponseHead, has_offered: bool) -> Result<(Switched, Option<Agreement>), String> {
+        let switched = check_switch(head, &self.key, &self.upgrade.protocols)?;
+        if !has_offered && !switched.extensions.is_empty() {
+            return Err("the server wants an extension that was not offered".to_owned());
+        }
+        let agreement = Agreement::of_response(&switched.extensions)?;
+        Ok((switched, agreement))
+    }
 }
 
 impl Session {
@@ -119,7 +129,10 @@ impl Session {
         };
         match judged {
             Ok((head, switched, agreement)) => self.switch_as_client(shared, head, switched, agreement),
-            Err(fault) => self.end(shared, CloseReason::Handshake(fault)),
+            Err(fault) => {
+                self.end(shared, CloseReason::Handshake(fault));
+                return (input.len(), false);
+            }
         }
         // The host is told of the session before its frames are looked at.
         (length - before, false)
@@ -169,17 +182,5 @@ impl Session {
         if matches!(self.phase, Phase::HeadOut(_)) {
             self.end(shared, CloseReason::PeerVanished);
         }
-    }
-}
-
-impl HeadOut {
-    /// Whether a 101 is what was asked for.
-    fn judge(&self, head: &ResponseHead, has_offered: bool) -> Result<(Switched, Option<Agreement>), String> {
-        let switched = check_switch(head, &self.key, &self.upgrade.protocols)?;
-        if !has_offered && !switched.extensions.is_empty() {
-            return Err("the server wants an extension that was not offered".to_owned());
-        }
-        let agreement = Agreement::of_response(&switched.extensions)?;
-        Ok((switched, agreement))
     }
 }
