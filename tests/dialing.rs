@@ -25,7 +25,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use barewire::client::{Client, ClientConfig, Reconnector};
+use barewire::client::{Client, ClientConfig, ClientEvent, Reconnector};
 use barewire::engine::Refused;
 use barewire::limits::{ADDRESSES_TRIED, CONNECT_ADDRESS_TIMEOUT, DIALS_PER_TURN, HEAD_TIMEOUT_DEFAULT, TICK_MILLIS};
 use barewire::wire::http::UpgradeRequest;
@@ -402,6 +402,37 @@ fn a_client_in_a_servers_loop_stops_when_that_is_shut_down() {
         assert_eq!((turn(&mut site), site.network.dialed().len()), ((String::new(), true), 1), "{state}");
         assert!(site.server.is_finished(), "{state}");
     }
+}
+
+#[test]
+fn a_client_whose_events_nobody_takes_reads_no_further_and_loses_nothing() {
+    const MESSAGES: usize = 100;
+    let network = Network::with_listeners(0);
+    network.answer(addr(1), Answer::Accepts);
+    let config = ClientConfig::new("ws://192.0.2.1/ws");
+    let mut client = Client::with_io(MemoryIo(network.clone()), config, EngineConfig::default()).unwrap();
+    let taken = |client: &mut Client<MemoryIo>| {
+        let events: Vec<_> = std::iter::from_fn(|| client.poll_event()).collect();
+        events.iter().filter(|event| matches!(event, ClientEvent::Message(_))).count()
+    };
+    for _ in 0..5 {
+        client.poll(Some(Duration::ZERO)).unwrap();
+        taken(&mut client);
+    }
+    let (_, wire) = network.dialed()[0];
+    network.send(wire, common::switch(&String::from_utf8(network.take(wire)).unwrap()).as_bytes());
+    for _ in 0..MESSAGES {
+        network.send(wire, &common::frames::server(common::frames::TEXT, b"x"));
+        client.poll(Some(Duration::ZERO)).unwrap();
+    }
+    let first = taken(&mut client);
+    assert!(first <= 1, "{first} messages wait");
+    let mut count = first;
+    for _ in 0..10 {
+        client.poll(Some(Duration::ZERO)).unwrap();
+        count += taken(&mut client);
+    }
+    assert_eq!(count, MESSAGES);
 }
 
 /// A server that resets the connection behind its Close: our end of the stream cannot be ended, so the socket goes in the
