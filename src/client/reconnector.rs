@@ -73,11 +73,12 @@ struct Outcome {
 
 /// See the module.
 ///
-/// Its driver: [`Reconnector::poll_dial`] until `None`, each time [`crate::Server::connect`] and
-/// [`Reconnector::handle_dialed`] (which is [`crate::client::dial`]); every event of the engine to
-/// [`Reconnector::handle_event`]; [`Reconnector::poll_event`] until `None`; and to sleep no longer than
-/// [`Reconnector::poll_timeout`].
+/// Its driver, in each turn and in this order: [`Reconnector::poll_dial`] until `None`, each time [`crate::Server::connect`]
+/// and [`Reconnector::handle_dialed`] (which is [`crate::client::dial`]); sleeping no longer than
+/// [`Reconnector::poll_timeout`]; every event of the engine to [`Reconnector::handle_event`], before anybody else has it;
+/// [`Reconnector::poll_event`] until `None`. What is not taken there is kept without a bound.
 ///
+/// The session is its own: a host that ends it by [`Engine::close`] has it come back, as after any loss.
 /// When the [`crate::Server`] in whose loop it is shuts down, it stops too: an open WebSocket is closed with 1001.
 #[derive(Debug)]
 pub struct Reconnector {
