@@ -226,7 +226,7 @@ fn a_daemon_that_stops_is_told_with_its_code_and_attempts_are_counted() {
     let stdin = talk.stdin.take();
     let told = talk.end();
     drop(stdin);
-    assert!(told.assert_code(1).err.ends_with("; given up after 1 attempts to come back\n"), "{told:?}");
+    assert!(told.assert_code(1).err.ends_with("; given up after one attempt to come back\n"), "{told:?}");
 }
 
 #[test]
@@ -241,7 +241,7 @@ fn where_nobody_listens_it_gives_up_if_it_may_not_come_back() {
     let events: Vec<_> = told.assert_code(1).out.lines().map(|line| line.split('"').nth(3).unwrap()).collect();
     let expected = ["connecting", "error", "close", "reconnecting", "connecting", "error", "close", "maxreconnect"];
     assert_eq!(events, expected);
-    assert!(told.err.ends_with("; given up after 1 attempts to come back\n"), "{told:?}");
+    assert!(told.err.ends_with("; given up after one attempt to come back\n"), "{told:?}");
 }
 
 // --- signals ---

@@ -25,7 +25,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use barewire::client::{Client, ClientConfig};
+use barewire::client::{Client, ClientConfig, ClientEvent, Reconnector};
 use barewire::engine::Refused;
 use barewire::limits::{ADDRESSES_TRIED, CONNECT_ADDRESS_TIMEOUT, DIALS_PER_TURN, HEAD_TIMEOUT_DEFAULT, TICK_MILLIS};
 use barewire::wire::http::UpgradeRequest;
@@ -365,6 +365,74 @@ fn a_crowd_that_sets_out_at_once_is_connected_a_share_each_turn() {
     }
     site.rest();
     assert!(site.network.dialed().into_iter().all(|(_, wire)| !site.network.take(wire).is_empty()), "each has asked");
+}
+
+#[test]
+fn a_client_in_a_servers_loop_stops_when_that_is_shut_down() {
+    let cases = [(Answer::Refuses, "waiting"), (Answer::Silent, "connecting"), (Answer::Accepts, "open")];
+    for (answer, state) in cases {
+        let mut site = site();
+        site.network.answer(addr(1), answer);
+        let mut client = Reconnector::new(ClientConfig::new("ws://192.0.2.1/ws"), 7).unwrap();
+        let mut turn = |site: &mut Site| {
+            barewire::client::dial(&mut client, &mut site.server);
+            site.server.poll(Some(Duration::ZERO)).unwrap();
+            while let Some(event) = site.server.poll_event() {
+                assert!(client.handle_event(site.server.engine(), event).is_none(), "nobody else is here");
+            }
+            let told: Vec<_> = std::iter::from_fn(|| client.poll_event()).map(|event| format!("{event:?}")).collect();
+            (told.join("\n"), client.has_stopped())
+        };
+        let mut told = (0..5).map(|_| turn(&mut site).0).collect::<String>();
+        let (_, wire) = site.network.dialed()[0];
+        if state == "open" {
+            let asked = String::from_utf8(site.network.take(wire)).unwrap();
+            site.network.send(wire, common::switch(&asked).as_bytes());
+            told += &(0..5).map(|_| turn(&mut site).0).collect::<String>();
+        }
+        assert_eq!((told.contains("Open"), told.contains("Reconnecting")), (state == "open", state == "waiting"));
+        site.server.handle().shut_down();
+        let mut told = String::new();
+        for _ in 0..5 {
+            told += &turn(&mut site).0;
+        }
+        assert!(turn(&mut site).1, "{state}");
+        assert_eq!(told.contains("retries: false"), state != "waiting", "that end was told when it came: {told}");
+        site.network.advance(10 * HEAD_TIMEOUT_DEFAULT);
+        assert_eq!((turn(&mut site), site.network.dialed().len()), ((String::new(), true), 1), "{state}");
+        assert!(site.server.is_finished(), "{state}");
+    }
+}
+
+#[test]
+fn a_client_whose_events_nobody_takes_reads_no_further_and_loses_nothing() {
+    const MESSAGES: usize = 100;
+    let network = Network::with_listeners(0);
+    network.answer(addr(1), Answer::Accepts);
+    let config = ClientConfig::new("ws://192.0.2.1/ws");
+    let mut client = Client::with_io(MemoryIo(network.clone()), config, EngineConfig::default()).unwrap();
+    let taken = |client: &mut Client<MemoryIo>| {
+        let events: Vec<_> = std::iter::from_fn(|| client.poll_event()).collect();
+        events.iter().filter(|event| matches!(event, ClientEvent::Message(_))).count()
+    };
+    for _ in 0..5 {
+        client.poll(Some(Duration::ZERO)).unwrap();
+        taken(&mut client);
+    }
+    let (_, wire) = network.dialed()[0];
+    network.send(wire, common::switch(&String::from_utf8(network.take(wire)).unwrap()).as_bytes());
+    for _ in 0..MESSAGES {
+        network.send(wire, &common::frames::server(common::frames::TEXT, b"x"));
+        client.poll(Some(Duration::ZERO)).unwrap();
+    }
+    let first = taken(&mut client);
+    assert!(first <= 1, "{first} messages wait");
+    let mut count = first;
+    for _ in 0..10 {
+        client.poll(Some(Duration::ZERO)).unwrap();
+        count += taken(&mut client);
+    }
+    assert_eq!(count, MESSAGES);
 }
 
 /// A server that resets the connection behind its Close: our end of the stream cannot be ended, so the socket goes in the

@@ -17,8 +17,12 @@ use crate::net::io::{Io, SystemIo};
 use crate::net::{Handle, Server, ServerConfig};
 use crate::wire::websocket::Message;
 
-/// Makes the attempt that is due, if one is. In a server's loop: before each [`Server::poll`].
+/// Makes the attempt that is due, if one is. In a server's loop: before each [`Server::poll`]. Once that server is shutting
+/// down it makes none, and the reconnector stops.
 pub fn dial<I: Io>(reconnector: &mut Reconnector, server: &mut Server<I>) {
+    if server.is_shutting_down() {
+        return reconnector.close(server.engine(), 1001, "");
+    }
     let now = server.engine().now();
     while let Some(dial) = reconnector.poll_dial(now) {
         let dialed = server.connect(dial);
@@ -78,9 +82,13 @@ impl<I: Io> Client<I> {
         Ok(Client { server, reconnector })
     }
 
-    /// Goes on until there is an event, or a turn of the loop is over. Sleeps at most once, at most `timeout` (`None`: as
+    /// Goes on until there is an event, or a turn of the loop is over; not at all while there are events to take. Sleeps at most once, at most `timeout` (`None`: as
     /// long as nothing is due), and not at all when it becomes finished. An error is final: the poller is broken.
     pub fn poll(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
+        if self.reconnector.has_events() {
+            // Nobody has taken them: what a server says must not pile up here.
+            return Ok(());
+        }
         dial(&mut self.reconnector, &mut self.server);
         if self.reconnector.has_stopped() && !self.is_finished() {
             // What is left of the connection may go with a write of this turn, and then nothing would wake it.

@@ -73,10 +73,13 @@ struct Outcome {
 
 /// See the module.
 ///
-/// Its driver: [`Reconnector::poll_dial`] until `None`, each time [`crate::Server::connect`] and
-/// [`Reconnector::handle_dialed`] (which is [`crate::client::dial`]); every event of the engine to
-/// [`Reconnector::handle_event`]; [`Reconnector::poll_event`] until `None`; and to sleep no longer than
-/// [`Reconnector::poll_timeout`].
+/// Its driver, in each turn and in this order: [`Reconnector::poll_dial`] until `None`, each time [`crate::Server::connect`]
+/// and [`Reconnector::handle_dialed`] (which is [`crate::client::dial`]); sleeping no longer than
+/// [`Reconnector::poll_timeout`]; every event of the engine to [`Reconnector::handle_event`], before anybody else has it;
+/// [`Reconnector::poll_event`] until `None`. What is not taken there is kept without a bound.
+///
+/// The session is its own: a host that ends it by [`Engine::close`] has it come back, as after any loss.
+/// When the [`crate::Server`] in whose loop it is shuts down, it stops too: an open WebSocket is closed with 1001.
 #[derive(Debug)]
 pub struct Reconnector {
     config: ClientConfig,
@@ -351,7 +354,9 @@ impl Reconnector {
             Some(_) | None => (NO_CLOSE, String::new()),
         };
         let is_theirs = matches!(cause, CloseReason::PeerClosed { .. });
-        let stops = is_ours || self.is_terminal(if is_theirs { code } else { NO_CLOSE });
+        // The server's loop that it is in has ended: nothing will be dialed there any more.
+        let is_loops_end = matches!(cause, CloseReason::ServerShutdown);
+        let stops = is_ours || is_loops_end || self.is_terminal(if is_theirs { code } else { NO_CLOSE });
         let gives_up = !stops && self.config.max_attempts.is_some_and(|most| self.attempts >= most);
         self.events.push_back(ClientEvent::Close { code, reason, cause, retries: !stops && !gives_up });
         if stops || gives_up {

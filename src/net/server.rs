@@ -149,7 +149,7 @@ impl<I: Io> Server<I> {
     /// upgrade together have [`Limits::head_timeout`](crate::Limits::head_timeout). [`Refused`] where there are more sessions
     /// than can be counted, where the system has no randomness, and when the server is stopping.
     pub fn connect(&mut self, dial: Dial) -> Result<ConnId, Refused> {
-        if self.drain_us.is_some() {
+        if self.is_shutting_down() {
             return Err(Refused);
         }
         // Between two turns the engine's time is that of the last one: a host that has slept since would have it all spent.
@@ -260,7 +260,7 @@ impl<I: Io> Server<I> {
     /// [`ServerConfig::drain_spread`]. [`Server::is_finished`] when all have gone, at the latest after that span and
     /// [`crate::limits::Limits::close_timeout`]. Does nothing the second time.
     pub fn shut_down(&mut self) {
-        if self.drain_us.is_some() {
+        if self.is_shutting_down() {
             return;
         }
         self.io.close_listeners();
@@ -270,9 +270,14 @@ impl<I: Io> Server<I> {
         self.engine.shut_down(self.drain_spread);
     }
 
+    /// Whether a shutdown has begun.
+    pub fn is_shutting_down(&self) -> bool {
+        self.drain_us.is_some()
+    }
+
     /// Whether a shutdown is over.
     pub fn is_finished(&self) -> bool {
-        self.drain_us.is_some() && self.engine.sessions() == 0
+        self.is_shutting_down() && self.engine.sessions() == 0
     }
 
     /// Runs until a shutdown is over, and gives every event to `handler`. A panic of the handler closes the

@@ -153,6 +153,7 @@ impl Conversation {
         }
         self.fail(match self.client.attempt() {
             0 => why,
+            1 => format!("{why}; given up after one attempt to come back"),
             attempts => format!("{why}; given up after {attempts} attempts to come back"),
         });
         None
