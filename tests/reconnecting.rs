@@ -19,7 +19,7 @@ use barewire::client::{
 };
 use barewire::limits::{BACKOFF_JITTER, CHANNEL_NAME_BYTES, RETRY_AFTER_MAX, SEND_QUEUE_ENTRY_BYTES};
 use barewire::wire::http::ResponseHead;
-use barewire::{CloseReason, EngineConfig, Event, Limits, Message};
+use barewire::{CloseReason, EngineConfig, Event, Limits, Message, RefuseBy, SubscribeError};
 use common::World;
 use pair::{Network, Pair};
 
@@ -173,6 +173,31 @@ fn a_token_that_has_ended_is_asked_for_anew_where_that_is_possible() {
     assert!(pair.client.has_stopped(), "the same token will not be good again");
 }
 
+/// A daemon with `auth.refuse = close` takes the upgrade, and closes with 4401.
+#[test]
+fn to_be_let_in_only_to_be_told_that_the_token_has_ended_is_no_success() {
+    let refuse_by = RefuseBy::Close;
+    let daemon = World::daemon(EngineConfig { refuse_by, ..EngineConfig::default() });
+    let (credentials, _) = fresh_tokens();
+    let authenticate_by = AuthenticateBy::Upgrade;
+    let mut pair = Pair::with(ClientConfig { credentials, authenticate_by, ..config() }, daemon);
+    pair.advance(7 * SECOND);
+    let told = pair.told();
+    assert!(told[2].starts_with("close 4401"), "{told:?}");
+    let delays: Vec<&String> = told.iter().filter(|event| event.starts_with("in ")).collect();
+    assert_eq!(delays, ["in 1000 ms 1", "in 2000 ms 2", "in 4000 ms 3", "in 8000 ms 4"]);
+}
+
+#[test]
+fn a_restart_in_the_middle_of_a_close_follows_it() {
+    let mut pair = Pair::new(logged_in());
+    pair.told();
+    pair.client.close(&mut pair.here.engine, 3000, "again");
+    pair.client.restart();
+    pair.turn();
+    assert_eq!(pair.told()[..3], ["close 3000 again", "connecting 0", "open"]);
+}
+
 #[test]
 fn a_refused_upgrade_is_told_whole_and_401_and_403_are_not_tried_again() {
     let wrong = |by| {
@@ -249,7 +274,7 @@ fn its_own_close_stops_everything_in_every_state() {
     pair3.advance(SECOND);
     pair3.told();
     pair3.close();
-    assert_eq!(pair3.told(), ["close 1000  for good"]);
+    assert_eq!(pair3.told(), ["close 1006  for good"], "there was nothing to close");
     for mut pair in [pair, pair2, pair3] {
         pair.network = Network::Up;
         let dials = pair.asked.len();
@@ -264,16 +289,19 @@ fn its_own_close_stops_everything_in_every_state() {
 fn channels_are_subscribed_to_on_every_open_behind_the_credentials() {
     let mut pair = Pair::new(ClientConfig { channels: vec!["news".into()], ..logged_in() });
     assert_eq!(pair.told()[3..], [WELCOME, r#"{"type":"subscribed","channel":"news"}"#]);
-    pair.client.subscribe(&mut pair.here.engine, "more");
-    pair.client.subscribe(&mut pair.here.engine, "more");
-    pair.client.subscribe(&mut pair.here.engine, "less");
+    pair.client.subscribe(&mut pair.here.engine, "more").unwrap();
+    pair.client.subscribe(&mut pair.here.engine, "more").unwrap();
+    pair.client.subscribe(&mut pair.here.engine, "less").unwrap();
     pair.client.unsubscribe(&mut pair.here.engine, "less");
     pair.client.unsubscribe(&mut pair.here.engine, "never");
     pair.turn();
     let answers = [r#"{"type":"subscribed","channel":"more"}"#, r#"{"type":"subscribed","channel":"less"}"#];
     assert_eq!(pair.told(), [answers[0], answers[1], r#"{"type":"unsubscribed","channel":"less"}"#]);
     pair.kill();
-    pair.client.subscribe(&mut pair.here.engine, "later");
+    pair.client.subscribe(&mut pair.here.engine, "later").unwrap();
+    let long = "c".repeat(CHANNEL_NAME_BYTES + 1);
+    assert_eq!(pair.client.subscribe(&mut pair.here.engine, ""), Err(SubscribeError::BadName));
+    assert_eq!(pair.client.subscribe(&mut pair.here.engine, &long), Err(SubscribeError::BadName));
     pair.network = Network::Up;
     pair.advance(SECOND);
     let (_, guest) = pair.line.unwrap();

@@ -17,8 +17,7 @@ use crate::wire::url::Url;
 pub enum Source<T> {
     /// The same each time.
     Fixed(T),
-    /// Asked for in each attempt, on the loop: it must not block. Its error is the attempt's. A URL, and a token for the
-    /// upgrade, are asked for before anything is dialed; a token for an `auth` message once the WebSocket is open.
+    /// Asked for in each attempt, before anything is dialed, on the loop: it must not block. Its error is the attempt's.
     Fresh(Box<dyn FnMut() -> Result<T, String> + Send>),
 }
 
@@ -165,8 +164,7 @@ impl ClientConfig {
         if let Err(fault) = self.backoff.check() {
             return Some(fault);
         }
-        let bad = |name: &&String| name.is_empty() || name.len() > CHANNEL_NAME_BYTES;
-        if let Some(name) = self.channels.iter().find(bad) {
+        if let Some(name) = self.channels.iter().find(|name| !is_channel(name)) {
             return Some(format!("channel {name:?} is not of 1 to {CHANNEL_NAME_BYTES} bytes"));
         }
         if let Credentials::Basic { user, .. } = &self.credentials
@@ -215,4 +213,9 @@ impl ClientConfig {
     fn check_tls(&self, url: &Url) -> Result<(), String> {
         if url.is_secure() { Err("wss:// needs the feature `tls`".to_owned()) } else { Ok(()) }
     }
+}
+
+/// Whether a channel can have this name.
+pub(super) fn is_channel(name: &str) -> bool {
+    !name.is_empty() && name.len() <= CHANNEL_NAME_BYTES
 }

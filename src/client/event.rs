@@ -29,9 +29,8 @@ pub enum ClientEvent {
     Error(ClientError),
     /// The WebSocket is over, or never came to be. When we close, it is told as soon as our Close frame is queued.
     Close {
-        /// The code of the Close frame: the server's, or ours where we failed it. 1005 where it had none, and 1006 where there
-        /// was no Close frame (RFC 6455, section 7.1.5). What [`crate::Client::close`] was given, where that ended it, though
-        /// the WebSocket was not open yet.
+        /// The code of the Close frame: the server's, or ours where we closed or failed it. 1005 where it had none, and 1006
+        /// where there was no Close frame (RFC 6455, section 7.1.5).
         code: u16,
         /// The reason beside it, which may be empty.
         reason: String,

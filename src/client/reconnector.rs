@@ -14,6 +14,7 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::fmt;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -21,19 +22,19 @@ use base64::engine::general_purpose::STANDARD;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use super::config::{AuthenticateBy, ClientConfig, Credentials};
+use super::config::{AuthenticateBy, ClientConfig, Credentials, is_channel};
 use super::event::{ClientError, ClientEvent, ReadyState, SendError};
 use super::say;
-use crate::engine::{ConnId, Engine, Event, Refused};
-use crate::error::{CloseReason, Error};
+use crate::engine::{ConnId, Engine, Event, Refused, SubscribeError};
+use crate::error::{CloseReason, Error, NO_CODE};
 use crate::limits::{BACKOFF_DELAY_MIN, BACKOFF_JITTER, RETRY_AFTER_MAX, SEND_QUEUE_ENTRY_BYTES};
 use crate::net::Dial;
 use crate::time::{Now, micros};
 use crate::wire::http::ResponseHead;
 use crate::wire::websocket::Message;
 
-/// Closes in good order.
-const NORMAL: u16 = 1000;
+/// What credentials that are no token begin with.
+const BASIC: &str = "Basic ";
 
 /// Stands for an end without a Close frame (RFC 6455, section 7.1.5).
 const NO_CLOSE: u16 = 1006;
@@ -56,19 +57,44 @@ enum State {
     },
     Closing {
         id: ConnId,
+        next: Next,
     },
     Stopped,
 }
 
-/// What is known of how the attempt under way has failed.
-#[derive(Debug, Default)]
-struct Outcome {
+/// What follows an end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    Nothing,
+    /// Nothing, though another attempt was wanted: there were as many as there may be.
+    NothingMore,
+    /// An attempt after a delay.
+    Attempt,
+    /// An attempt at once, as if it were the first.
+    Restart,
+}
+
+/// What the host has been told of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Told {
+    #[default]
+    Begun,
+    Failed,
+    Open,
+}
+
+/// What is known of the attempt under way, and of the connection that came of it.
+#[derive(Default)]
+struct Course {
+    told: Told,
+    /// The message by which the credentials are told, for the open.
+    auth: Option<String>,
     /// The server has refused it with this status.
     refused: Option<u16>,
     /// The server has asked for that much patience.
     retry_after: Option<Duration>,
-    /// The host knows why it has failed.
-    is_told: bool,
+    /// The attempts before it, until the server has said anything: they count on if it only says that the token has ended.
+    before: u32,
 }
 
 /// See the module.
@@ -80,13 +106,12 @@ struct Outcome {
 ///
 /// The session is its own: a host that ends it by [`Engine::close`] has it come back, as after any loss.
 /// When the [`crate::Server`] in whose loop it is shuts down, it stops too: an open WebSocket is closed with 1001.
-#[derive(Debug)]
 pub struct Reconnector {
     config: ClientConfig,
     state: State,
     /// Attempts to come back since the last success.
     attempts: u32,
-    outcome: Outcome,
+    course: Course,
     /// Messages for the next open, and what they cost.
     waiting: VecDeque<Message>,
     waiting_bytes: usize,
@@ -102,7 +127,7 @@ impl Reconnector {
             config,
             state: State::Waiting { until_us: 0 },
             attempts: 0,
-            outcome: Outcome::default(),
+            course: Course::default(),
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             events: VecDeque::new(),
@@ -117,7 +142,7 @@ impl Reconnector {
         while let State::Waiting { until_us } = self.state
             && until_us <= now.mono_us
         {
-            self.outcome = Outcome::default();
+            self.course = Course::default();
             self.events.push_back(ClientEvent::Connecting { attempt: self.attempts });
             match self.dial() {
                 Ok(dial) => return Some(dial),
@@ -142,7 +167,10 @@ impl Reconnector {
         }
         match event {
             Event::Connected { id, protocol, .. } => self.open(engine, id, protocol),
-            Event::Message { message, .. } => self.events.push_back(ClientEvent::Message(message)),
+            Event::Message { message, .. } => {
+                self.course.before = 0;
+                self.events.push_back(ClientEvent::Message(message));
+            }
             Event::Refused { response, body, .. } => self.take_refusal(response, body),
             Event::Closed { reason, .. } => self.end(engine.now(), reason),
             // Those of a client that came, which a server is not.
@@ -192,13 +220,16 @@ impl Reconnector {
     }
 
     /// Subscribes to a channel, now if it is open, and on every open from then on. Nothing is done about one that is
-    /// subscribed to already.
-    pub fn subscribe(&mut self, engine: &mut Engine, channel: &str) {
-        if self.config.channels.iter().any(|name| name == channel) {
-            return;
+    /// subscribed to already. [`SubscribeError::BadName`] is the only error: what the server says comes as a message.
+    pub fn subscribe(&mut self, engine: &mut Engine, channel: &str) -> Result<(), SubscribeError> {
+        if !is_channel(channel) {
+            return Err(SubscribeError::BadName);
         }
-        self.config.channels.push(channel.to_owned());
-        self.say(engine, say::subscribe(channel));
+        if !self.config.channels.iter().any(|name| name == channel) {
+            self.config.channels.push(channel.to_owned());
+            self.say(engine, say::subscribe(channel));
+        }
+        Ok(())
     }
 
     /// Ends that.
@@ -216,7 +247,7 @@ impl Reconnector {
         self.forget_waiting();
         match self.state {
             State::Connecting { id } | State::Open { id, .. } => {
-                self.state = State::Closing { id };
+                self.state = State::Closing { id, next: Next::Nothing };
                 engine.close(id, code, reason);
             }
             State::Waiting { .. } => self.state = State::Stopped,
@@ -224,15 +255,13 @@ impl Reconnector {
         }
     }
 
-    /// Makes the next attempt now, and counts from 0 again: after it has stopped, or instead of waiting on. Does nothing
-    /// while an attempt is under way, or it is open.
+    /// Makes the next attempt now, and counts from 0 again: after it has stopped, instead of waiting on, or once the end
+    /// that [`Reconnector::close`] brings about is told. Does nothing while an attempt is under way, or it is open.
     pub fn restart(&mut self) {
         match self.state {
-            State::Waiting { .. } | State::Stopped => {
-                self.attempts = 0;
-                self.state = State::Waiting { until_us: 0 };
-            }
-            State::Connecting { .. } | State::Open { .. } | State::Closing { .. } => {}
+            State::Waiting { .. } | State::Stopped => self.begin_anew(),
+            State::Closing { id, .. } => self.state = State::Closing { id, next: Next::Restart },
+            State::Connecting { .. } | State::Open { .. } => {}
         }
     }
 
@@ -260,7 +289,7 @@ impl Reconnector {
     /// Its session, while there is one.
     pub fn session(&self) -> Option<ConnId> {
         match self.state {
-            State::Connecting { id } | State::Open { id, .. } | State::Closing { id } => Some(id),
+            State::Connecting { id } | State::Open { id, .. } | State::Closing { id, .. } => Some(id),
             State::Waiting { .. } | State::Stopped => None,
         }
     }
@@ -270,11 +299,15 @@ impl Reconnector {
     fn dial(&mut self) -> Result<Dial, String> {
         let url = self.config.url.next()?;
         let (url, mut upgrade) = self.config.upgrade_for(&url)?;
-        if self.config.authenticate_by == AuthenticateBy::Upgrade
-            && let Some(value) = self.authorization()?
-        {
-            upgrade.headers.push(("Authorization".to_owned(), value));
-            upgrade.check()?;
+        match (self.credentials()?, self.config.authenticate_by) {
+            (None, _) => {}
+            (Some(credentials), AuthenticateBy::Upgrade) => {
+                let is_whole = credentials.starts_with(BASIC);
+                let value = if is_whole { credentials } else { format!("Bearer {credentials}") };
+                upgrade.headers.push(("Authorization".to_owned(), value));
+                upgrade.check()?;
+            }
+            (Some(credentials), AuthenticateBy::Message) => self.course.auth = Some(say::auth(&credentials)),
         }
         Ok(Dial {
             #[cfg(feature = "tls")]
@@ -284,30 +317,28 @@ impl Reconnector {
         })
     }
 
-    /// The credentials as an `Authorization` header has them.
-    fn authorization(&mut self) -> Result<Option<String>, String> {
-        match &mut self.config.credentials {
-            Credentials::None => Ok(None),
-            Credentials::Basic { user, password } => Ok(Some(basic(user, password))),
-            Credentials::Token(token) => Ok(Some(format!("Bearer {}", token.next()?))),
-        }
+    /// The credentials as an `auth` message has them: a token, or `Basic` with what belongs to it (RFC 7617, section 2, in
+    /// UTF-8).
+    fn credentials(&mut self) -> Result<Option<String>, String> {
+        Ok(match &mut self.config.credentials {
+            Credentials::None => None,
+            Credentials::Basic { user, password } => {
+                Some(format!("{BASIC}{}", STANDARD.encode(format!("{user}:{password}"))))
+            }
+            Credentials::Token(token) => Some(token.next()?),
+        })
     }
 
     fn open(&mut self, engine: &mut Engine, id: ConnId, protocol: Option<String>) {
         let State::Connecting { .. } = self.state else { return };
-        let auth = match self.auth_message() {
-            Ok(auth) => auth,
-            Err(fault) => {
-                // Known to the engine only as closed by its host: this is why.
-                self.tell_failure(ClientError::Failed(fault));
-                return engine.close(id, NORMAL, "");
-            }
-        };
         self.state = State::Open { id, since_us: engine.now().mono_us };
+        self.course.before = self.attempts;
         if self.config.min_uptime.is_zero() {
             self.attempts = 0;
         }
+        self.course.told = Told::Open;
         self.events.push_back(ClientEvent::Open { protocol });
+        let auth = self.course.auth.take();
         let subscriptions = self.config.channels.iter().map(|channel| say::subscribe(channel));
         let texts = auth.into_iter().chain(subscriptions).map(|text| Message::Text(text.into()));
         for message in texts.chain(std::mem::take(&mut self.waiting)) {
@@ -316,75 +347,85 @@ impl Reconnector {
         self.waiting_bytes = 0;
     }
 
-    /// The message by which the credentials are told, where they are told by one.
-    fn auth_message(&mut self) -> Result<Option<String>, String> {
-        let token = match (&mut self.config.credentials, self.config.authenticate_by) {
-            (Credentials::None, _) | (_, AuthenticateBy::Upgrade) => return Ok(None),
-            (Credentials::Basic { user, password }, AuthenticateBy::Message) => basic(user, password),
-            (Credentials::Token(token), AuthenticateBy::Message) => token.next()?,
-        };
-        Ok(Some(say::auth(&token)))
-    }
-
     fn take_refusal(&mut self, response: Box<ResponseHead>, body: Vec<u8>) {
-        self.outcome.refused = Some(response.status());
-        self.outcome.retry_after = retry_after(&response);
+        self.course.refused = Some(response.status());
+        self.course.retry_after = retry_after(&response);
         self.tell_failure(ClientError::Refused { response, body });
     }
 
     fn tell_failure(&mut self, error: ClientError) {
-        self.outcome.is_told = true;
+        self.course.told = Told::Failed;
         self.events.push_back(ClientEvent::Error(error));
     }
 
     /// The session has gone, or there never was one.
     fn end(&mut self, now: Now, cause: CloseReason) {
-        let was_open = matches!(self.state, State::Open { .. });
         if let State::Open { since_us, .. } = self.state
             && now.mono_us.saturating_sub(since_us) >= micros(self.config.min_uptime)
         {
             self.attempts = 0;
         }
-        let is_ours = matches!(self.state, State::Closing { .. });
-        if !was_open && !is_ours && !self.outcome.is_told {
+        if self.course.told == Told::Begun && !matches!(self.state, State::Closing { .. }) {
             self.tell_failure(ClientError::Failed(sentence(&cause)));
         }
         let (code, reason) = match cause.close_frame() {
-            Some((code, reason)) if was_open || is_ours => (code, reason.to_owned()),
+            Some((code, reason)) if self.course.told == Told::Open => (code, reason.to_owned()),
             Some(_) | None => (NO_CLOSE, String::new()),
         };
-        let is_theirs = matches!(cause, CloseReason::PeerClosed { .. });
-        // The server's loop that it is in has ended: nothing will be dialed there any more.
-        let is_loops_end = matches!(cause, CloseReason::ServerShutdown);
-        let stops = is_ours || is_loops_end || self.is_terminal(if is_theirs { code } else { NO_CLOSE });
-        let gives_up = !stops && self.config.max_attempts.is_some_and(|most| self.attempts >= most);
-        self.events.push_back(ClientEvent::Close { code, reason, cause, retries: !stops && !gives_up });
-        if stops || gives_up {
-            self.state = State::Stopped;
-            self.forget_waiting();
-            if gives_up {
+        let next = self.next_after(&cause);
+        let retries = matches!(next, Next::Attempt | Next::Restart);
+        self.events.push_back(ClientEvent::Close { code, reason, cause, retries });
+        match next {
+            Next::Attempt => self.wait(now),
+            Next::Restart => self.begin_anew(),
+            Next::Nothing => self.stop(),
+            Next::NothingMore => {
+                self.stop();
                 self.events.push_back(ClientEvent::MaxReconnect);
             }
-        } else {
-            self.wait(now);
         }
     }
 
-    /// Whether nothing would come of another attempt, after the server's Close with this code, or its refusal.
-    fn is_terminal(&self, code: u16) -> bool {
-        let refused = self.outcome.refused;
+    fn next_after(&mut self, cause: &CloseReason) -> Next {
+        let refused = self.course.refused;
+        let code = match (self.state, cause) {
+            (State::Closing { next, .. }, _) => return next,
+            // The server's loop that it is in has ended: nothing will be dialed there any more.
+            (_, CloseReason::ServerShutdown) => return Next::Nothing,
+            (_, CloseReason::PeerClosed { code, .. }) => code.unwrap_or(NO_CODE),
+            _ => NO_CLOSE,
+        };
         let (token_code, token_status) = TOKEN_ENDED;
-        let may_be_good_next = matches!(&self.config.credentials, Credentials::Token(token) if token.is_fresh());
-        let is_excused = may_be_good_next && (code == token_code || refused == Some(token_status));
         let is_listed = self.config.terminal_codes.contains(&code)
             || refused.is_some_and(|status| self.config.terminal_statuses.contains(&status));
-        is_listed && !is_excused
+        if (code == token_code || refused == Some(token_status)) && self.has_fresh_tokens() {
+            // The next one may be good. But to be let in only to be told so is no success.
+            self.attempts = self.attempts.max(self.course.before);
+        } else if is_listed {
+            return Next::Nothing;
+        }
+        let may_try_again = self.config.max_attempts.is_none_or(|most| self.attempts < most);
+        if may_try_again { Next::Attempt } else { Next::NothingMore }
+    }
+
+    fn has_fresh_tokens(&self) -> bool {
+        matches!(&self.config.credentials, Credentials::Token(token) if token.is_fresh())
+    }
+
+    fn stop(&mut self) {
+        self.state = State::Stopped;
+        self.forget_waiting();
+    }
+
+    fn begin_anew(&mut self) {
+        self.attempts = 0;
+        self.state = State::Waiting { until_us: 0 };
     }
 
     fn wait(&mut self, now: Now) {
         let random = self.random.random_range(0.0..1.0);
         let mut delay = self.config.backoff.delay(self.attempts, random);
-        if let Some(asked) = self.outcome.retry_after {
+        if let Some(asked) = self.course.retry_after {
             // Those who were all told the same must not all come at once.
             delay = delay.max(asked.mul_f64(1.0 + BACKOFF_JITTER * random));
         }
@@ -425,9 +466,13 @@ impl Reconnector {
     }
 }
 
-/// The credentials of RFC 7617, section 2, in UTF-8.
-fn basic(user: &str, password: &str) -> String {
-    format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
+/// Where it stands. What it has been told may be secret.
+impl fmt::Debug for Reconnector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Reconnector { config, state, attempts, .. } = self;
+        let mut shown = f.debug_struct("Reconnector");
+        shown.field("config", config).field("state", state).field("attempts", attempts).finish_non_exhaustive()
+    }
 }
 
 /// Why an attempt has failed, as far as the reason says it.

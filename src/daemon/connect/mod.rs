@@ -100,13 +100,13 @@ pub fn connect(asked: &Connect) -> Result<(), Failure> {
     let client = Client::connect(client, engine)?;
     let input = match asked.no_input {
         true => Input::none(),
-        false => Input::start(asked.message_bytes, client.handle()).map_err(|error| cannot("read lines", error))?,
+        false => Input::start(asked.message_bytes, client.waker()).map_err(|error| cannot("read lines", error))?,
     };
     let is_ended = Arc::new(AtomicBool::new(false));
-    let (end, handle) = (is_ended.clone(), client.handle());
+    let (end, waker) = (is_ended.clone(), client.waker());
     let end = move || {
         end.store(true, Ordering::Release);
-        handle.wake();
+        waker.wake();
     };
     signals::watch_for_end(end).map_err(|error| cannot("watch for signals", error))?;
     let output = Output::new(asked.json, asked.quiet);
