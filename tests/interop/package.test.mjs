@@ -23,14 +23,18 @@ function project(test) {
   return made;
 }
 
-test('the package holds the module, its types, what they are, and nothing else', () => {
+test('the package holds the module, its types, what they are, the licences, and nothing else', () => {
   const [{ name, files }] = JSON.parse(run('npm', 'pack', '--dry-run', '--json'));
   assert.equal(name, 'barewire-client');
-  const expected = ['README.md', 'barewire-client.d.ts', 'barewire-client.js', 'package.json'];
+  const licences = ['LICENSE-APACHE', 'LICENSE-MIT'];
+  const expected = [...licences, 'README.md', 'barewire-client.d.ts', 'barewire-client.js', 'package.json'];
   assert.deepEqual(files.map(({ path }) => path).sort(), expected);
 });
 
-test('it has the version and the licence of barewire', () => {
+test('it has the version and the licences of barewire', () => {
+  for (const licence of ['LICENSE-APACHE', 'LICENSE-MIT']) {
+    assert.equal(readFileSync(join(folder, licence), 'utf8'), readFileSync(join(root, licence), 'utf8'));
+  }
   const ours = readFileSync(join(root, 'Cargo.toml'), 'utf8');
   const { version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
   assert.equal(/^version = "(.*)"$/m.exec(ours)[1], version);
