@@ -468,6 +468,25 @@ fn what_is_sent_while_it_is_not_open_fails_or_waits_up_to_the_limit() {
 }
 
 #[test]
+fn all_that_waited_is_said_on_open_however_much_a_session_may_queue() {
+    const MESSAGES: usize = 30;
+    let limits = EngineConfig::default().limits;
+    let bytes = (limits.send_queue_bytes + limits.message_bytes) / (MESSAGES - 10);
+    let mut pair = Pair::new(ClientConfig { queue_bytes: usize::MAX, ..logged_in() });
+    pair.kill();
+    let payload = "x".repeat(bytes);
+    for id in 0..MESSAGES {
+        let chat = format!(r#"{{"type":"chat","self":false,"id":{id},"payload":"{payload}"}}"#);
+        assert_eq!(pair.send(&chat), Ok(()));
+    }
+    pair.network = Network::Up;
+    pair.told();
+    pair.advance(SECOND);
+    let acks: Vec<String> = pair.told().into_iter().filter(|text| text.contains("ack")).collect();
+    assert!(acks.iter().cloned().eq((0..MESSAGES).map(|id| format!(r#"{{"type":"ack","id":{id}}}"#))), "{acks:?}");
+}
+
+#[test]
 fn a_connection_that_has_just_ended_is_not_open_though_nobody_was_told_yet() {
     let mut pair = Pair::new(logged_in());
     let (id, _) = pair.line.unwrap();

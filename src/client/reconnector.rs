@@ -302,12 +302,13 @@ impl Reconnector {
         let auth = token.map(|token| say::auth(&token));
         let subscriptions = self.config.channels.iter().map(|channel| say::subscribe(channel));
         let first: Vec<String> = auth.into_iter().chain(subscriptions).collect();
+        // All of it, though it be more than the queue of a session takes from a host.
         for text in first {
-            engine.send(id, Message::Text(text.into()));
+            engine.send_kept(id, Message::Text(text.into()));
         }
         self.waiting_bytes = 0;
         for message in std::mem::take(&mut self.waiting) {
-            engine.send(id, message);
+            engine.send_kept(id, message);
         }
     }
 

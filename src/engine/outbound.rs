@@ -11,6 +11,7 @@ use crate::engine::hub::ConnId;
 use crate::engine::session::{HeadOut, Session, fixed_weight};
 use crate::engine::{Engine, Refused};
 use crate::wire::http::UpgradeRequest;
+use crate::wire::websocket::Message;
 
 impl Engine {
     /// Opens a session in the client role, which asks for this upgrade once its transport stands. `entropy` must come from
@@ -37,6 +38,14 @@ impl Engine {
             session.peer = peer;
             session.ask_for_upgrade(shared);
         });
+    }
+
+    /// Queues what a host has kept for the moment at which a session in the client role opens, whatever the limit of its
+    /// queue: the host has bounded it, and holds it no more. Does nothing where that is not open.
+    pub(crate) fn send_kept(&mut self, id: ConnId, message: Message) {
+        if self.is_outbound(id) && self.is_open(id) {
+            self.with(id, |session, shared| session.push(shared, message));
+        }
     }
 
     /// Whether a session is in the client role: its peer is a server that was connected to.
