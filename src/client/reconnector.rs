@@ -304,11 +304,11 @@ impl Reconnector {
         let first: Vec<String> = auth.into_iter().chain(subscriptions).collect();
         // All of it, though it be more than the queue of a session takes from a host.
         for text in first {
-            engine.send_kept(id, Message::Text(text.into()));
+            engine.send_surely(id, Message::Text(text.into()));
         }
         self.waiting_bytes = 0;
         for message in std::mem::take(&mut self.waiting) {
-            engine.send_kept(id, message);
+            engine.send_surely(id, message);
         }
     }
 
@@ -384,7 +384,7 @@ impl Reconnector {
 
     fn say(&mut self, engine: &mut Engine, text: String) {
         if let State::Open { id, .. } = self.state {
-            engine.send(id, Message::Text(text.into()));
+            engine.send_surely(id, Message::Text(text.into()));
         }
     }
 

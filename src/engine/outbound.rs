@@ -40,9 +40,10 @@ impl Engine {
         });
     }
 
-    /// Queues what a host has kept for the moment at which a session in the client role opens, whatever the limit of its
-    /// queue: the host has bounded it, and holds it no more. Does nothing where that is not open.
-    pub(crate) fn send_kept(&mut self, id: ConnId, message: Message) {
+    /// Queues what must not be lost while a session in the client role is open, whatever the limit of its queue: what was
+    /// kept for that moment, which has a bound of its own, and the few words by which a client says what it wants to hear.
+    /// Does nothing where it is not open.
+    pub(crate) fn send_surely(&mut self, id: ConnId, message: Message) {
         if self.is_outbound(id) && self.is_open(id) {
             self.with(id, |session, shared| session.push(shared, message));
         }
