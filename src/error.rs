@@ -1,4 +1,4 @@
-//! What can go wrong, by whose fault: [`Error`] is ours or the operator's (the server could not start, or
+//! What can go wrong, by whose fault: [`Error`] is ours or the operator's (a server or a client could not start, or
 //! its loop broke); [`CloseReason`] says why one peer is gone, and decides the close code that the peer
 //! sees, the level of the log line, and the counter.
 //!
@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 /// Stands for a Close frame without a code, and is never in one (RFC 6455, section 7.1.5).
 pub(crate) const NO_CODE: u16 = 1005;
 
-/// Why a server could not be built, or why its loop cannot go on.
+/// Why a server or a client could not be made, or why its loop cannot go on.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
@@ -24,7 +24,7 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
-    /// The operating system's poller could not be set up, or failed while waiting.
+    /// The operating system's poller could not be set up, or failed while waiting; or there is no randomness for a client.
     Poll(io::Error),
     /// The certificate chain, the private key or the authorities cannot be used. Holds one sentence that says which and why.
     Tls(String),
@@ -58,7 +58,7 @@ pub enum Initiator {
     Peer,
     /// The peer broke a rule or a limit.
     PeerFault,
-    /// The server, its operator or the host.
+    /// This side: the engine, its operator or the host.
     Server,
 }
 
@@ -265,10 +265,10 @@ impl fmt::Display for CloseReason {
             CloseReason::Transport(kind) => write!(f, "the connection failed: {kind}"),
             CloseReason::Tls(detail) => write!(f, "TLS failed: {detail:?}"),
             CloseReason::NotConnected(detail) => write!(f, "not connected: {detail:?}"),
-            CloseReason::Handshake(detail) => write!(f, "the answer to the upgrade is none: {detail:?}"),
+            CloseReason::Handshake(detail) => write!(f, "the answer to the upgrade is not taken: {detail:?}"),
             CloseReason::HttpDone => f.write_str("the last request was answered"),
             CloseReason::HttpRefused(status) => write!(f, "a request was refused with {status}"),
-            CloseReason::HeadTimeout => f.write_str("no request head in time"),
+            CloseReason::HeadTimeout => f.write_str("no head of a request or an answer in time"),
             CloseReason::Protocol(detail) => write!(f, "protocol error: {detail:?}"),
             CloseReason::InvalidUtf8 => f.write_str("text that is not UTF-8"),
             CloseReason::MessageTooBig => f.write_str("a message above the limit"),
@@ -288,7 +288,7 @@ impl fmt::Display for CloseReason {
             CloseReason::WriteStalled => f.write_str("the send queue made no progress"),
             CloseReason::ServerShutdown => f.write_str("the server is stopping"),
             CloseReason::ServerRestart => f.write_str("the server is restarting"),
-            CloseReason::Host { code, reason } => write!(f, "closed by the server with {code} {reason:?}"),
+            CloseReason::Host { code, reason } => write!(f, "closed by the host with {code} {reason:?}"),
             CloseReason::HandlerPanicked => f.write_str("the handler panicked"),
         }
     }

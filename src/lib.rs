@@ -1,4 +1,4 @@
-//! barewire: a lean HTTPS + WebSocket messaging server, as a library around one mio loop.
+//! barewire: a lean HTTPS + WebSocket messaging server, and a client that comes back, as a library around one mio loop.
 //!
 //! # The house
 //!
@@ -21,21 +21,26 @@
 //!
 //! Arrows point at what is used; nothing points up. `app` and `net` never meet but in the binary, or in a
 //! host. [`Engine`] is pure: bytes, the time and commands go in; bytes, [`Event`]s and the next deadline
-//! come out. [`Server`] has the sockets, TLS and the poller, and no opinion.
+//! come out. [`Server`] has the sockets, TLS and the poller, and no opinion. Both know either end of a connection: a
+//! session is that of a client that came, or in the client role at a server that was gone to ([`Server::connect`]).
 //!
 //! # The way of a byte
 //!
 //! ```text
 //!   socket --read(2)--> shared buffer --TLS, in place--> Engine::handle_input
 //!                                                             |
-//!              Head: one request --> Event::Request           v
+//!              Head: one request --> Event::Request           |
+//!           HeadOut: one answer --> Event::Connected          v
 //!              Open: FrameWalker --> Context --> Inflation --> Event::Message
 //!                                                             |
-//!                        the host (or app::Router) <----------+
+//!        the host (or app::Router, client::Reconnector) <-----+
 //!                                   |
-//!             Engine::send, publish, respond, ... : encoded once, deflated once a window, shared by its receivers
+//!             Engine::send, publish, respond, ... : encoded once, deflated once a window, shared by its receivers;
+//!                                   |               to a server each frame is masked by itself
 //!                                   v
 //!   socket <--one write(2) a turn-- TLS <-- shared buffer <-- SendQueue
+//!      ^
+//!      +-- accept(2), or Server::connect: name --> addresses --> the first one at which it stands
 //! ```
 //!
 //! # Embedding
@@ -69,7 +74,8 @@
 //!
 //! # fn turn(mut server: &mut Server, mut upstream: &mut Reconnector) -> Result<(), Error> {
 //! dial(&mut upstream, &mut server);
-//! server.poll(upstream.poll_timeout(server.engine().now()))?;
+//! let wait = upstream.poll_timeout(server.engine().now());
+//! server.poll(wait)?;
 //! while let Some(event) = server.poll_event() {
 //!     // What is not of the connection upstream comes back, and is of a client.
 //!     if let Some(event) = upstream.handle_event(server.engine(), event) {
@@ -104,7 +110,7 @@ mod time;
 pub mod wire;
 
 pub use client::Client;
-pub use engine::{ConnId, Engine, EngineConfig, Event, Published, RefuseBy, SubscribeError};
+pub use engine::{ConnId, Engine, EngineConfig, Event, Published, RefuseBy, Refused, SubscribeError};
 pub use error::{CloseReason, Error, Initiator};
 pub use limits::Limits;
 #[cfg(feature = "tls")]

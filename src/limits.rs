@@ -410,9 +410,11 @@ pub struct Limits {
     /// Largest message, in bytes. Default [`MESSAGE_BYTES_DEFAULT`], at most [`MESSAGE_BYTES_MAX`]; past it 1009.
     pub message_bytes: usize,
     /// What may be queued for one session, in bytes. Default [`SEND_QUEUE_BYTES_DEFAULT`]. A broadcast that
-    /// does not fit cuts the session with 1013; an empty queue takes one message of any allowed size.
+    /// does not fit cuts the session with 1013; an empty queue takes one message of any allowed size. In the client role a
+    /// message that does not fit is not taken, and the session goes on.
     pub send_queue_bytes: usize,
-    /// Sessions at once. Default [`CONNECTIONS_DEFAULT`]; past it 503.
+    /// Sessions at once, those in the client role among them. Default [`CONNECTIONS_DEFAULT`]; past it a client that comes
+    /// gets 503, and we may still go to a server.
     pub connections: usize,
     /// Connections from one address, 0 for no limit. Default [`CONNECTIONS_PER_IP_DEFAULT`]; past it 429.
     pub connections_per_ip: usize,
@@ -422,8 +424,9 @@ pub struct Limits {
     /// Wrong credentials from one address in a minute, 0 for no limit. Default [`AUTH_FAILURES_PER_MINUTE_DEFAULT`];
     /// past it 429.
     pub auth_failures_per_minute: usize,
-    /// Messages of a session within `window`, 0 for no limit. Default [`MESSAGES_PER_WINDOW_DEFAULT`]; past it they are
-    /// dropped ([`crate::Event::RateLimited`]), and after [`REFUSALS_PER_WINDOW`] of that 1008.
+    /// Messages of a client within `window`, 0 for no limit. Default [`MESSAGES_PER_WINDOW_DEFAULT`]; past it they are
+    /// dropped ([`crate::Event::RateLimited`]), and after [`REFUSALS_PER_WINDOW`] of that 1008. Those of a server that we are
+    /// a client of are not counted.
     pub messages_per_window: usize,
     /// The span in which messages are counted. Default [`WINDOW_DEFAULT`].
     pub window: Duration,
@@ -441,7 +444,8 @@ pub struct Limits {
     /// Header lines of a request head, or of an answer's. Default [`HEADERS_DEFAULT`]; past it 431, or the end of the
     /// connection.
     pub headers: usize,
-    /// Time for TLS handshake and head. Default [`HEAD_TIMEOUT_DEFAULT`]; past it 408.
+    /// Time for TLS handshake and head. Default [`HEAD_TIMEOUT_DEFAULT`]; past it 408. In the client role for all from
+    /// looking up the name to the answer; past it [`crate::CloseReason::HeadTimeout`].
     pub head_timeout: Duration,
     /// Time between two requests. Default [`KEEP_ALIVE_TIMEOUT_DEFAULT`]; past it the connection is closed.
     pub keep_alive_timeout: Duration,

@@ -216,17 +216,20 @@ fn a_daemon_that_is_killed_and_started_again_is_come_back_to_and_what_waits_in_t
 fn a_daemon_that_stops_is_told_with_its_code_and_attempts_are_counted() {
     let daemon = Daemon::start(&[]);
     let mut daemon = daemon;
-    let mut talk = Talk::start(&mut command(&ws(&mut daemon), &[&USER[..], &["--max-attempts", "1"]].concat()));
+    let flags = [&USER[..], &["--max-attempts", "1", "--log-level", "info"]].concat();
+    let mut talk = Talk::start(&mut command(&ws(&mut daemon), &flags));
     talk.see("open");
     daemon.signal("TERM");
     assert_eq!(daemon.end().0, Some(0));
+    talk.see("Reconnecting in 1");
+    talk.see("ms (attempt 1)");
     talk.see("closed with 1001 Server shutting down");
-    talk.see("attempt 1");
+    talk.see(" s, attempt 1");
     // Its input has not ended: it ends by itself.
     let stdin = talk.stdin.take();
     let told = talk.end();
     drop(stdin);
-    assert!(told.assert_code(1).err.ends_with("; given up after 1 attempts to come back\n"), "{told:?}");
+    assert!(told.assert_code(1).err.ends_with("; given up after one attempt to come back\n"), "{told:?}");
 }
 
 #[test]
@@ -241,7 +244,7 @@ fn where_nobody_listens_it_gives_up_if_it_may_not_come_back() {
     let events: Vec<_> = told.assert_code(1).out.lines().map(|line| line.split('"').nth(3).unwrap()).collect();
     let expected = ["connecting", "error", "close", "reconnecting", "connecting", "error", "close", "maxreconnect"];
     assert_eq!(events, expected);
-    assert!(told.err.ends_with("; given up after 1 attempts to come back\n"), "{told:?}");
+    assert!(told.err.ends_with("; given up after one attempt to come back\n"), "{told:?}");
 }
 
 // --- signals ---

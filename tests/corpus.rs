@@ -55,6 +55,11 @@ fn the_corpus_of_config_holds() {
 }
 
 #[test]
+fn the_corpus_of_dialed_holds() {
+    replay("dialed");
+}
+
+#[test]
 fn the_corpus_of_frames_holds() {
     replay("frames");
 }

@@ -1,7 +1,7 @@
 //! Connecting to others: names, addresses one after another, TCP and TLS, each way in which it may fail; on a network in
 //! memory, where addresses are silent and the clock is the test's, and on real sockets of the loopback.
 //!
-//! Not here: the opening handshake as a client and what follows (`client.rs`), TLS byte by byte (`src/net/tls/tests.rs`).
+//! Not here: the opening handshake as a client and what follows (`outbound.rs`), TLS byte by byte (`src/net/tls/tests.rs`).
 
 #![cfg(feature = "tls")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -25,10 +25,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use barewire::client::{Client, ClientConfig};
+use barewire::client::{Client, ClientConfig, ClientEvent, Reconnector};
 use barewire::engine::Refused;
 use barewire::limits::{ADDRESSES_TRIED, CONNECT_ADDRESS_TIMEOUT, DIALS_PER_TURN, HEAD_TIMEOUT_DEFAULT, TICK_MILLIS};
 use barewire::wire::http::UpgradeRequest;
+use barewire::wire::url::Url;
 use barewire::{ClientTls, Dial, EngineConfig, ServerConfig};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -48,16 +49,6 @@ fn upgrade() -> UpgradeRequest {
 
 fn dial(host: &str, port: u16) -> Dial {
     Dial { host: host.into(), port, tls: None, upgrade: upgrade() }
-}
-
-/// The answer of a server that takes the upgrade.
-fn switch(request: &str) -> String {
-    let key = request.split("Sec-WebSocket-Key: ").nth(1).unwrap().split("\r\n").next().unwrap();
-    let accept = tungstenite::handshake::derive_accept_key(key.as_bytes());
-    format!(
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Accept: {accept}\r\n\r\n"
-    )
 }
 
 fn addr(last: u8) -> SocketAddr {
@@ -80,7 +71,7 @@ fn end(site: &Site) -> String {
 fn check_gone(site: &mut Site) {
     assert_eq!(site.server.engine().sessions(), 0);
     assert!(site.network.dialed().into_iter().all(|(_, wire)| site.network.is_dropped(wire)), "a socket is left");
-    // What is left on the wheel of the session's own is looked at, and nothing.
+    // A deadline of the session's own may stand on the wheel yet; none of an address does.
     let next = site.server.poll_timeout().unwrap_or(Duration::MAX);
     assert!(next > CONNECT_ADDRESS_TIMEOUT, "a deadline is left: {next:?}");
 }
@@ -89,12 +80,12 @@ fn check_gone(site: &mut Site) {
 fn what_stands_is_written_to_and_not_before() {
     let mut site = site();
     site.network.answer(addr(1), Answer::Accepts);
-    site.server.connect(dial("192.0.2.1", 80)).unwrap();
+    site.server.connect(Dial::plain(&Url::parse("ws://192.0.2.1/ws?a=b").unwrap())).unwrap();
     site.rest();
     let [(to, wire)] = site.network.dialed()[..] else { panic!("{:?}", site.network.dialed()) };
     assert_eq!(to, addr(1));
-    let request = site.network.take(wire);
-    assert!(request.starts_with(b"GET /ws HTTP/1.1\r\n"), "{:?}", String::from_utf8_lossy(&request));
+    let request = String::from_utf8(site.network.take(wire)).unwrap();
+    assert!(request.starts_with("GET /ws?a=b HTTP/1.1\r\nHost: 192.0.2.1\r\n"), "{request:?}");
 }
 
 #[test]
@@ -260,7 +251,7 @@ fn behind_a_handshake_that_ends_with_the_servers_word_the_request_is_sent() {
         let mut site = site();
         site.network.answer(addr(1), Answer::Accepts);
         let tls = ClientTls::dangerous_without_verification().unwrap();
-        site.server.connect(Dial { tls: Some(tls), ..dial("192.0.2.1", 80) }).unwrap();
+        site.server.connect(Dial::secure(&Url::parse("wss://192.0.2.1:80/ws").unwrap(), tls)).unwrap();
         site.rest();
         let (_, wire) = site.network.dialed()[0];
         site.network.cut_into(wire, pace);
@@ -376,6 +367,74 @@ fn a_crowd_that_sets_out_at_once_is_connected_a_share_each_turn() {
     assert!(site.network.dialed().into_iter().all(|(_, wire)| !site.network.take(wire).is_empty()), "each has asked");
 }
 
+#[test]
+fn a_client_in_a_servers_loop_stops_when_that_is_shut_down() {
+    let cases = [(Answer::Refuses, "waiting"), (Answer::Silent, "connecting"), (Answer::Accepts, "open")];
+    for (answer, state) in cases {
+        let mut site = site();
+        site.network.answer(addr(1), answer);
+        let mut client = Reconnector::new(ClientConfig::new("ws://192.0.2.1/ws"), 7).unwrap();
+        let mut turn = |site: &mut Site| {
+            barewire::client::dial(&mut client, &mut site.server);
+            site.server.poll(Some(Duration::ZERO)).unwrap();
+            while let Some(event) = site.server.poll_event() {
+                assert!(client.handle_event(site.server.engine(), event).is_none(), "nobody else is here");
+            }
+            let told: Vec<_> = std::iter::from_fn(|| client.poll_event()).map(|event| format!("{event:?}")).collect();
+            (told.join("\n"), client.has_stopped())
+        };
+        let mut told = (0..5).map(|_| turn(&mut site).0).collect::<String>();
+        let (_, wire) = site.network.dialed()[0];
+        if state == "open" {
+            let asked = String::from_utf8(site.network.take(wire)).unwrap();
+            site.network.send(wire, common::switch(&asked).as_bytes());
+            told += &(0..5).map(|_| turn(&mut site).0).collect::<String>();
+        }
+        assert_eq!((told.contains("Open"), told.contains("Reconnecting")), (state == "open", state == "waiting"));
+        site.server.handle().shut_down();
+        let mut told = String::new();
+        for _ in 0..5 {
+            told += &turn(&mut site).0;
+        }
+        assert!(turn(&mut site).1, "{state}");
+        assert_eq!(told.contains("retries: false"), state != "waiting", "that end was told when it came: {told}");
+        site.network.advance(10 * HEAD_TIMEOUT_DEFAULT);
+        assert_eq!((turn(&mut site), site.network.dialed().len()), ((String::new(), true), 1), "{state}");
+        assert!(site.server.is_finished(), "{state}");
+    }
+}
+
+#[test]
+fn a_client_whose_events_nobody_takes_reads_no_further_and_loses_nothing() {
+    const MESSAGES: usize = 100;
+    let network = Network::with_listeners(0);
+    network.answer(addr(1), Answer::Accepts);
+    let config = ClientConfig::new("ws://192.0.2.1/ws");
+    let mut client = Client::with_io(MemoryIo(network.clone()), config, EngineConfig::default()).unwrap();
+    let taken = |client: &mut Client<MemoryIo>| {
+        let events: Vec<_> = std::iter::from_fn(|| client.poll_event()).collect();
+        events.iter().filter(|event| matches!(event, ClientEvent::Message(_))).count()
+    };
+    for _ in 0..5 {
+        client.poll(Some(Duration::ZERO)).unwrap();
+        taken(&mut client);
+    }
+    let (_, wire) = network.dialed()[0];
+    network.send(wire, common::switch(&String::from_utf8(network.take(wire)).unwrap()).as_bytes());
+    for _ in 0..MESSAGES {
+        network.send(wire, &common::frames::server(common::frames::TEXT, b"x"));
+        client.poll(Some(Duration::ZERO)).unwrap();
+    }
+    let first = taken(&mut client);
+    assert!(first <= 1, "{first} messages wait");
+    let mut count = first;
+    for _ in 0..10 {
+        client.poll(Some(Duration::ZERO)).unwrap();
+        count += taken(&mut client);
+    }
+    assert_eq!(count, MESSAGES);
+}
+
 /// A server that resets the connection behind its Close: our end of the stream cannot be ended, so the socket goes in the
 /// middle of a turn, and nothing is left that would wake a sleeper.
 #[test]
@@ -391,15 +450,9 @@ fn a_client_is_finished_with_its_last_socket_and_not_a_sleep_later() {
     (0..5).for_each(|_| poll(&mut client));
     let [(_, wire)] = network.dialed()[..] else { panic!("{:?}", network.dialed()) };
     let asked = String::from_utf8(network.take(wire)).unwrap();
-    let key = asked.split("Sec-WebSocket-Key: ").nth(1).unwrap().split("\r\n").next().unwrap();
-    let accept = tungstenite::handshake::derive_accept_key(key.as_bytes());
-    let answer = format!(
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Accept: {accept}\r\n\r\n"
-    );
     let close = [0x88, 0];
     network.fail(Fault { call: Call::ShutDownWrite, nth: 0, error: || std::io::ErrorKind::NotConnected.into() });
-    network.send(wire, &[answer.as_bytes(), &close].concat());
+    network.send(wire, &[common::switch(&asked).as_bytes(), &close].concat());
     while !client.is_finished() {
         poll(&mut client);
         assert_eq!(network.slept(), Duration::ZERO, "with nothing to wait for");

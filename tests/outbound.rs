@@ -16,8 +16,8 @@ use barewire::auth::NoAuth;
 use barewire::limits::{REFUSAL_BODY_BYTES, SEND_QUEUE_PAUSE_BYTES};
 use barewire::wire::http::UpgradeRequest;
 use barewire::{CloseReason, ConnId, EngineConfig, Event, Limits, Message, PreparedMessage, SubscribeError};
-use common::World;
 use common::frames::{self, CLOSE, Frame, PING, PONG, TEXT};
+use common::{World, carry, switch};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -32,16 +32,6 @@ fn request() -> UpgradeRequest {
 
 fn world(config: EngineConfig) -> World {
     World::new(config, Box::new(NoAuth))
-}
-
-/// The server's answer to what a client has asked.
-fn switch(asked: &str) -> String {
-    let key = asked.split("Sec-WebSocket-Key: ").nth(1).unwrap().split("\r\n").next().unwrap();
-    let accept = tungstenite::handshake::derive_accept_key(key.as_bytes());
-    format!(
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Accept: {accept}\r\n\r\n"
-    )
 }
 
 /// An open session in the client role, whose host has been told.
@@ -65,18 +55,6 @@ fn end(world: &mut World) -> CloseReason {
     }
 }
 
-/// Carries what each says to the other until both have said all.
-fn converse(client: (&mut World, ConnId), server: (&mut World, ConnId)) {
-    loop {
-        let (up, down) = (client.0.take(client.1), server.0.take(server.1));
-        if up.is_empty() && down.is_empty() {
-            return;
-        }
-        server.0.input(server.1, &up);
-        client.0.input(client.1, &down);
-    }
-}
-
 fn payload(event: Option<Event>) -> Message {
     match event {
         Some(Event::Message { message, .. }) => message,
@@ -92,7 +70,7 @@ fn a_client_and_a_server_of_this_engine_understand_each_other() {
         config.deflate.min_bytes = 100;
         let (mut here, mut there) = (world(config.clone()), world(config));
         let (id, guest) = (here.go(request()), there.connect());
-        converse((&mut here, id), (&mut there, guest));
+        while carry((&mut here, id), (&mut there, guest)) {}
         let Some(Event::Connected { protocol, response, .. }) = here.events.pop() else { panic!("{:?}", here.history) };
         assert_eq!((protocol.as_deref(), response.status()), (Some("json"), 101));
         assert_eq!(response.header("sec-websocket-extensions").is_some(), enabled);
@@ -100,11 +78,11 @@ fn a_client_and_a_server_of_this_engine_understand_each_other() {
             for message in [Message::Text("é".repeat(bytes / 2).into()), Message::Binary(vec![0xff; bytes].into())] {
                 assert!(here.engine.send(id, message.clone()));
                 here.turn();
-                converse((&mut here, id), (&mut there, guest));
+                while carry((&mut here, id), (&mut there, guest)) {}
                 assert_eq!(payload(there.events.pop()), message);
                 assert!(there.engine.send(guest, message.clone()));
                 there.turn();
-                converse((&mut here, id), (&mut there, guest));
+                while carry((&mut here, id), (&mut there, guest)) {}
                 assert_eq!(payload(here.events.pop()), message);
             }
         }
@@ -190,7 +168,8 @@ fn an_answer_that_is_none_ends_it_with_a_sentence() {
     ] {
         let mut world = world(EngineConfig::default());
         let id = world.go(request());
-        world.input(id, answer.as_bytes());
+        // What stands behind it is nothing to anybody.
+        world.input(id, &[answer.as_bytes(), &frames::server(TEXT, b"too early")].concat());
         let CloseReason::Handshake(told) = end(&mut world) else { panic!("{:?}", world.history) };
         assert!(told.contains(sentence), "{told}");
     }
@@ -234,7 +213,7 @@ fn a_server_that_does_not_answer_has_as_long_as_a_client_has_for_its_head() {
 fn a_server_that_falls_silent_is_found_by_heartbeats() {
     let mut world = world(EngineConfig::default());
     let id = open(&mut world);
-    world.advance(120 * SECOND / 4);
+    world.advance(30 * SECOND);
     assert_eq!(sent(&mut world, id).iter().filter(|frame| frame.opcode == PING).count(), 1);
     world.input(id, &frames::server(PONG, b"late"));
     world.advance(30 * SECOND);
@@ -286,8 +265,7 @@ fn a_server_may_say_more_than_a_guest_may() {
 
 #[test]
 fn a_server_is_no_guest() {
-    let mut limits = Limits { connections_per_ip: 1, pre_auth_connections: 1, ..Limits::default() };
-    limits.connections = 2;
+    let limits = Limits { connections: 2, connections_per_ip: 1, pre_auth_connections: 1, ..Limits::default() };
     let mut world = world(EngineConfig { limits, ..EngineConfig::default() });
     let id = open(&mut world);
     let waiting = world.go(request());
@@ -322,6 +300,18 @@ fn a_full_queue_refuses_a_message_and_the_session_goes_on_and_is_read() {
     world.make_room(id, usize::MAX);
     assert_eq!(sent(&mut world, id).len(), taken);
     assert!(world.engine.send(id, message));
+}
+
+#[test]
+fn what_a_server_says_is_no_command_to_the_daemon() {
+    let mut world = World::daemon(EngineConfig::default());
+    let id = world.go(request());
+    let answer = switch(&world.text(id));
+    world.input(id, answer.as_bytes());
+    for said in [r#"{"type":"ping"}"#, r#"{"type":"error","message":"Invalid format"}"#, "no JSON"] {
+        world.input(id, &frames::server(TEXT, said.as_bytes()));
+        assert!(sent(&mut world, id).is_empty(), "{said} is answered");
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use barewire::client::{Backoff, ClientConfig};
 use barewire::limits;
 
 const README: &str = include_str!("../README.md");
@@ -200,6 +201,41 @@ fn the_fixed_limits_are_the_constants() {
     assert!(README.contains(&kept), "{kept}");
     let health = format!("gives up after {} seconds", limits::HEALTH_TIMEOUT.as_secs());
     assert!(README.contains(&health), "{health}");
+}
+
+#[test]
+fn what_is_said_of_the_client_is_what_it_does_by_default() {
+    let config = ClientConfig::new("wss://example.org/ws");
+    let list = |codes: &[u16]| codes.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
+    let Backoff { initial_delay, max_delay, factor, jitter } = config.backoff;
+    let expected = [
+        ("`allow_plain`", format!("`{}`", config.allow_plain)),
+        ("`authenticate_by`", format!("`{:?}`", config.authenticate_by)),
+        ("`backoff`", format!("{initial_delay:?}, {max_delay:?}, {factor}, {jitter:?}")),
+        ("`min_uptime`", config.min_uptime.as_secs().to_string()),
+        ("`queue_bytes`", config.queue_bytes.to_string()),
+        ("`terminal_codes`", list(&config.terminal_codes)),
+        ("`terminal_statuses`", list(&config.terminal_statuses)),
+    ];
+    let plain = |text: &str| text.replace(' ', "").to_lowercase();
+    let rows = rows("## The client half");
+    for (field, default) in expected {
+        let row = rows.iter().find(|row| row[0] == field).unwrap_or_else(|| panic!("no row of {field}"));
+        assert_eq!(plain(row[1]), plain(&default), "{field}");
+    }
+    let none = rows.iter().filter(|row| row[1] == "none").map(|row| row[0]).collect::<Vec<_>>();
+    assert_eq!(none, ["`protocols`, `headers`", "`credentials`", "`channels`", "`tls`"]);
+    let text = README.replace('\n', " ");
+    for told in [
+        format!("up to {} % on top", limits::BACKOFF_JITTER * 100.0),
+        format!("the first {} KiB of its body", limits::REFUSAL_BODY_BYTES / 1024),
+        format!("each message with {} B more", limits::SEND_QUEUE_ENTRY_BYTES),
+        format!("on up to {} threads", limits::RESOLVER_THREADS),
+        format!("the first {} are tried", limits::ADDRESSES_TRIED),
+        format!("each but the last for {} s.", limits::CONNECT_ADDRESS_TIMEOUT.as_secs()),
+    ] {
+        assert!(text.contains(&told), "{told}");
+    }
 }
 
 #[test]

@@ -1,56 +1,32 @@
 //! The client's policy, against a whole daemon in memory and a clock that only the test moves: when it tries again, what it
 //! says first, when it stops, and what it tells its host.
 //!
-//! Not here: what waits to be sent (`reconnecting/queue.rs`), the delays themselves (`src/client/backoff.rs`), the engine's
-//! part (`outbound.rs`), sockets (`dialing.rs`).
+//! Not here: the delays themselves (`src/client/backoff.rs`), the engine's part (`outbound.rs`), sockets (`dialing.rs`).
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::cast_possible_truncation)]
 #![allow(clippy::indexing_slicing)]
 
 mod common;
+#[path = "reconnecting/pair.rs"]
+mod pair;
 #[path = "reconnecting/queue.rs"]
 mod queue;
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use barewire::client::{
-    AuthenticateBy, Backoff, ClientConfig, ClientError, ClientEvent, Credentials, Jitter, ReadyState, Reconnector,
-    SendError, Source,
+    AuthenticateBy, Backoff, ClientConfig, ClientEvent, Credentials, Jitter, ReadyState, Reconnector, SendError, Source,
 };
-use barewire::limits::{CHANNEL_NAME_BYTES, RETRY_AFTER_MAX};
-use barewire::{CloseReason, ConnId, EngineConfig, Message, PreparedMessage};
-use common::{Peer, World};
+use barewire::limits::{BACKOFF_JITTER, CHANNEL_NAME_BYTES, RETRY_AFTER_MAX, SEND_QUEUE_ENTRY_BYTES};
+use barewire::wire::http::ResponseHead;
+use barewire::{CloseReason, EngineConfig, Event, Limits, Message, RefuseBy, SubscribeError};
+use common::World;
+use pair::{Network, Pair};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MILLI: Duration = Duration::from_millis(1);
-
-/// What becomes of a dial.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Network {
-    /// It reaches the daemon.
-    Up,
-    /// Nobody listens.
-    Refuses,
-    /// Packets vanish, in either direction.
-    Silent,
-}
-
-/// One client, the daemon, and what is between them.
-struct Pair {
-    here: World,
-    there: World,
-    client: Reconnector,
-    network: Network,
-    /// The ends of the connection that stands.
-    line: Option<(ConnId, ConnId)>,
-    /// What the client told, in short.
-    told: Vec<String>,
-    /// Headers of each dial.
-    asked: Vec<Vec<(String, String)>>,
-}
 
 fn config() -> ClientConfig {
     let backoff = Backoff { jitter: Jitter::None, ..Backoff::default() };
@@ -68,157 +44,6 @@ fn fresh_tokens() -> (Credentials, Arc<AtomicU32>) {
     let counter = asked.clone();
     let ask = move || Ok(format!("token-{}", counter.fetch_add(1, Ordering::Relaxed)));
     (Credentials::Token(Source::Fresh(Box::new(ask))), asked)
-}
-
-impl Pair {
-    fn new(config: ClientConfig) -> Pair {
-        Pair::with(config, World::daemon(EngineConfig::default()))
-    }
-
-    fn with(config: ClientConfig, there: World) -> Pair {
-        let here = World::new(EngineConfig::default(), Box::new(barewire::auth::NoAuth));
-        let client = Reconnector::new(config, 7).unwrap();
-        let (told, asked) = (Vec::new(), Vec::new());
-        let mut pair = Pair { here, there, client, network: Network::Up, line: None, told, asked };
-        pair.turn();
-        pair
-    }
-
-    /// Everything that can happen at this moment.
-    fn turn(&mut self) {
-        for _ in 0..1000 {
-            let mut is_quiet = true;
-            while let Some(dial) = self.client.poll_dial(self.here.now) {
-                self.asked.push(dial.upgrade.headers.clone());
-                let id = self.here.engine.connect(dial.upgrade, false, [9; 32]).unwrap();
-                self.client.handle_dialed(self.here.now, Ok(id));
-                self.connect(id);
-                is_quiet = false;
-            }
-            self.here.turn();
-            is_quiet &= !self.carry();
-            for event in std::mem::take(&mut self.here.events) {
-                let ours = self.client.handle_event(&mut self.here.engine, event);
-                assert!(ours.is_none(), "nobody else is here: {ours:?}");
-                is_quiet = false;
-            }
-            while let Some(event) = self.client.poll_event() {
-                self.told.push(short(&event));
-            }
-            self.here.turn();
-            if is_quiet {
-                return;
-            }
-        }
-        panic!("it never comes to rest: {:?}", self.told);
-    }
-
-    fn connect(&mut self, id: ConnId) {
-        self.here.peers.insert(id, Peer { room: usize::MAX, ..Peer::default() });
-        match self.network {
-            Network::Up => {
-                self.line = Some((id, self.there.connect()));
-                self.here.engine.handle_connected(id, SocketAddr::from(([127, 0, 0, 1], 80)));
-            }
-            Network::Refuses => {
-                let reason = CloseReason::NotConnected("connection refused by 127.0.0.1:80".into());
-                self.here.engine.handle_error(id, reason);
-            }
-            Network::Silent => {}
-        }
-        self.here.turn();
-    }
-
-    /// Carries bytes both ways, and the ends of streams; says whether there were any.
-    fn carry(&mut self) -> bool {
-        let Some((id, guest)) = self.line.filter(|_| self.network == Network::Up) else { return false };
-        let (up, down) = (self.here.take(id), self.there.take(guest));
-        if !up.is_empty() || !down.is_empty() {
-            self.there.input(guest, &up);
-            self.here.input(id, &down);
-            return true;
-        }
-        let (is_over, has_left) = (self.there.peer(guest).ended, self.here.peer(id).ended || self.here.is_gone(id));
-        if is_over || has_left {
-            self.line = None;
-            self.here.end(id);
-            self.there.end(guest);
-        }
-        is_over || has_left
-    }
-
-    fn advance(&mut self, by: Duration) {
-        let mut left = by;
-        while !left.is_zero() {
-            let due = self.client.poll_timeout(self.here.now).unwrap_or(left).max(MILLI);
-            let step = due.min(left).min(100 * MILLI);
-            self.here.advance(step);
-            self.there.advance(step);
-            left -= step;
-            self.turn();
-        }
-    }
-
-    /// The daemon is killed: its end of the stream is closed without a word.
-    fn kill(&mut self) {
-        self.network = Network::Refuses;
-        if let Some((id, guest)) = self.line.take() {
-            self.here.end(id);
-            self.there.end(guest);
-        }
-        self.turn();
-    }
-
-    fn told(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.told)
-    }
-
-    fn send(&mut self, text: &str) -> Result<(), SendError> {
-        let sent = self.client.send(&mut self.here.engine, Message::Text(text.into()));
-        self.turn();
-        sent
-    }
-
-    fn close(&mut self) {
-        self.client.close(&mut self.here.engine, 1000, "");
-        self.turn();
-    }
-
-    /// The daemon closes this session.
-    fn daemon_closes(&mut self, code: u16, reason: &'static str) {
-        let (_, guest) = self.line.unwrap();
-        self.there.engine.close(guest, code, reason);
-        self.there.turn();
-        self.turn();
-    }
-
-    fn publish(&mut self, channel: &str, text: &str) {
-        self.there.engine.publish(channel, &PreparedMessage::text(text), None);
-        self.there.turn();
-        self.turn();
-    }
-}
-
-fn short(event: &ClientEvent) -> String {
-    match event {
-        ClientEvent::Connecting { attempt } => format!("connecting {attempt}"),
-        ClientEvent::Open { .. } => "open".into(),
-        ClientEvent::Message(message) => {
-            let text = String::from_utf8_lossy(message.payload()).into_owned();
-            let is_stamped = text.find(r#","timestamp""#);
-            is_stamped.map_or(text.clone(), |at| text[..at].to_owned() + "}")
-        }
-        ClientEvent::Error(ClientError::Refused { response, body }) => {
-            format!("refused {} {}", response.status(), String::from_utf8_lossy(body))
-        }
-        ClientEvent::Error(error) => format!("error: {error}"),
-        ClientEvent::Close { code, reason, retries, .. } => {
-            format!("close {code} {reason}{}", if *retries { "" } else { " for good" })
-        }
-        ClientEvent::Reconnecting { delay, attempt } => format!("in {} ms {attempt}", delay.as_millis()),
-        ClientEvent::MaxReconnect => "maxreconnect".into(),
-        other => format!("{other:?}"),
-    }
 }
 
 const WELCOME: &str = r#"{"type":"connected","userId":"user"}"#;
@@ -350,6 +175,31 @@ fn a_token_that_has_ended_is_asked_for_anew_where_that_is_possible() {
     assert!(pair.client.has_stopped(), "the same token will not be good again");
 }
 
+/// A daemon with `auth.refuse = close` takes the upgrade, and closes with 4401.
+#[test]
+fn to_be_let_in_only_to_be_told_that_the_token_has_ended_is_no_success() {
+    let refuse_by = RefuseBy::Close;
+    let daemon = World::daemon(EngineConfig { refuse_by, ..EngineConfig::default() });
+    let (credentials, _) = fresh_tokens();
+    let authenticate_by = AuthenticateBy::Upgrade;
+    let mut pair = Pair::with(ClientConfig { credentials, authenticate_by, ..config() }, daemon);
+    pair.advance(7 * SECOND);
+    let told = pair.told();
+    assert!(told[2].starts_with("close 4401"), "{told:?}");
+    let delays: Vec<&String> = told.iter().filter(|event| event.starts_with("in ")).collect();
+    assert_eq!(delays, ["in 1000 ms 1", "in 2000 ms 2", "in 4000 ms 3", "in 8000 ms 4"]);
+}
+
+#[test]
+fn a_restart_in_the_middle_of_a_close_follows_it() {
+    let mut pair = Pair::new(logged_in());
+    pair.told();
+    pair.client.close(&mut pair.here.engine, 3000, "again");
+    pair.client.restart();
+    pair.turn();
+    assert_eq!(pair.told()[..3], ["close 3000 again", "connecting 0", "open"]);
+}
+
 #[test]
 fn a_refused_upgrade_is_told_whole_and_401_and_403_are_not_tried_again() {
     let wrong = |by| {
@@ -375,14 +225,34 @@ fn a_refused_upgrade_is_told_whole_and_401_and_403_are_not_tried_again() {
 
 #[test]
 fn the_patience_that_a_server_asks_for_is_had() {
-    let limits = barewire::Limits { max_memory: 16 << 20, connections: 0, ..Default::default() };
+    let limits = Limits { max_memory: 16 << 20, connections: 0, ..Limits::default() };
     let mut pair = Pair::with(logged_in(), World::daemon(EngineConfig { limits, ..EngineConfig::default() }));
     let told = pair.told();
     assert!(told[1].starts_with("refused 503"), "{told:?}");
     let delay: u64 = told[3].split(' ').nth(1).unwrap().parse().unwrap();
     // Five seconds, and up to 30 % of that on top, though jitter is off: all were told the same.
     assert!((5000..6500).contains(&delay), "{told:?}");
-    assert_eq!(RETRY_AFTER_MAX, 300 * SECOND);
+}
+
+#[test]
+fn the_patience_that_a_server_asks_for_has_a_limit() {
+    for (asked, least) in [("299", 299), ("300", 300), ("301", 300), ("4294967296", 300), ("soon", 2)] {
+        let mut pair = Pair::new(config());
+        pair.kill();
+        pair.network = Network::Silent;
+        pair.advance(SECOND);
+        let id = pair.client.session().unwrap();
+        let head = format!("HTTP/1.1 503 Service Unavailable\r\nRetry-After: {asked}\r\n\r\n");
+        let response = Box::new(ResponseHead::parse(head.as_bytes(), &Limits::default()).unwrap());
+        let refused = Event::Refused { id, response, body: Vec::new() };
+        assert!(pair.client.handle_event(&mut pair.here.engine, refused).is_none());
+        pair.here.engine.handle_error(id, CloseReason::HttpRefused(503));
+        pair.turn();
+        let delay: u64 = pair.told().last().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        let (delay, least) = (Duration::from_millis(delay), least * SECOND);
+        assert!(least <= delay && delay <= least.mul_f64(1.0 + BACKOFF_JITTER), "{asked}: {delay:?}");
+    }
+    assert_eq!(RETRY_AFTER_MAX, 300 * SECOND, "as the README says");
 }
 
 #[test]
@@ -406,7 +276,7 @@ fn its_own_close_stops_everything_in_every_state() {
     pair3.advance(SECOND);
     pair3.told();
     pair3.close();
-    assert_eq!(pair3.told(), ["close 1000  for good"]);
+    assert_eq!(pair3.told(), ["close 1006  for good"], "there was nothing to close");
     for mut pair in [pair, pair2, pair3] {
         pair.network = Network::Up;
         let dials = pair.asked.len();
@@ -421,16 +291,19 @@ fn its_own_close_stops_everything_in_every_state() {
 fn channels_are_subscribed_to_on_every_open_behind_the_credentials() {
     let mut pair = Pair::new(ClientConfig { channels: vec!["news".into()], ..logged_in() });
     assert_eq!(pair.told()[3..], [WELCOME, r#"{"type":"subscribed","channel":"news"}"#]);
-    pair.client.subscribe(&mut pair.here.engine, "more");
-    pair.client.subscribe(&mut pair.here.engine, "more");
-    pair.client.subscribe(&mut pair.here.engine, "less");
+    pair.client.subscribe(&mut pair.here.engine, "more").unwrap();
+    pair.client.subscribe(&mut pair.here.engine, "more").unwrap();
+    pair.client.subscribe(&mut pair.here.engine, "less").unwrap();
     pair.client.unsubscribe(&mut pair.here.engine, "less");
     pair.client.unsubscribe(&mut pair.here.engine, "never");
     pair.turn();
     let answers = [r#"{"type":"subscribed","channel":"more"}"#, r#"{"type":"subscribed","channel":"less"}"#];
     assert_eq!(pair.told(), [answers[0], answers[1], r#"{"type":"unsubscribed","channel":"less"}"#]);
     pair.kill();
-    pair.client.subscribe(&mut pair.here.engine, "later");
+    pair.client.subscribe(&mut pair.here.engine, "later").unwrap();
+    let long = "c".repeat(CHANNEL_NAME_BYTES + 1);
+    assert_eq!(pair.client.subscribe(&mut pair.here.engine, ""), Err(SubscribeError::BadName));
+    assert_eq!(pair.client.subscribe(&mut pair.here.engine, &long), Err(SubscribeError::BadName));
     pair.network = Network::Up;
     pair.advance(SECOND);
     let (_, guest) = pair.line.unwrap();
@@ -440,6 +313,70 @@ fn channels_are_subscribed_to_on_every_open_behind_the_credentials() {
     pair.told();
     pair.publish("more", "once");
     assert_eq!(pair.told(), ["once"]);
+}
+
+#[test]
+fn what_is_sent_while_it_is_not_open_fails_or_waits_up_to_the_limit() {
+    let mut pair = Pair::new(logged_in());
+    pair.kill();
+    assert_eq!(pair.send("x"), Err(SendError::NotOpen));
+
+    let queue_bytes = 2 * (SEND_QUEUE_ENTRY_BYTES + r#"{"type":"ping","id":1}"#.len());
+    let mut pair = Pair::new(ClientConfig { queue_bytes, ..logged_in() });
+    pair.kill();
+    assert_eq!(pair.send(r#"{"type":"ping","id":1}"#), Ok(()));
+    assert_eq!(pair.send(r#"{"type":"ping","id":22}"#), Err(SendError::Full), "one byte past it");
+    assert_eq!(pair.send(r#"{"type":"ping","id":2}"#), Ok(()), "at the limit");
+    assert_eq!(pair.send(""), Err(SendError::Full));
+    pair.network = Network::Up;
+    pair.told();
+    pair.advance(SECOND);
+    let told = pair.told();
+    assert_eq!(told.iter().filter(|text| text.contains("pong")).count(), 2, "{told:?}");
+    pair.kill();
+    assert_eq!(pair.send(r#"{"type":"ping","id":3}"#), Ok(()), "there is room again");
+    pair.close();
+    pair.client.restart();
+    pair.network = Network::Up;
+    pair.told();
+    pair.turn();
+    assert!(!pair.told().iter().any(|text| text.contains("pong")), "a close forgets what waited");
+}
+
+#[test]
+fn what_waits_for_an_open_is_never_more_than_the_engine_takes_then_and_all_of_it_is_sent() {
+    const KIB: usize = 1024;
+    let message = " ".repeat(64 * KIB - SEND_QUEUE_ENTRY_BYTES);
+    let most = Limits::default().send_queue_bytes / (64 * KIB);
+    let mut pair = Pair::new(ClientConfig { queue_bytes: 8 * KIB * KIB, ..logged_in() });
+    pair.kill();
+    assert_eq!((0..=most).filter(|_| pair.send(&message).is_ok()).count(), most);
+    assert_eq!(pair.send(""), Err(SendError::Full));
+    pair.network = Network::Up;
+    pair.told();
+    pair.advance(SECOND);
+    let answers = pair.told().iter().filter(|text| text.contains("bad_json")).count();
+    assert_eq!(answers, most, "each is answered");
+}
+
+#[test]
+fn a_connection_that_has_just_ended_is_not_open_though_nobody_was_told_yet() {
+    let mut pair = Pair::new(logged_in());
+    let (id, _) = pair.line.unwrap();
+    pair.here.engine.handle_error(id, CloseReason::PeerVanished);
+    let sent = pair.client.send(&mut pair.here.engine, Message::Text("x".into()));
+    assert_eq!((sent, pair.client.ready_state()), (Err(SendError::NotOpen), ReadyState::Open));
+}
+
+#[test]
+fn a_queue_that_is_full_refuses_and_the_connection_stays() {
+    let mut pair = Pair::new(logged_in());
+    let (id, _) = pair.line.unwrap();
+    pair.here.peer(id).room = 0;
+    let message = Message::Binary(vec![0; 1 << 20].into());
+    let sent: Vec<_> = (0..4).map(|_| pair.client.send(&mut pair.here.engine, message.clone())).collect();
+    assert_eq!((sent[0], sent[3]), (Ok(()), Err(SendError::Full)));
+    assert!(pair.here.engine.is_open(id));
 }
 
 #[test]

@@ -7,8 +7,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use barewire::app::Router;
-use barewire::auth::Authenticate;
+use barewire::auth::{Authenticate, NoAuth};
 use barewire::engine::{Fate, Intake};
+use barewire::wire::http::UpgradeRequest;
 use barewire::{ConnId, Engine, EngineConfig, Event, Message, Now};
 
 /// More than any input of a fuzzer takes; an engine that goes on beyond it never comes to rest.
@@ -56,6 +57,11 @@ pub struct Outcome {
     pub messages: Vec<Message>,
 }
 
+/// The address of the other end.
+fn peer() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 40_000))
+}
+
 /// See the module.
 pub struct Connection {
     engine: Engine,
@@ -75,12 +81,28 @@ impl Connection {
         // Room for more would cost more than all the rest.
         config.limits.connections = 1;
         let mut engine = Engine::new(config, authenticator, START, 42);
-        let peer = SocketAddr::from(([127, 0, 0, 1], 40_000));
-        let id = engine.handle_accept(peer, true).expect("there is room for one");
+        let id = engine.handle_accept(peer(), true).expect("there is room for one");
+        Connection::begin(engine, id, host)
+    }
+
+    /// A connection in the client role, which asks for this upgrade: [`Connection::take_received`] has the request.
+    pub fn dial(config: EngineConfig, upgrade: UpgradeRequest, host: Host) -> Connection {
+        let mut engine = Engine::new(config, Box::new(NoAuth), START, 42);
+        let id = engine.connect(upgrade, true, [7; 32]).expect("there is room for one");
+        engine.handle_connected(id, peer());
+        Connection::begin(engine, id, host)
+    }
+
+    fn begin(engine: Engine, id: ConnId, host: Host) -> Connection {
         let outcome = Outcome { received: Vec::new(), story: Vec::new(), messages: Vec::new() };
         let mut connection = Connection { engine, id, host, now: START, room: usize::MAX, checked: 0, outcome };
         connection.turn();
         connection
+    }
+
+    /// What was written so far, which the outcome is then without.
+    pub fn take_received(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.outcome.received)
     }
 
     /// Sends each of these, and lets the server come to rest behind it.
@@ -204,6 +226,7 @@ impl Connection {
             Event::Accepted { .. } => "Accepted".into(),
             Event::Request { head, .. } => format!("Request {} {}", head.method(), head.target()),
             Event::Open { .. } => "Open".into(),
+            Event::Connected { .. } => "Connected".into(),
             Event::RateLimited { .. } => "RateLimited".into(),
             Event::Renewed { .. } => "Renewed".into(),
             Event::Closed { reason, .. } => format!("Closed {reason:?}"),

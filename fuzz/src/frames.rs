@@ -1,4 +1,5 @@
-//! A whole session: an upgrade, and whatever a peer sends behind it.
+//! A whole session: an upgrade, and whatever a peer sends behind it. The peer is a client, or, of a session in the client
+//! role, a server (`dialed.rs`): then messages are always sent back.
 //!
 //! The first two bytes of the input choose the session and the cuts, the rest is what the peer sends. A mask may be four
 //! zeroes, so that payloads stand in the corpus as they are.
@@ -7,6 +8,7 @@
 //!   first byte   1: larger messages, more fragments        2: nobody is asked who it is, and messages are sent back
 //!                4: the peer is slow, and time passes      8: contexts may be kept (RFC 7692)
 //!                16, 32, 64: which extensions are offered  128: nobody is too fast
+//!                (to a server 16: deflating is offered, 32: and accepted)
 //!   second byte  the seed of the cuts
 //! ```
 //!
@@ -16,7 +18,10 @@ use std::time::Duration;
 
 use barewire::auth::{Authenticate, Methods, NoAuth, Users};
 use barewire::wire::deflate::DeflateConfig;
+use barewire::wire::http::{UpgradeKey, UpgradeRequest};
 use barewire::{EngineConfig, Limits, Message};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use flate2::{Decompress, FlushDecompress};
 
 use super::driver::{Connection, Host, Outcome, Pace, cut_into_bytes};
@@ -29,6 +34,8 @@ const ECHO: u8 = 2;
 const SLOW: u8 = 4;
 const TAKEOVER: u8 = 8;
 const OFFER: u8 = 16 | 32 | 64;
+const CLIENT_OFFERS: u8 = 16;
+const SERVER_ACCEPTS: u8 = 32;
 const UNPACED: u8 = 128;
 
 /// What may be offered.
@@ -60,8 +67,21 @@ const RSV1: u8 = 0x40;
 
 /// See the module.
 pub fn run(input: &[u8]) {
+    run_against(Peer::Client, input);
+}
+
+/// Who sends the input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Peer {
+    Client,
+    Server,
+}
+
+/// The same with this peer.
+pub fn run_against(peer: Peer, input: &[u8]) {
     let [choice, seed, bytes @ ..] = input else { return };
-    let session = Session { choice: *choice };
+    let choice = if peer == Peer::Server { choice | ECHO } else { *choice };
+    let session = Session { choice, peer };
     let cut = Chance::new(u64::from(*seed)).cut(bytes, 1 + bytes.len() / (1 + usize::from(seed % 8)));
     if choice & SLOW != 0 {
         let outcome = session.play(&cut, Pace::Slow(SLOW_READ, SLOW_STEP));
@@ -93,6 +113,7 @@ struct Told {
 
 struct Session {
     choice: u8,
+    peer: Peer,
 }
 
 impl Session {
@@ -109,6 +130,7 @@ impl Session {
             (limits.messages_per_window, limits.control_frames_per_second) = (0, 0);
         }
         let deflate = DeflateConfig {
+            enabled: self.peer == Peer::Client || self.has(CLIENT_OFFERS),
             min_bytes: DEFLATE_MIN_BYTES,
             server_context_takeover: self.has(TAKEOVER),
             client_context_takeover: self.has(TAKEOVER),
@@ -126,7 +148,38 @@ impl Session {
         )
     }
 
+    /// A session in the client role whose request is answered.
+    fn dial(&self) -> Connection {
+        let (authority, target) = ("localhost".into(), "/ws".into());
+        let upgrade = UpgradeRequest { authority, target, protocols: Vec::new(), headers: Vec::new() };
+        let mut connection = Connection::dial(self.config(), upgrade, Host::Echo);
+        let asked = String::from_utf8(connection.take_received()).expect("a request");
+        let field = |name: &str| asked.lines().find_map(|line| line.strip_prefix(name));
+        assert_eq!(field("Sec-WebSocket-Extensions: ").is_some(), self.has(CLIENT_OFFERS), "{asked}");
+        let key = field("Sec-WebSocket-Key: ").expect("a key");
+        let nonce = STANDARD.decode(key).expect("base64").try_into().expect("16 bytes");
+        let accept = UpgradeKey::new(nonce).accept();
+        let deflate = "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover\r\n";
+        let answer = format!(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Accept: {accept}\r\n{}\r\n",
+            if self.deflates() { deflate } else { "" }
+        );
+        connection.send([answer.as_bytes()], Pace::Prompt);
+        connection
+    }
+
+    /// Whether a client and its server have agreed to.
+    fn deflates(&self) -> bool {
+        self.has(CLIENT_OFFERS) && self.has(SERVER_ACCEPTS)
+    }
+
     fn play(&self, pieces: &[&[u8]], pace: Pace) -> Outcome {
+        if self.peer == Peer::Server {
+            let mut connection = self.dial();
+            connection.send(pieces.iter().copied(), pace);
+            return connection.finish();
+        }
         let (authenticator, host): (Box<dyn Authenticate>, _) =
             if self.has(ECHO) { (Box::new(NoAuth), Host::Echo) } else { (Box::new(methods()), Host::Router) };
         let mut connection = Connection::new(self.config(), authenticator, host);
@@ -135,20 +188,28 @@ impl Session {
         connection.finish()
     }
 
-    /// RFC 6455, section 5, of what the server wrote; and RFC 7692, section 6.
+    /// What was agreed on, and what [`Session::check_frames`] makes of what was written.
     fn check_output(&self, outcome: &Outcome) -> Told {
+        if self.peer == Peer::Server {
+            let deflate = self.deflates().then_some(Deflate { peer_takes_over: false });
+            return self.check_frames(deflate, false, &unmask(&outcome.received));
+        }
         let text = String::from_utf8_lossy(&outcome.received);
         let (head, _) = text.split_once("\r\n\r\n").expect("an answer to the upgrade");
         assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
         let agreed = head.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Extensions: "));
         assert!(agreed.is_none_or(|agreed| agreed.starts_with("permessage-deflate")), "{agreed:?}");
         let without = |name: &str| agreed.is_some_and(|agreed| agreed.contains(name));
-        let deflate = agreed.map(|_| Deflate { client_takes_over: !without("client_no_context_takeover") });
-        let (mut frames, rest) = decode_partial(&outcome.received);
+        let deflate = agreed.map(|_| Deflate { peer_takes_over: !without("client_no_context_takeover") });
+        self.check_frames(deflate, !without("server_no_context_takeover"), &outcome.received)
+    }
+
+    /// RFC 6455, section 5, of what was written, without masks; and RFC 7692, section 6.
+    fn check_frames(&self, deflate: Option<Deflate>, takes_over: bool, written: &[u8]) -> Told {
+        let (mut frames, rest) = decode_partial(written);
         // Who is cut while a message is half out gets no more of it: only a slow one can be.
         assert!(rest.is_empty() || self.has(SLOW), "half a frame: {rest:x?}");
-        let mut inflate =
-            Inflate { stream: Decompress::new(false), takes_over: !without("server_no_context_takeover") };
+        let mut inflate = Inflate { stream: Decompress::new(false), takes_over };
         let mut messages = Vec::new();
         for frame in &frames {
             assert!(frame.first & 0xb0 == 0x80, "whole frames, and no reserved bit: {frame:x?}");
@@ -182,7 +243,12 @@ impl Session {
     /// What came of it is what the model says; each message came back.
     fn compare(&self, bytes: &[u8], outcome: &Outcome, told: &Told) {
         let limits = self.config().limits;
-        let rules = Rules { message_bytes: limits.message_bytes, fragments: limits.fragments, deflate: told.deflate };
+        let rules = Rules {
+            message_bytes: limits.message_bytes,
+            fragments: limits.fragments,
+            deflate: told.deflate,
+            masks: self.peer == Peer::Client,
+        };
         let verdict = model::judge(bytes, &rules);
         if let Some(perhaps) = &verdict.perhaps {
             let (known, more) = outcome.messages.split_at_checked(verdict.messages.len()).expect("the sure ones");
@@ -202,6 +268,33 @@ impl Session {
             None => assert!(verdict.may_wait, "not closed, and not one of {:?}", verdict.codes),
         }
     }
+}
+
+/// What a client wrote, as a server would have: each frame without its mask, which it must have. Half a frame at the end
+/// stays as it is.
+fn unmask(mut bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    while let [first, second, ..] = *bytes {
+        assert_eq!(second & 0x80, 0x80, "a client masks everything");
+        let extended = match second & 0x7f {
+            126 => 2,
+            127 => 8,
+            _ => 0,
+        };
+        let Some((header, behind)) = bytes.split_at_checked(2 + extended + 4) else { break };
+        let length = match extended {
+            0 => usize::from(second & 0x7f),
+            _ => header[2..2 + extended].iter().fold(0, |length, byte| length << 8 | usize::from(*byte)),
+        };
+        let Some((payload, rest)) = behind.split_at_checked(length) else { break };
+        let mask = &header[2 + extended..];
+        out.extend([first, second & 0x7f]);
+        out.extend_from_slice(&header[2..2 + extended]);
+        out.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+        bytes = rest;
+    }
+    out.extend_from_slice(bytes);
+    out
 }
 
 /// The peer's decompressor.

@@ -11,6 +11,7 @@
 
 pub mod answer;
 pub mod config;
+pub mod dialed;
 pub mod frames;
 pub mod head;
 pub mod message;
@@ -29,9 +30,10 @@ mod configuration;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 7] = [
     ("answer", answer::run),
     ("config", config::run),
+    ("dialed", dialed::run),
     ("frames", frames::run),
     ("head", head::run),
     ("message", message::run),

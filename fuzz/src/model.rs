@@ -30,13 +30,15 @@ pub struct Rules {
     pub message_bytes: usize,
     pub fragments: usize,
     pub deflate: Option<Deflate>,
+    /// The peer is a client, which masks its frames; a server does not (RFC 6455, section 5.1).
+    pub masks: bool,
 }
 
 /// What was agreed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deflate {
-    /// The client's messages may refer to those before.
-    pub client_takes_over: bool,
+    /// The peer's messages may refer to those before.
+    pub peer_takes_over: bool,
 }
 
 /// What comes of some frames.
@@ -138,7 +140,7 @@ impl Verdict {
         let payload = match rules.deflate.filter(|_| message.is_deflated) {
             None => message.payload.clone(),
             Some(deflate) => {
-                let inflated = inflate.message(&message.payload, rules.message_bytes, deflate.client_takes_over);
+                let inflated = inflate.message(&message.payload, rules.message_bytes, deflate.peer_takes_over);
                 let too_big = inflated.bytes.len() > rules.message_bytes;
                 let faults = [(too_big, 1009), (inflated.end == End::Broken, 1002)];
                 self.codes = faults.into_iter().filter(|&(is_so, _)| is_so).map(|(_, code)| code).collect();
@@ -198,7 +200,7 @@ fn faults(header: &Header, begun: Option<&Begun>, rules: &Rules) -> Vec<u16> {
     let is_final = header.first & FIN != 0;
     let may_have_rsv1 = rules.deflate.is_some() && matches!(opcode, TEXT | BINARY);
     let breaks_protocol = [
-        !header.is_masked,
+        header.is_masked != rules.masks,
         header.first & OTHER_RESERVED != 0,
         header.first & RSV1 != 0 && !may_have_rsv1,
         !matches!(opcode, CONTINUATION | TEXT | BINARY | CLOSE | PING | PONG),

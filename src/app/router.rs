@@ -34,7 +34,8 @@ impl Router {
         web::is_file(path)
     }
 
-    /// Answers one event. Give it every event that the engine has.
+    /// Answers one event. Give it every event that the engine has. What comes of a session in the client role it leaves
+    /// alone: there the host is the one that asks.
     pub fn handle(&self, engine: &mut Engine, event: Event) {
         match event {
             Event::Accepted { peer, .. } => info!("New connection from {peer}"),
@@ -42,11 +43,12 @@ impl Router {
                 engine.respond(id, routes::answer(&head, self.site.as_ref()));
             }
             Event::Open { id } => welcome(engine, id),
+            // A server's answers are no commands: two servers that took them for some would refuse each other for ever.
+            Event::Message { id, .. } if engine.is_outbound(id) => {}
             Event::Message { id, message } => take_message(engine, id, message),
             Event::RateLimited { id } => refuse(engine, id, ("Rate limit exceeded", "rate_limited"), None),
             Event::Renewed { id } => apply_rights(engine, id),
             Event::Closed { identity, reason, .. } => farewell(engine, identity, &reason),
-            // What we hear as somebody's client is for a host that went there.
             Event::Connected { .. } | Event::Refused { .. } => {}
         }
     }

@@ -119,15 +119,10 @@ fn is_known(head: &RequestHead, tag: &str) -> bool {
 }
 
 /// A hash that tells versions of a file apart (FNV-1a). It need not withstand anybody: the files are ours.
-const fn fnv1a(mut bytes: &[u8]) -> u64 {
+fn fnv1a(bytes: &[u8]) -> u64 {
     const OFFSET_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
     const PRIME: u64 = 0x0100_0000_01b3;
-    let mut hash = OFFSET_BASIS;
-    while let Some((&first, rest)) = bytes.split_first() {
-        hash = (hash ^ first as u64).wrapping_mul(PRIME);
-        bytes = rest;
-    }
-    hash
+    bytes.iter().fold(OFFSET_BASIS, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(PRIME))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! How long to wait before the next attempt: [`Backoff`], a pure function of the attempt and of one random number.
 //!
-//! Not here: who counts the attempts and when the count begins anew (`client/mod.rs`); where the random number comes from
+//! Not here: who counts the attempts and when the count begins anew (`reconnector.rs`); where the random number comes from
 //! (the driver's seed).
 
 use std::time::Duration;
@@ -15,6 +15,7 @@ const NANOS_PER_MILLI: f64 = 1e6;
 
 /// How delays of many clients are kept from falling together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Jitter {
     /// They are not.
     None,

@@ -11,18 +11,21 @@ use super::event::{ClientEvent, ReadyState, SendError};
 use super::reconnector::Reconnector;
 use super::say;
 use crate::auth::NoAuth;
-use crate::engine::EngineConfig;
+use crate::engine::{EngineConfig, SubscribeError};
 use crate::error::Error;
 use crate::net::io::{Io, SystemIo};
 use crate::net::{Handle, Server, ServerConfig};
 use crate::wire::websocket::Message;
 
-/// Makes the attempt that is due, if one is. In a server's loop: before each [`Server::poll`].
+/// Makes the attempt that is due, if one is. In a server's loop: before each [`Server::poll`]. Once that server is shutting
+/// down it makes none, and the reconnector stops.
 pub fn dial<I: Io>(reconnector: &mut Reconnector, server: &mut Server<I>) {
-    let now = server.engine().now();
-    while let Some(dial) = reconnector.poll_dial(now) {
+    if server.is_shutting_down() {
+        return reconnector.close(server.engine(), 1001, "");
+    }
+    while let Some(dial) = reconnector.poll_dial(server.engine().now()) {
         let dialed = server.connect(dial);
-        reconnector.handle_dialed(now, dialed);
+        reconnector.handle_dialed(server.engine().now(), dialed);
     }
 }
 
@@ -78,9 +81,14 @@ impl<I: Io> Client<I> {
         Ok(Client { server, reconnector })
     }
 
-    /// Goes on until there is an event, or a turn of the loop is over. Sleeps at most once, at most `timeout` (`None`: as
-    /// long as nothing is due), and not at all when it becomes finished. An error is final: the poller is broken.
+    /// Goes on until there is an event, or a turn of the loop is over; not at all while there are events to take. Sleeps at
+    /// most once, at most `timeout` (`None`: as long as nothing is due), and not at all when it becomes finished. An error is
+    /// final: the poller is broken.
     pub fn poll(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
+        if self.reconnector.has_events() {
+            // Nobody has taken them: what a server says must not pile up here.
+            return Ok(());
+        }
         dial(&mut self.reconnector, &mut self.server);
         if self.reconnector.has_stopped() && !self.is_finished() {
             // What is left of the connection may go with a write of this turn, and then nothing would wake it.
@@ -124,8 +132,8 @@ impl<I: Io> Client<I> {
     }
 
     /// Subscribes to a channel of a barewire server: see [`Reconnector::subscribe`].
-    pub fn subscribe(&mut self, channel: &str) {
-        self.reconnector.subscribe(self.server.engine(), channel);
+    pub fn subscribe(&mut self, channel: &str) -> Result<(), SubscribeError> {
+        self.reconnector.subscribe(self.server.engine(), channel)
     }
 
     /// Ends that.
@@ -177,8 +185,19 @@ impl<I: Io> Client<I> {
         session.is_some_and(|id| self.server.engine().awaits_pong(id))
     }
 
-    /// Wakes [`Client::poll`] from other threads, by [`Handle::wake`].
-    pub fn handle(&self) -> Handle {
-        self.server.handle()
+    /// Wakes [`Client::poll`] from other threads.
+    pub fn waker(&self) -> Waker {
+        Waker(self.server.handle())
+    }
+}
+
+/// Wakes a [`Client`] from any thread. Cheap to clone; never blocks.
+#[derive(Debug, Clone)]
+pub struct Waker(Handle);
+
+impl Waker {
+    /// Ends the sleep of [`Client::poll`]: it returns.
+    pub fn wake(&self) {
+        self.0.wake();
     }
 }

@@ -17,7 +17,7 @@ use crate::wire::url::Url;
 pub enum Source<T> {
     /// The same each time.
     Fixed(T),
-    /// Asked for before each attempt, on the loop: it must not block. Its error is the attempt's.
+    /// Asked for in each attempt, before anything is dialed, on the loop: it must not block. Its error is the attempt's.
     Fresh(Box<dyn FnMut() -> Result<T, String> + Send>),
 }
 
@@ -59,6 +59,7 @@ impl<T> fmt::Debug for Source<T> {
 
 /// Who the client is. Its `Debug` tells no secret.
 #[derive(Default)]
+#[non_exhaustive]
 pub enum Credentials {
     /// Nobody in particular.
     #[default]
@@ -86,6 +87,7 @@ impl fmt::Debug for Credentials {
 
 /// How the credentials are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum AuthenticateBy {
     /// By an `auth` message, the first that is sent once the WebSocket is open.
     #[default]
@@ -123,7 +125,8 @@ pub struct ClientConfig {
     /// The same for the statuses of a refused upgrade. Default [`TERMINAL_STATUSES_DEFAULT`]; 401 as 4401 above.
     pub terminal_statuses: Vec<u16>,
     /// What may wait to be sent while it is not open, in bytes, each message counted with
-    /// [`crate::limits::SEND_QUEUE_ENTRY_BYTES`] more. Default 0: nothing; `send` fails.
+    /// [`crate::limits::SEND_QUEUE_ENTRY_BYTES`] more, and never past [`crate::Limits::send_queue_bytes`]. Default 0:
+    /// nothing; `send` fails.
     pub queue_bytes: usize,
     /// Which servers are trusted. Without one, `wss://` is a configuration error. Default none.
     #[cfg(feature = "tls")]
@@ -161,8 +164,7 @@ impl ClientConfig {
         if let Err(fault) = self.backoff.check() {
             return Some(fault);
         }
-        let bad = |name: &&String| name.is_empty() || name.len() > CHANNEL_NAME_BYTES;
-        if let Some(name) = self.channels.iter().find(bad) {
+        if let Some(name) = self.channels.iter().find(|name| !is_channel(name)) {
             return Some(format!("channel {name:?} is not of 1 to {CHANNEL_NAME_BYTES} bytes"));
         }
         if let Credentials::Basic { user, .. } = &self.credentials
@@ -191,12 +193,8 @@ impl ClientConfig {
             }
         }
         self.check_tls(&url)?;
-        let request = UpgradeRequest {
-            authority: url.authority(),
-            target: url.target().to_owned(),
-            protocols: self.protocols.clone(),
-            headers: self.headers.clone(),
-        };
+        let (protocols, headers) = (self.protocols.clone(), self.headers.clone());
+        let request = UpgradeRequest { protocols, headers, ..UpgradeRequest::to(&url) };
         request.check()?;
         Ok((url, request))
     }
@@ -215,4 +213,9 @@ impl ClientConfig {
     fn check_tls(&self, url: &Url) -> Result<(), String> {
         if url.is_secure() { Err("wss:// needs the feature `tls`".to_owned()) } else { Ok(()) }
     }
+}
+
+/// Whether a channel can have this name.
+pub(super) fn is_channel(name: &str) -> bool {
+    !name.is_empty() && name.len() <= CHANNEL_NAME_BYTES
 }

@@ -15,7 +15,7 @@ mod reconnector;
 mod say;
 
 pub use backoff::{Backoff, Jitter};
-pub use client::{Client, dial};
+pub use client::{Client, Waker, dial};
 pub use config::{AuthenticateBy, ClientConfig, Credentials, Source};
 pub use event::{ClientError, ClientEvent, ReadyState, SendError};
 pub use reconnector::Reconnector;

@@ -12,7 +12,9 @@
 //!
 //! Not here: sockets (`net/`), the loop of a client that has its own (`client.rs`), how long it waits (`backoff.rs`).
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::fmt;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -20,16 +22,19 @@ use base64::engine::general_purpose::STANDARD;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use super::config::{AuthenticateBy, ClientConfig, Credentials};
+use super::config::{AuthenticateBy, ClientConfig, Credentials, is_channel};
 use super::event::{ClientError, ClientEvent, ReadyState, SendError};
 use super::say;
-use crate::engine::{ConnId, Engine, Event, Refused};
-use crate::error::{CloseReason, Error};
+use crate::engine::{ConnId, Engine, Event, Refused, SubscribeError};
+use crate::error::{CloseReason, Error, NO_CODE};
 use crate::limits::{BACKOFF_DELAY_MIN, BACKOFF_JITTER, RETRY_AFTER_MAX, SEND_QUEUE_ENTRY_BYTES};
 use crate::net::Dial;
 use crate::time::{Now, micros};
 use crate::wire::http::ResponseHead;
 use crate::wire::websocket::Message;
+
+/// What credentials that are no token begin with.
+const BASIC: &str = "Basic ";
 
 /// Stands for an end without a Close frame (RFC 6455, section 7.1.5).
 const NO_CLOSE: u16 = 1006;
@@ -52,34 +57,62 @@ enum State {
     },
     Closing {
         id: ConnId,
+        next: Next,
     },
     Stopped,
 }
 
-/// What is known of the attempt under way, and of what has come of it.
-#[derive(Debug, Default)]
-struct Attempt {
+/// What follows an end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    Nothing,
+    /// Nothing, though another attempt was wanted: there were as many as there may be.
+    NothingMore,
+    /// An attempt after a delay.
+    Attempt,
+    /// An attempt at once, as if it were the first.
+    Restart,
+}
+
+/// What the host has been told of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Told {
+    #[default]
+    Begun,
+    Failed,
+    Open,
+}
+
+/// What is known of the attempt under way, and of the connection that came of it.
+#[derive(Default)]
+struct Course {
+    told: Told,
+    /// The message by which the credentials are told, for the open.
+    auth: Option<String>,
     /// The server has refused it with this status.
     refused: Option<u16>,
     /// The server has asked for that much patience.
     retry_after: Option<Duration>,
-    /// The host knows why it has failed.
-    is_told: bool,
+    /// The attempts before it, until the server has said anything: they count on if it only says that the token has ended.
+    before: u32,
 }
 
 /// See the module.
 ///
-/// Its driver: [`Reconnector::poll_dial`] until `None`, each time [`crate::Server::connect`] and
-/// [`Reconnector::handle_dialed`] (which is [`crate::client::dial`]); every event of the engine to
-/// [`Reconnector::handle_event`]; [`Reconnector::poll_event`] until `None`; and to sleep no longer than
-/// [`Reconnector::poll_timeout`].
-#[derive(Debug)]
+/// Its driver, in each turn and in this order: [`Reconnector::poll_dial`] until `None`, each time [`crate::Server::connect`]
+/// and [`Reconnector::handle_dialed`] (which is [`crate::client::dial`]); sleeping no longer than
+/// [`Reconnector::poll_timeout`]; every event of the engine to [`Reconnector::handle_event`], before anybody else has it;
+/// [`Reconnector::poll_event`] until `None`. What is not taken there is kept without a bound.
+///
+/// The session is its own: a host that ends it by [`Engine::close`] has it come back, as after any loss.
+/// When the [`crate::Server`] in whose loop it is shuts down, it stops too: an open WebSocket is closed with 1001.
 pub struct Reconnector {
     config: ClientConfig,
     state: State,
     /// Attempts to come back since the last success.
     attempts: u32,
-    attempt: Attempt,
+    course: Course,
+    /// Messages for the next open, and what they cost.
     waiting: VecDeque<Message>,
     waiting_bytes: usize,
     events: VecDeque<ClientEvent>,
@@ -94,7 +127,7 @@ impl Reconnector {
             config,
             state: State::Waiting { until_us: 0 },
             attempts: 0,
-            attempt: Attempt::default(),
+            course: Course::default(),
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             events: VecDeque::new(),
@@ -109,7 +142,7 @@ impl Reconnector {
         while let State::Waiting { until_us } = self.state
             && until_us <= now.mono_us
         {
-            self.attempt = Attempt::default();
+            self.course = Course::default();
             self.events.push_back(ClientEvent::Connecting { attempt: self.attempts });
             match self.dial() {
                 Ok(dial) => return Some(dial),
@@ -127,17 +160,25 @@ impl Reconnector {
         }
     }
 
-    /// Takes an event of the engine, and gives back one that is not about this connection.
+    /// Takes an event of the engine. One that is not about its session is given back.
     pub fn handle_event(&mut self, engine: &mut Engine, event: Event) -> Option<Event> {
         if self.session() != Some(event.id()) {
             return Some(event);
         }
         match event {
             Event::Connected { id, protocol, .. } => self.open(engine, id, protocol),
-            Event::Message { message, .. } => self.events.push_back(ClientEvent::Message(message)),
+            Event::Message { message, .. } => {
+                self.course.before = 0;
+                self.events.push_back(ClientEvent::Message(message));
+            }
             Event::Refused { response, body, .. } => self.take_refusal(response, body),
             Event::Closed { reason, .. } => self.end(engine.now(), reason),
-            other => return Some(other),
+            // Those of a client that came, which a server is not.
+            Event::Accepted { .. }
+            | Event::Request { .. }
+            | Event::Open { .. }
+            | Event::RateLimited { .. }
+            | Event::Renewed { .. } => {}
         }
         None
     }
@@ -163,7 +204,8 @@ impl Reconnector {
 
     // --- the host ---
 
-    /// Sends a message. While it is not open the message waits, if [`ClientConfig::queue_bytes`] has room for it.
+    /// Sends a message. While an attempt is under way or waited for the message waits, if [`ClientConfig::queue_bytes`] has
+    /// room for it. On an open session it is [`SendError::Full`] when the engine's queue has no room.
     pub fn send(&mut self, engine: &mut Engine, message: Message) -> Result<(), SendError> {
         match self.state {
             // It may have ended in this turn, and the event not have come here yet.
@@ -172,19 +214,22 @@ impl Reconnector {
                 true => Ok(()),
                 false => Err(SendError::Full),
             },
-            State::Waiting { .. } | State::Connecting { .. } => self.keep(message),
+            State::Waiting { .. } | State::Connecting { .. } => self.keep(engine, message),
             State::Closing { .. } | State::Stopped => Err(SendError::NotOpen),
         }
     }
 
     /// Subscribes to a channel, now if it is open, and on every open from then on. Nothing is done about one that is
-    /// subscribed to already.
-    pub fn subscribe(&mut self, engine: &mut Engine, channel: &str) {
-        if self.config.channels.iter().any(|name| name == channel) {
-            return;
+    /// subscribed to already. [`SubscribeError::BadName`] is the only error: what the server says comes as a message.
+    pub fn subscribe(&mut self, engine: &mut Engine, channel: &str) -> Result<(), SubscribeError> {
+        if !is_channel(channel) {
+            return Err(SubscribeError::BadName);
         }
-        self.config.channels.push(channel.to_owned());
-        self.say(engine, say::subscribe(channel));
+        if !self.config.channels.iter().any(|name| name == channel) {
+            self.config.channels.push(channel.to_owned());
+            self.say(engine, say::subscribe(channel));
+        }
+        Ok(())
     }
 
     /// Ends that.
@@ -198,11 +243,11 @@ impl Reconnector {
 
     /// Stops for good: an open WebSocket is closed with this code and reason (see [`Engine::close`]), an attempt under way
     /// is dropped, and no other follows, until [`Reconnector::restart`].
-    pub fn close(&mut self, engine: &mut Engine, code: u16, reason: impl Into<std::borrow::Cow<'static, str>>) {
+    pub fn close(&mut self, engine: &mut Engine, code: u16, reason: impl Into<Cow<'static, str>>) {
         self.forget_waiting();
         match self.state {
             State::Connecting { id } | State::Open { id, .. } => {
-                self.state = State::Closing { id };
+                self.state = State::Closing { id, next: Next::Nothing };
                 engine.close(id, code, reason);
             }
             State::Waiting { .. } => self.state = State::Stopped,
@@ -210,15 +255,13 @@ impl Reconnector {
         }
     }
 
-    /// Makes the next attempt now, and counts from 0 again: after it has stopped, or instead of waiting on. Does nothing
-    /// while an attempt is under way, or it is open.
+    /// Makes the next attempt now, and counts from 0 again: after it has stopped, instead of waiting on, or once the end
+    /// that [`Reconnector::close`] brings about is told. Does nothing while an attempt is under way, or it is open.
     pub fn restart(&mut self) {
         match self.state {
-            State::Waiting { .. } | State::Stopped => {
-                self.attempts = 0;
-                self.state = State::Waiting { until_us: 0 };
-            }
-            State::Connecting { .. } | State::Open { .. } | State::Closing { .. } => {}
+            State::Waiting { .. } | State::Stopped => self.begin_anew(),
+            State::Closing { id, .. } => self.state = State::Closing { id, next: Next::Restart },
+            State::Connecting { .. } | State::Open { .. } => {}
         }
     }
 
@@ -232,7 +275,8 @@ impl Reconnector {
         }
     }
 
-    /// The number of the attempt that is under way or waited for; 0 for the first, and while it is open.
+    /// The number of the attempt that is under way or waited for; 0 for the first, and again after a success
+    /// ([`ClientConfig::min_uptime`]).
     pub fn attempt(&self) -> u32 {
         self.attempts
     }
@@ -245,7 +289,7 @@ impl Reconnector {
     /// Its session, while there is one.
     pub fn session(&self) -> Option<ConnId> {
         match self.state {
-            State::Connecting { id } | State::Open { id, .. } | State::Closing { id } => Some(id),
+            State::Connecting { id } | State::Open { id, .. } | State::Closing { id, .. } => Some(id),
             State::Waiting { .. } | State::Stopped => None,
         }
     }
@@ -255,120 +299,133 @@ impl Reconnector {
     fn dial(&mut self) -> Result<Dial, String> {
         let url = self.config.url.next()?;
         let (url, mut upgrade) = self.config.upgrade_for(&url)?;
-        if self.config.authenticate_by == AuthenticateBy::Upgrade
-            && let Some(value) = self.authorization()?
-        {
-            upgrade.headers.push(("Authorization".to_owned(), value));
-            upgrade.check()?;
+        match (self.credentials()?, self.config.authenticate_by) {
+            (None, _) => {}
+            (Some(credentials), AuthenticateBy::Upgrade) => {
+                let is_whole = credentials.starts_with(BASIC);
+                let value = if is_whole { credentials } else { format!("Bearer {credentials}") };
+                upgrade.headers.push(("Authorization".to_owned(), value));
+                upgrade.check()?;
+            }
+            (Some(credentials), AuthenticateBy::Message) => self.course.auth = Some(say::auth(&credentials)),
         }
         Ok(Dial {
-            host: url.host().to_owned(),
-            port: url.port(),
             #[cfg(feature = "tls")]
             tls: self.config.tls.clone().filter(|_| url.is_secure()),
             upgrade,
+            ..Dial::plain(&url)
         })
     }
 
-    /// The credentials as an `Authorization` header has them.
-    fn authorization(&mut self) -> Result<Option<String>, String> {
-        match &mut self.config.credentials {
-            Credentials::None => Ok(None),
-            Credentials::Basic { user, password } => Ok(Some(basic(user, password))),
-            Credentials::Token(token) => Ok(Some(format!("Bearer {}", token.next()?))),
-        }
+    /// The credentials as an `auth` message has them: a token, or `Basic` with what belongs to it (RFC 7617, section 2, in
+    /// UTF-8).
+    fn credentials(&mut self) -> Result<Option<String>, String> {
+        Ok(match &mut self.config.credentials {
+            Credentials::None => None,
+            Credentials::Basic { user, password } => {
+                Some(format!("{BASIC}{}", STANDARD.encode(format!("{user}:{password}"))))
+            }
+            Credentials::Token(token) => Some(token.next()?),
+        })
     }
 
     fn open(&mut self, engine: &mut Engine, id: ConnId, protocol: Option<String>) {
         let State::Connecting { .. } = self.state else { return };
-        let token = match (&mut self.config.credentials, self.config.authenticate_by) {
-            (Credentials::None, _) | (_, AuthenticateBy::Upgrade) => Ok(None),
-            (Credentials::Basic { user, password }, AuthenticateBy::Message) => Ok(Some(basic(user, password))),
-            (Credentials::Token(token), AuthenticateBy::Message) => token.next().map(Some),
-        };
-        let token = match token {
-            Ok(token) => token,
-            Err(fault) => {
-                // Known to the engine only as closed by its host: this is why.
-                self.tell_failure(ClientError::Failed(fault));
-                return engine.close(id, 1000, "");
-            }
-        };
         self.state = State::Open { id, since_us: engine.now().mono_us };
+        self.course.before = self.attempts;
         if self.config.min_uptime.is_zero() {
             self.attempts = 0;
         }
+        self.course.told = Told::Open;
         self.events.push_back(ClientEvent::Open { protocol });
-        let auth = token.map(|token| say::auth(&token));
+        let auth = self.course.auth.take();
         let subscriptions = self.config.channels.iter().map(|channel| say::subscribe(channel));
-        let first: Vec<String> = auth.into_iter().chain(subscriptions).collect();
-        // All of it, though it be more than the queue of a session takes from a host.
-        for text in first {
-            engine.send_surely(id, Message::Text(text.into()));
+        let texts = auth.into_iter().chain(subscriptions).map(|text| Message::Text(text.into()));
+        for message in texts.chain(std::mem::take(&mut self.waiting)) {
+            engine.send(id, message);
         }
         self.waiting_bytes = 0;
-        for message in std::mem::take(&mut self.waiting) {
-            engine.send_surely(id, message);
-        }
     }
 
     fn take_refusal(&mut self, response: Box<ResponseHead>, body: Vec<u8>) {
-        self.attempt.refused = Some(response.status());
-        self.attempt.retry_after = retry_after(&response);
+        self.course.refused = Some(response.status());
+        self.course.retry_after = retry_after(&response);
         self.tell_failure(ClientError::Refused { response, body });
     }
 
     fn tell_failure(&mut self, error: ClientError) {
-        self.attempt.is_told = true;
+        self.course.told = Told::Failed;
         self.events.push_back(ClientEvent::Error(error));
     }
 
     /// The session has gone, or there never was one.
     fn end(&mut self, now: Now, cause: CloseReason) {
-        let was_open = matches!(self.state, State::Open { .. });
         if let State::Open { since_us, .. } = self.state
             && now.mono_us.saturating_sub(since_us) >= micros(self.config.min_uptime)
         {
             self.attempts = 0;
         }
-        let is_ours = matches!(self.state, State::Closing { .. });
-        if !was_open && !is_ours && !self.attempt.is_told {
+        if self.course.told == Told::Begun && !matches!(self.state, State::Closing { .. }) {
             self.tell_failure(ClientError::Failed(sentence(&cause)));
         }
         let (code, reason) = match cause.close_frame() {
-            Some((code, reason)) if was_open || is_ours => (code, reason.to_owned()),
+            Some((code, reason)) if self.course.told == Told::Open => (code, reason.to_owned()),
             Some(_) | None => (NO_CLOSE, String::new()),
         };
-        let is_theirs = matches!(cause, CloseReason::PeerClosed { .. });
-        let stops = is_ours || self.is_terminal(if is_theirs { code } else { NO_CLOSE });
-        let gives_up = !stops && self.config.max_attempts.is_some_and(|most| self.attempts >= most);
-        self.events.push_back(ClientEvent::Close { code, reason, cause, retries: !stops && !gives_up });
-        if stops || gives_up {
-            self.state = State::Stopped;
-            self.forget_waiting();
-            if gives_up {
+        let next = self.next_after(&cause);
+        let retries = matches!(next, Next::Attempt | Next::Restart);
+        self.events.push_back(ClientEvent::Close { code, reason, cause, retries });
+        match next {
+            Next::Attempt => self.wait(now),
+            Next::Restart => self.begin_anew(),
+            Next::Nothing => self.stop(),
+            Next::NothingMore => {
+                self.stop();
                 self.events.push_back(ClientEvent::MaxReconnect);
             }
-        } else {
-            self.wait(now);
         }
     }
 
-    /// Whether nothing would come of another attempt, after the server's Close with this code, or its refusal.
-    fn is_terminal(&self, code: u16) -> bool {
-        let refused = self.attempt.refused;
+    fn next_after(&mut self, cause: &CloseReason) -> Next {
+        let refused = self.course.refused;
+        let code = match (self.state, cause) {
+            (State::Closing { next, .. }, _) => return next,
+            // The server's loop that it is in has ended: nothing will be dialed there any more.
+            (_, CloseReason::ServerShutdown) => return Next::Nothing,
+            (_, CloseReason::PeerClosed { code, .. }) => code.unwrap_or(NO_CODE),
+            _ => NO_CLOSE,
+        };
         let (token_code, token_status) = TOKEN_ENDED;
-        let may_be_good_next = matches!(&self.config.credentials, Credentials::Token(token) if token.is_fresh());
-        let is_excused = may_be_good_next && (code == token_code || refused == Some(token_status));
         let is_listed = self.config.terminal_codes.contains(&code)
             || refused.is_some_and(|status| self.config.terminal_statuses.contains(&status));
-        is_listed && !is_excused
+        if (code == token_code || refused == Some(token_status)) && self.has_fresh_tokens() {
+            // The next one may be good. But to be let in only to be told so is no success.
+            self.attempts = self.attempts.max(self.course.before);
+        } else if is_listed {
+            return Next::Nothing;
+        }
+        let may_try_again = self.config.max_attempts.is_none_or(|most| self.attempts < most);
+        if may_try_again { Next::Attempt } else { Next::NothingMore }
+    }
+
+    fn has_fresh_tokens(&self) -> bool {
+        matches!(&self.config.credentials, Credentials::Token(token) if token.is_fresh())
+    }
+
+    fn stop(&mut self) {
+        self.state = State::Stopped;
+        self.forget_waiting();
+    }
+
+    fn begin_anew(&mut self) {
+        self.attempts = 0;
+        self.state = State::Waiting { until_us: 0 };
     }
 
     fn wait(&mut self, now: Now) {
         let random = self.random.random_range(0.0..1.0);
         let mut delay = self.config.backoff.delay(self.attempts, random);
-        if let Some(asked) = self.attempt.retry_after {
+        if let Some(asked) = self.course.retry_after {
             // Those who were all told the same must not all come at once.
             delay = delay.max(asked.mul_f64(1.0 + BACKOFF_JITTER * random));
         }
@@ -388,12 +445,14 @@ impl Reconnector {
         }
     }
 
-    fn keep(&mut self, message: Message) -> Result<(), SendError> {
+    fn keep(&mut self, engine: &Engine, message: Message) -> Result<(), SendError> {
         if self.config.queue_bytes == 0 {
             return Err(SendError::NotOpen);
         }
+        // All of it goes to the engine's queue at once, so no more is taken than has room there.
+        let most = self.config.queue_bytes.min(engine.config().limits.send_queue_bytes);
         let cost = message.len() + SEND_QUEUE_ENTRY_BYTES;
-        if self.waiting_bytes + cost > self.config.queue_bytes {
+        if self.waiting_bytes + cost > most {
             return Err(SendError::Full);
         }
         self.waiting_bytes += cost;
@@ -407,9 +466,13 @@ impl Reconnector {
     }
 }
 
-/// The credentials of RFC 7617, section 2, in UTF-8.
-fn basic(user: &str, password: &str) -> String {
-    format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
+/// Where it stands. What it has been told may be secret.
+impl fmt::Debug for Reconnector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Reconnector { config, state, attempts, .. } = self;
+        let mut shown = f.debug_struct("Reconnector");
+        shown.field("config", config).field("state", state).field("attempts", attempts).finish_non_exhaustive()
+    }
 }
 
 /// Why an attempt has failed, as far as the reason says it.

@@ -10,7 +10,7 @@ use slab::Slab;
 
 use crate::engine::hub::ConnId;
 use crate::engine::ledger::Measure;
-use crate::engine::session::{Origin, Session, Welcome, fixed_weight};
+use crate::engine::session::{Beginning, Session, Welcome, fixed_weight};
 use crate::engine::{Engine, Event, Refused};
 use crate::error::CloseReason;
 use crate::limits::{CONNECTIONS_OVERFLOW, CONNECTIONS_PER_IP_OVERFLOW};
@@ -36,7 +36,7 @@ impl Engine {
         let welcome = if is_crowded { Welcome::ServerIsFull } else { welcome };
         let mut session = Session::new(&mut self.shared, id, peer, secure, welcome);
         if is_crowded {
-            session.origin = Origin::TurnedAway;
+            session.beginning = Beginning::TurnedAway;
             self.shared.ledger.turn_away();
         }
         self.sessions.insert(session);

@@ -40,7 +40,8 @@ pub enum Event {
         /// Its answer.
         response: Box<ResponseHead>,
     },
-    /// The server has refused the upgrade of a session in the client role. [`Event::Closed`] follows.
+    /// The server has answered the upgrade of a session in the client role by another status than 101.
+    /// [`Event::Closed`] follows.
     Refused {
         /// The session.
         id: ConnId,
@@ -54,7 +55,7 @@ pub enum Event {
         /// The session.
         id: ConnId,
     },
-    /// A message of an open session. An `auth` message among them is the host's to hand to [`crate::Engine::renew`].
+    /// A message of an open session. An `auth` message of a client is the host's to hand to [`crate::Engine::renew`].
     Message {
         /// The session.
         id: ConnId,
@@ -157,13 +158,14 @@ impl fmt::Display for SubscribeError {
 
 impl std::error::Error for SubscribeError {}
 
-/// Why a connection was turned away at once.
+/// There is no session: a connection was turned away, or could not even be begun. The log of the driver says why, where that
+/// is the operator's to mend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refused;
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("too many connections are open")
+        f.write_str("no further connection is taken or begun now")
     }
 }
 

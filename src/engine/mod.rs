@@ -6,7 +6,8 @@
 //! `net/server.rs` is the driver for sockets; a test is another. Each turn:
 //!
 //! 1. [`Engine::handle_now`] with the time, read once.
-//! 2. [`Engine::handle_accept`] for a new connection; [`Engine::handle_input`], [`Engine::handle_end`] or
+//! 2. [`Engine::handle_accept`] for a new connection, [`Engine::handle_connected`] for one of ours that stands;
+//!    [`Engine::handle_input`], [`Engine::handle_end`] or
 //!    [`Engine::handle_error`] for what its socket brought, as far as [`Engine::intake`] allows; then
 //!    [`Engine::handle_held`]. [`Engine::handle_hang_up`] where the peer's end is seen and must not be read up to.
 //! 3. After each of these, [`Engine::poll_event`] until `None`: the host answers by [`Engine::send`],
@@ -20,12 +21,16 @@
 //!    [`Engine::handle_held`], obey [`Engine::fate`]; when the socket is closed, [`Engine::handle_released`].
 //! 7. Sleep for [`Engine::poll_timeout`], which is zero while anything is left for 3 to 6.
 //!
+//! A session in the client role begins with [`Engine::connect`], at any time, and has no socket at first: it has nothing to
+//! write and is not read, but it has a deadline and may end. [`Engine::handle_connected`] says that its socket stands, or
+//! [`Engine::handle_error`], with [`CloseReason::NotConnected`], that none will. From there on it is as any other.
+//!
 //! [`Engine::mark_ready`] and [`Engine::mark_dirty`] put a session on the lists of 4 and 6 again, for what only
 //! the driver can know: that its socket may hold more, or has room again.
 //!
 //! An id whose session has gone is accepted everywhere and does nothing.
 //!
-//! Not here: sockets, TLS and the clock (`net/`); what a message means (`app/`).
+//! Not here: sockets, TLS and the clock (`net/`); what a message means (`app/`); when a client tries again (`client/`).
 
 mod addresses;
 mod broadcast;
@@ -68,9 +73,9 @@ use crate::wire::websocket::Message;
 
 /// All sessions. See the module for the order of calls.
 ///
-/// The driver's are those named `handle_*`, `mark_*` and `poll_*`, and [`Engine::ready`], [`Engine::has_events`],
-/// [`Engine::output`], [`Engine::intake`], [`Engine::fate`] and [`Engine::drop_all`]. All others are the host's, and
-/// where a server is the driver it makes no others.
+/// The driver's are those named `handle_*`, `mark_*` and `poll_*`, and [`Engine::connect`], [`Engine::ready`],
+/// [`Engine::has_events`], [`Engine::output`], [`Engine::intake`], [`Engine::fate`] and [`Engine::drop_all`]. All others are
+/// the host's, and where a server is the driver it makes no others.
 pub struct Engine {
     sessions: Slab<Session>,
     generation: u32,
@@ -257,7 +262,7 @@ impl Engine {
     // --- the host ---
 
     /// Queues a message for one session. `false` when it is not open, or its queue was over its limit: then
-    /// it is cut with 1013, unless it is in the client role: then it goes on, and the message may be sent later.
+    /// it is cut with 1013. One in the client role is not: it goes on, and the message may be sent later.
     pub fn send(&mut self, id: ConnId, message: Message) -> bool {
         self.with(id, |session, shared| session.is_known() && session.send(shared, message)).unwrap_or(false)
     }
@@ -344,10 +349,10 @@ impl Engine {
     }
 
     /// Ends every session: requests under way get their answer, idle connections are closed, open sessions are closed
-    /// with 1001. Where `spread` is not zero these are closed with 1012 instead, each at a random moment within it (and
-    /// at most [`crate::limits::TICK_MILLIS`] after it), so that they do not all come back at once; until then a session
-    /// goes on as before. O(sessions). Whoever accepts goes on accepting: where there is a server, its own `shut_down`
-    /// is meant.
+    /// with 1001. Where `spread` is not zero those of clients are closed with 1012 instead, each at a random moment within
+    /// it (and at most [`crate::limits::TICK_MILLIS`] after it), so that they do not all come back at once; until then a
+    /// session goes on as before. O(sessions). Whoever accepts goes on accepting: where there is a server, its own
+    /// `shut_down` is meant.
     pub fn shut_down(&mut self, spread: Duration) {
         for (_, session) in &mut self.sessions {
             session.shut_down(&mut self.shared, spread);
@@ -372,7 +377,7 @@ impl Engine {
         self.sessions.len()
     }
 
-    /// Open sessions whose peer is known.
+    /// Open sessions whose peer is known; those in the client role are not among them.
     pub fn open_sessions(&self) -> usize {
         self.shared.open
     }
@@ -422,7 +427,8 @@ impl Engine {
         self.session(id)?.heart()?.round_trip()
     }
 
-    /// When the session was accepted, in microseconds of the driver's monotonic clock.
+    /// When the session began, in microseconds of the driver's monotonic clock: its connection was accepted, or
+    /// [`Engine::connect`] called.
     pub fn connected_at(&self, id: ConnId) -> Option<u64> {
         Some(self.session(id)?.connected_us)
     }
@@ -506,8 +512,8 @@ impl Engine {
         assert_eq!(open, self.shared.open, "the count of open sessions");
         let newcomers = self.sessions.iter().filter(|(_, session)| session.is_newcomer());
         self.shared.newcomers.check_invariants(&newcomers.map(|(_, session)| session.id).collect());
-        let guests = self.sessions.iter().filter(|(_, session)| !session.is_outbound());
-        self.shared.addresses.check_invariants(guests.map(|(_, session)| session.peer.ip()));
+        let accepted = self.sessions.iter().filter(|(_, session)| !session.is_outbound());
+        self.shared.addresses.check_invariants(accepted.map(|(_, session)| session.peer.ip()));
         for (_, session) in &self.sessions {
             session.check_invariants();
         }

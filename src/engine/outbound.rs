@@ -1,7 +1,8 @@
 //! Sessions that this side opens: it is the client, and a server its peer.
 //!
-//! They have the same frames, limits, heartbeats and timers as those of clients that came. They are no one's guests: they
-//! are in no channel, get no broadcast, and count neither by address nor as newcomers.
+//! They have the same frames, limits, heartbeats and timers as those of clients that came, and count among
+//! [`crate::Limits::connections`]. But they are in no channel, get no broadcast, and count neither by address nor as
+//! newcomers; their messages are not counted against a rate.
 //!
 //! Not here: connecting (`net/`), when to try again (`client/`).
 
@@ -14,8 +15,9 @@ use crate::wire::http::UpgradeRequest;
 use crate::wire::websocket::Message;
 
 impl Engine {
-    /// Opens a session in the client role, which asks for this upgrade once its transport stands. `entropy` must come from
-    /// a strong source, for each session anew (RFC 6455, section 10.3).
+    /// Opens a session in the client role, which asks for this upgrade once its transport stands. `secure`: that will be
+    /// TLS. `entropy` must come from a strong source, for each session anew (RFC 6455, section 10.3). Where a server is the
+    /// driver, [`crate::Server::connect`] is meant, which makes the transport too.
     ///
     /// From now to the server's answer it has [`crate::Limits::head_timeout`], resolving and connecting included. Its events
     /// are [`crate::Event::Connected`], or [`crate::Event::Refused`], and in any case [`crate::Event::Closed`] as the last.
@@ -40,9 +42,8 @@ impl Engine {
         });
     }
 
-    /// Queues what must not be lost while a session in the client role is open, whatever the limit of its queue: what was
-    /// kept for that moment, which has a bound of its own, and the few words by which a client says what it wants to hear.
-    /// Does nothing where it is not open.
+    /// Queues the few words by which a client says what it wants to hear, whatever the limit of the queue of a session in
+    /// the client role: they must not be lost. Does nothing where it is not open.
     pub(crate) fn send_surely(&mut self, id: ConnId, message: Message) {
         if self.is_outbound(id) && self.is_open(id) {
             self.with(id, |session, shared| session.push(shared, message));

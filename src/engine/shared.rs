@@ -64,6 +64,7 @@ pub(super) struct Shared {
     pub share: Share,
     pub addresses: Addresses,
     pub newcomers: Newcomers,
+    /// Clean contexts, for the session being served: where we are the server, and where we are the client.
     lent: Option<Box<Context>>,
     lent_to_client: Option<Box<Context>>,
     #[expect(clippy::vec_box, reason = "sessions hold them boxed")]

@@ -31,8 +31,9 @@ use crate::error::CloseReason;
 use crate::limits::{CONNECT_ADDRESS_TIMEOUT, DIALS_PER_TURN};
 use crate::time::micros;
 use crate::wire::http::UpgradeRequest;
+use crate::wire::url::Url;
 
-/// Whom to connect to, and what to ask there.
+/// Whom to connect to, and what to ask there: of a [`Url`] by [`Dial::plain`] or [`Dial::secure`], to be changed as one likes.
 #[derive(Debug, Clone)]
 pub struct Dial {
     /// A name, or an address (of IPv6 without brackets).
@@ -44,6 +45,25 @@ pub struct Dial {
     pub tls: Option<ClientTls>,
     /// The request for the upgrade. One that [`UpgradeRequest::check`] does not pass connects to nobody.
     pub upgrade: UpgradeRequest,
+}
+
+impl Dial {
+    /// To the host and port of this URL without TLS, whatever its scheme says.
+    pub fn plain(url: &Url) -> Dial {
+        Dial {
+            host: url.host().to_owned(),
+            port: url.port(),
+            #[cfg(feature = "tls")]
+            tls: None,
+            upgrade: UpgradeRequest::to(url),
+        }
+    }
+
+    /// To the host and port of this URL over TLS, whatever its scheme says.
+    #[cfg(feature = "tls")]
+    pub fn secure(url: &Url, tls: ClientTls) -> Dial {
+        Dial { tls: Some(tls), ..Dial::plain(url) }
+    }
 }
 
 /// Trust, and the name that it is about.

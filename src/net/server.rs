@@ -1,12 +1,15 @@
 //! The loop: one poller, the listeners, all connections, and the engine that knows what they mean.
 //!
-//! One turn: flush → wait → commands → accept → sockets → leftovers → timers → flush. Every step has a
+//! One turn: flush → wait → commands → accept → sockets → leftovers → dials → timers → flush. Every step has a
 //! budget. A turn is interrupted whenever there are events for the host, and goes on with the next
 //! [`Server::poll`]: so what one session brought is answered before the next is read, no user code runs
 //! inside a turn, and all answers of a turn leave in one write per connection.
 //!
-//! Not here: system calls (`net/io.rs`), bytes of one connection (`net/connection.rs`), how one comes to stand that we make
-//! ourselves (`net/dialing.rs`), rules (`engine/`).
+//! Not here: how connections are read and written in a turn (`net/server/sockets.rs`), the bytes of one
+//! (`net/connection.rs`), how one comes to stand that we make ourselves (`net/dialing.rs`), system calls (`net/io.rs`), rules
+//! (`engine/`).
+
+mod sockets;
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,9 +20,11 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
+pub(super) use sockets::token;
+
 use super::budget::Budget;
 use super::config::ServerConfig;
-use super::connection::{Buffers, Connection, Filled};
+use super::connection::{Buffers, Connection};
 use super::dialing::{Dial, Dials};
 use super::handle::{Command, Handle};
 use super::io::{Io, Ready, SystemIo};
@@ -27,11 +32,11 @@ use super::listener::Listener;
 #[cfg(feature = "tls")]
 use super::tls::{Tls, TlsConfig};
 use crate::auth::Authenticate;
-use crate::engine::{ConnId, Engine, Event, Fate, Intake, Refused};
+use crate::engine::{ConnId, Engine, Event, Refused};
 use crate::error::{CloseReason, Error};
 use crate::limits::{
     ACCEPTS_PER_TURN, COMMANDS_PER_TURN, COMMANDS_WAITING, CONNECTIONS_RESERVED, CROWDED_TURNS, EXPIRIES_PER_TURN,
-    HANDSHAKES_WAITING, LINGER_BYTES, READ_BYTES_PER_TURN_BULK, READY_PER_TURN,
+    HANDSHAKES_WAITING, READY_PER_TURN,
 };
 use crate::time::micros;
 use crate::wire::http::Response;
@@ -48,7 +53,7 @@ enum Step {
     Timers { left: usize },
 }
 
-/// A server: listeners, connections and an [`Engine`]. See the module.
+/// A server: listeners, connections and an [`Engine`]. See the module. Without listeners it is a loop for clients.
 pub struct Server<I: Io = SystemIo> {
     io: I,
     engine: Engine,
@@ -144,7 +149,7 @@ impl<I: Io> Server<I> {
     /// upgrade together have [`Limits::head_timeout`](crate::Limits::head_timeout). [`Refused`] where there are more sessions
     /// than can be counted, where the system has no randomness, and when the server is stopping.
     pub fn connect(&mut self, dial: Dial) -> Result<ConnId, Refused> {
-        if self.drain_us.is_some() {
+        if self.is_shutting_down() {
             return Err(Refused);
         }
         // Between two turns the engine's time is that of the last one: a host that has slept since would have it all spent.
@@ -255,7 +260,7 @@ impl<I: Io> Server<I> {
     /// [`ServerConfig::drain_spread`]. [`Server::is_finished`] when all have gone, at the latest after that span and
     /// [`crate::limits::Limits::close_timeout`]. Does nothing the second time.
     pub fn shut_down(&mut self) {
-        if self.drain_us.is_some() {
+        if self.is_shutting_down() {
             return;
         }
         self.io.close_listeners();
@@ -265,9 +270,14 @@ impl<I: Io> Server<I> {
         self.engine.shut_down(self.drain_spread);
     }
 
+    /// Whether a shutdown has begun.
+    pub fn is_shutting_down(&self) -> bool {
+        self.drain_us.is_some()
+    }
+
     /// Whether a shutdown is over.
     pub fn is_finished(&self) -> bool {
-        self.drain_us.is_some() && self.engine.sessions() == 0
+        self.is_shutting_down() && self.engine.sessions() == 0
     }
 
     /// Runs until a shutdown is over, and gives every event to `handler`. A panic of the handler closes the
@@ -386,33 +396,6 @@ impl<I: Io> Server<I> {
         self.install(connection);
     }
 
-    fn install(&mut self, connection: Connection<I::Socket>) {
-        let index = connection.id.index();
-        if self.connections.len() <= index {
-            self.connections.resize_with(index + 1, || None);
-        }
-        if let Some(slot) = self.connections.get_mut(index) {
-            *slot = Some(connection);
-        }
-    }
-
-    /// Something has become of a connection that is being made.
-    fn take_dial_ready(&mut self, ready: Ready) {
-        let Some((mut connection, peer)) = self.dials.handle_ready(&mut self.io, &mut self.engine, ready.token) else {
-            return;
-        };
-        let id = connection.id;
-        connection.readable = ready.readable || ready.read_closed;
-        connection.read_closed = ready.read_closed;
-        if connection.readable {
-            self.engine.mark_ready(id);
-        }
-        self.install(connection);
-        self.engine.handle_connected(id, peer);
-        // A client speaks first, with TLS before the session does.
-        self.engine.mark_dirty(id);
-    }
-
     #[cfg(feature = "tls")]
     fn secure(&self, id: ConnId, socket: I::Socket, is_secure: bool) -> Result<Connection<I::Socket>, CloseReason> {
         match &self.tls {
@@ -428,152 +411,4 @@ impl<I: Io> Server<I> {
     fn secure(&self, id: ConnId, socket: I::Socket, _: bool) -> Result<Connection<I::Socket>, CloseReason> {
         Ok(Connection::plain(id, socket))
     }
-
-    fn take_ready(&mut self, ready: Ready) {
-        let Some(Some(connection)) = self.connections.get_mut(ready.token & index_mask()) else {
-            return self.take_dial_ready(ready);
-        };
-        if token(connection.id) != ready.token {
-            // An event of the slot's last tenant.
-            return;
-        }
-        let id = connection.id;
-        connection.readable |= ready.readable || ready.read_closed;
-        connection.read_closed |= ready.read_closed;
-        let is_handshaking = connection.is_handshaking();
-        if ready.writable && (connection.has_unsent() || self.engine.output(id).is_some()) {
-            self.engine.mark_dirty(id);
-        }
-        if is_handshaking {
-            // Behind those that wait already, or a crowd that goes on arriving would keep them waiting for ever.
-            self.engine.mark_ready(id);
-        } else {
-            self.serve(id);
-        }
-    }
-
-    /// A session that was named as ready: what it had left over is looked at, and it may be read again.
-    fn serve_leftover(&mut self, id: ConnId) {
-        if !self.engine.has_events() {
-            self.serve(id);
-        } else if connection_mut(&mut self.connections, id).is_some_and(|connection| connection.readable) {
-            self.engine.mark_ready(id);
-        }
-    }
-
-    /// Reads a connection as far as its session wants: once, and inside a large payload once more.
-    fn serve(&mut self, id: ConnId) {
-        for _ in 0..2 {
-            let Some(connection) = connection_mut(&mut self.connections, id) else { return };
-            if !connection.readable || self.engine.has_events() {
-                break;
-            }
-            // A handshake costs as much as a hundred messages: a crowd at the door must not stall those inside.
-            let is_handshaking = connection.is_handshaking();
-            if is_handshaking && (self.budget.handshakes == 0 || self.budget.handshake_reads == 0) {
-                self.handshakes_waiting += usize::from(self.budget.handshakes == 0);
-                break;
-            }
-            let filled = match self.engine.intake(id) {
-                Intake::Pause if connection.read_closed && self.engine.handle_hang_up(id) => continue,
-                Intake::Pause => return,
-                Intake::Discard => {
-                    let at_most = self.engine.config().limits.message_bytes.saturating_add(LINGER_BYTES);
-                    connection.discard(READ_BYTES_PER_TURN_BULK, at_most, &mut self.buffers)
-                }
-                // Those with a small thing to say do not wait for all that are in the middle of a large one.
-                Intake::Read(READ_BYTES_PER_TURN_BULK) if self.budget.bulk_reads == 0 => break,
-                Intake::Read(limit) => {
-                    self.budget.bulk_reads -= usize::from(limit == READ_BYTES_PER_TURN_BULK);
-                    connection.fill(limit, &mut self.buffers)
-                }
-            };
-            // One that has hung up costs nothing, and a piece of a hello next to nothing.
-            let is_gone = matches!(filled, Filled::End | Filled::Broken(CloseReason::Transport(_)));
-            if is_handshaking && !is_gone {
-                self.budget.handshake_reads -= 1;
-                self.budget.handshakes -= usize::from(connection.has_unsent() || !connection.is_handshaking());
-            }
-            hand_over(&mut self.engine, id, filled);
-            self.engine.handle_held(id, connection.held());
-            // What a client has to say waits for the handshake, whose end need not give it anything to send.
-            if connection.has_unsent() || (is_handshaking && !connection.is_handshaking()) {
-                self.engine.mark_dirty(id);
-            }
-        }
-        let is_readable = connection_mut(&mut self.connections, id).is_some_and(|connection| connection.readable);
-        if is_readable && self.engine.intake(id) != Intake::Pause {
-            self.engine.mark_ready(id);
-        }
-    }
-
-    /// Writes what the turn has queued, one write per connection; what can go on without waiting is for the
-    /// next turn.
-    fn flush(&mut self) {
-        let mut again = Vec::new();
-        while let Some(id) = self.engine.poll_dirty() {
-            let fate = self.engine.fate(id);
-            let Some(connection) = connection_mut(&mut self.connections, id).filter(|_| fate != Fate::Drop) else {
-                // What is only being connected has nothing to write first.
-                if fate != Fate::Keep {
-                    self.release(id);
-                }
-                continue;
-            };
-            let is_last = fate == Fate::CloseWhenWritten;
-            match connection.flush(self.engine.output(id), is_last, &mut self.buffers) {
-                Ok(flushed) => {
-                    self.engine.handle_written(id, flushed.progress, flushed.pending);
-                    self.engine.handle_held(id, connection.held());
-                    if flushed.again {
-                        again.push(id);
-                    }
-                }
-                Err(reason) => {
-                    self.engine.handle_error(id, reason);
-                    self.release(id);
-                }
-            }
-        }
-        for id in again {
-            self.engine.mark_dirty(id);
-        }
-    }
-
-    /// Closes the socket, whether it stands or not, and frees the session's slot.
-    fn release(&mut self, id: ConnId) {
-        self.dials.remove(&mut self.io, id);
-        if let Some(slot) = self.connections.get_mut(id.index()) {
-            slot.take_if(|connection| connection.id == id);
-        }
-        self.engine.handle_released(id);
-    }
-}
-
-/// Tells a session what its socket has brought.
-fn hand_over(engine: &mut Engine, id: ConnId, filled: Filled<'_>) {
-    match filled {
-        Filled::Input { bytes, ends } => {
-            engine.handle_input(id, bytes);
-            if ends {
-                engine.handle_end(id);
-            }
-        }
-        Filled::End => engine.handle_end(id),
-        Filled::Nothing => {}
-        Filled::Broken(reason) => engine.handle_error(id, reason),
-    }
-}
-
-fn connection_mut<S>(connections: &mut [Option<Connection<S>>], id: ConnId) -> Option<&mut Connection<S>> {
-    connections.get_mut(id.index())?.as_mut().filter(|connection| connection.id == id)
-}
-
-/// The part of a token that is the slot; the rest says whose tenant is meant, as far as the platform has room.
-fn index_mask() -> usize {
-    u32::MAX as usize
-}
-
-pub(super) fn token(id: ConnId) -> usize {
-    usize::try_from(id.to_bits()).unwrap_or(id.index())
 }

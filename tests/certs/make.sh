@@ -63,4 +63,7 @@ sign expired server $long_ago 20210101000000Z $by_ca
 sign early server 90000101000000Z $never $by_ca
 sign self server $long_ago $never -selfsign -keyfile key.pem
 sign self-ca selfca $long_ago $never -selfsign -keyfile key.pem
+openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out "$work/namesake.key" 2>/dev/null
+openssl req -new -config "$work/config" -subj "/CN=barewire test server" -key "$work/namesake.key" -out "$work/request"
+sign namesake root $long_ago $never -selfsign -keyfile "$work/namesake.key"
 chmod 644 ./*.pem

@@ -343,3 +343,21 @@ pub fn upgrade(headers: &str) -> String {
          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{headers}\r\n"
     )
 }
+
+/// The answer of a server that takes the upgrade which a client asks for.
+pub fn switch(request: &str) -> String {
+    let key = request.split("Sec-WebSocket-Key: ").nth(1).unwrap().split("\r\n").next().unwrap();
+    let accept = tungstenite::handshake::derive_accept_key(key.as_bytes());
+    format!(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: {accept}\r\n\r\n"
+    )
+}
+
+/// Carries what each of two worlds has said to the other; `false` where neither has said anything.
+pub fn carry(one: (&mut World, ConnId), other: (&mut World, ConnId)) -> bool {
+    let (up, down) = (one.0.take(one.1), other.0.take(other.1));
+    other.0.input(other.1, &up);
+    one.0.input(one.1, &down);
+    !up.is_empty() || !down.is_empty()
+}

@@ -4,7 +4,7 @@
 //! Not here: the daemon as a server (`connect.rs` beside this folder).
 
 use barewire::auth::NoAuth;
-use barewire::{Engine, EngineConfig, Event, Message, ServerConfig};
+use barewire::{Engine, EngineConfig, Event, Limits, Message, ServerConfig};
 
 use crate::server::TestServer;
 use crate::talk::{Talk, command, converse};
@@ -13,7 +13,9 @@ use crate::talk::{Talk, command, converse};
 const HOSTILE: &str = "\u{1b}]0;owned\u{7}\u{1b}[2J\u{9b}31m\rbarewire: open\u{202e}";
 
 fn serve(handler: impl FnMut(&mut Engine, Event) + Send + 'static) -> (TestServer, String) {
-    let server = TestServer::run(ServerConfig::default(), || Box::new(NoAuth), handler);
+    let limits = Limits { messages_per_window: 0, ..Limits::default() };
+    let config = ServerConfig { engine: EngineConfig { limits, ..EngineConfig::default() }, ..ServerConfig::default() };
+    let server = TestServer::run(config, || Box::new(NoAuth), handler);
     let url = format!("ws://{}/ws", server.plain_addr());
     (server, url)
 }
@@ -54,6 +56,50 @@ fn a_refusal_is_told_with_status_and_body_and_nothing_of_it_drives_a_terminal() 
     let told = converse(&url, &["--max-attempts", "0", "--json"], "");
     let error = r#"{"event":"error","message":"refused with 503 Busy: try\\r\\n\\u{1b}[2Jlater","status":503,"body":"try\r\n\u001b[2Jlater"}"#;
     assert_eq!(told.assert_code(1).lines()[1], error);
+}
+
+/// Nothing that comes from it wakes the client: its own socket has to.
+#[test]
+fn a_server_that_answers_nothing_has_every_line_in_order_before_the_end() {
+    const LINES: usize = 5000;
+    let mut heard = 0;
+    let (server, url) = serve(move |_, event| match event {
+        Event::Message { message, .. } => {
+            assert!(message.payload().starts_with(format!("{heard} ").as_bytes()), "{heard}: {message:?}");
+            heard += 1;
+        }
+        Event::Closed { .. } => assert_eq!(heard, LINES),
+        _ => {}
+    });
+    let pad = "x".repeat(1000);
+    let lines: String = (0..LINES).map(|number| format!("{number} {pad}\n")).collect();
+    assert_eq!(converse(&url, &[], &lines).assert_code(0).out, "");
+    assert!(server.ends(1)[0].contains("PeerClosed { code: Some(1000)"));
+    server.stop().unwrap();
+}
+
+#[test]
+fn a_server_that_answers_pings_before_messages_is_given_the_time_that_is_asked_for() {
+    let listener = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let url = format!("ws://{}", listener.local_addr().unwrap());
+    let mut talk = Talk::start(&mut command(&url, &["--wait", "24h"]));
+    talk.say("question");
+    drop(talk.stdin.take());
+    let (stream, _) = listener.accept().unwrap();
+    let mut websocket = tungstenite::accept(stream).unwrap();
+    let mut pings = 0;
+    while pings < 2 {
+        pings += usize::from(websocket.read().unwrap().is_ping());
+    }
+    // By the time that it has answered this it has had its own pong, and seen to the end.
+    websocket.send(tungstenite::Message::Ping("still there?".into())).unwrap();
+    while !websocket.read().unwrap().is_pong() {}
+    websocket.send("the answer".into()).unwrap();
+    talk.hear("the answer");
+    talk.signal("TERM");
+    while websocket.read().is_ok() {}
+    drop(websocket);
+    talk.end().assert_code(0);
 }
 
 #[test]

@@ -9,9 +9,9 @@ use std::time::Duration;
 use barewire::limits::{CONNECT_ADDRESS_TIMEOUT, HEAD_TIMEOUT_DEFAULT};
 use barewire::{ConnId, Event, Message};
 
-use crate::common::{self, frames};
+use crate::common::{self, frames, switch};
 use crate::memory::{Answer, Call, FIRST, Fault, Site};
-use crate::{addr, dial, site, switch};
+use crate::{addr, dial, site};
 
 /// Longer than any deadline of a session that is being connected, or is winding down.
 const LONG: Duration = Duration::from_secs(20);

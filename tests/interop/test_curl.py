@@ -43,8 +43,14 @@ class Curl(DaemonTest):
         self.assertEqual((status, headers["content-length"], body), (200, str(len(BODY)), ""))
 
     def test_another_path_is_not_found(self):
-        for path in ["/", "/healthy", "/health/", "/ws/x", "/%2e%2e/health"]:
+        for path in ["/index.html", "/healthy", "/health/", "/ws/x", "/%2e%2e/health"]:
             self.assertEqual(self.head("--path-as-is", self.base + path)[0], 404, path)
+
+    def test_the_page_is_at_the_root_and_can_be_off(self):
+        status, headers, body = self.head(f"{self.base}/")
+        self.assertEqual((status, headers["content-type"], "<title>" in body), (200, "text/html; charset=utf-8", True))
+        daemon = self.start("--set", "server.page=false")
+        self.assertEqual(self.head(f"https://localhost:{daemon.port}/")[0], 404)
 
     def test_another_method_is_not_allowed(self):
         for arguments in [["--data", "x"], ["--request", "DELETE"], ["--request", "BREW"]]:
@@ -91,7 +97,7 @@ class Curl(DaemonTest):
     def test_a_target_may_be_absolute_and_a_path_is_not_decoded(self):
         for target, expected in [
             ("http://localhost/health", 200), ("HTTPS://elsewhere.example:1/health?a", 200), ("/health?%00", 200),
-            ("http://localhost", 404), ("/%68ealth", 404), ("//health", 404), ("/a/../health", 404),
+            ("http://localhost", 200), ("/%68ealth", 404), ("//health", 404), ("/a/../health", 404),
         ]:
             self.assertEqual(self.head("--request-target", target, f"{self.base}/health")[0], expected, target)
 

@@ -56,6 +56,9 @@ pub struct TypedConnect {
     /// Read no lines: listen until a signal comes
     #[arg(long, help_heading = SAID)]
     no_input: bool,
+    /// After the last line, stay until nothing has come for so long: some servers answer pings before messages
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = wait, help_heading = SAID)]
+    wait: Duration,
     /// Do not tell on standard error what happens, but for why it fails
     #[arg(long, short, help_heading = SAID)]
     quiet: bool,
@@ -110,6 +113,7 @@ impl TypedConnect {
             publish: self.publish,
             json: self.json,
             no_input: self.no_input,
+            wait: self.wait,
             quiet: self.quiet,
             message_bytes: self.message_bytes,
             log_level: self.log_level,
@@ -140,6 +144,12 @@ fn message_bytes(text: &str) -> Result<usize, String> {
     let allowed = || format!("allowed: 1 to {MESSAGE_BYTES_MAX} bytes, such as 64KiB");
     let bytes = config::size(text).map_err(|reason| format!("{reason}; {}", allowed()))?;
     if (1..=MESSAGE_BYTES_MAX).contains(&bytes) { Ok(bytes) } else { Err(allowed()) }
+}
+
+fn wait(text: &str) -> Result<Duration, String> {
+    let allowed = || format!("allowed: up to {} h", TIMEOUT_MAX.as_secs() / 3600);
+    let wait = config::duration(text).map_err(|reason| format!("{reason}; {}", allowed()))?;
+    if wait <= TIMEOUT_MAX { Ok(wait) } else { Err(allowed()) }
 }
 
 fn heartbeat(text: &str) -> Result<Duration, String> {

@@ -197,6 +197,7 @@ fn plain_connect() -> Connect {
         publish: None,
         json: false,
         no_input: false,
+        wait: Duration::ZERO,
         quiet: false,
         message_bytes: 1 << 20,
         log_level: LevelFilter::Warn,
@@ -229,6 +230,7 @@ fn connect_takes_a_url_and_flags_of_its_own() {
         "--publish=c",
         "--json",
         "--no-input",
+        "--wait=3s",
         "-q",
         "--message-bytes=64KiB",
         "--log-level=trace",
@@ -249,6 +251,7 @@ fn connect_takes_a_url_and_flags_of_its_own() {
         publish: Some("c".into()),
         json: true,
         no_input: true,
+        wait: Duration::from_secs(3),
         quiet: true,
         message_bytes: 64 << 10,
         log_level: LevelFilter::Trace,
@@ -280,6 +283,7 @@ fn connect_takes_a_url_and_flags_of_its_own() {
 fn what_connect_is_given_is_in_its_range_one_way_only_and_not_shown_where_it_is_a_secret() {
     for (flags, offender) in [
         (&["--message-bytes=1073741825"][..], "allowed: 1 to 1073741824 bytes"),
+        (&["--wait=86401s"], "allowed: up to 24 h"),
         (&["--heartbeat=86401s"], "allowed: 100ms to 24 h"),
         (&["--basic=a:hush", "--basic-file=f"], "'--basic-file <FILE>'"),
         (&["--basic=a:hush", "--token-file=f"], "'--token-file <FILE>'"),

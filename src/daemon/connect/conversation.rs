@@ -8,13 +8,13 @@
 //!       +---- a signal, nobody reads the output, an answer is lost ------+
 //! ```
 //!
-//! A server answers in order, so one that has answered two pings, the second sent when the first was answered, has answered
-//! all before (see [`barewire::Engine::ping`]).
+//! A server of barewire answers in order, so one that has answered two pings, the second sent when the first was answered,
+//! has answered all before (see [`barewire::Engine::ping`]). Others may answer pings and messages apart, and are given time.
 //!
 //! Not here: where lines come from (`input.rs`), what an event looks like (`output.rs`).
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use barewire::client::{ClientEvent, ReadyState, SendError};
 use barewire::limits::CONNECT_LAST_PINGS;
@@ -37,18 +37,27 @@ enum Phase {
     Leaving,
 }
 
+/// What does not change in its course.
+pub struct Manner {
+    /// Where it goes, fit to be shown.
+    pub place: String,
+    /// Lines are said to this channel.
+    pub publish: Option<String>,
+    /// How long nothing must have come, after the last line, before it leaves.
+    pub wait: Duration,
+}
+
 /// See the module.
 pub struct Conversation {
     client: Client,
     input: Input,
     output: Output,
-    /// Where it goes, fit to be shown.
-    place: String,
-    /// Lines are said to this channel.
-    publish: Option<String>,
+    manner: Manner,
     phase: Phase,
     /// Lines have been sent over this connection.
     has_spoken: bool,
+    /// When the last message came, or the last ping was sent.
+    heard_at: Instant,
     /// Why the attempt under way has failed.
     trouble: Option<String>,
     /// How the program ends.
@@ -57,20 +66,15 @@ pub struct Conversation {
 
 impl Conversation {
     /// Nothing is shown or sent before [`Conversation::run`].
-    pub fn new(
-        client: Client,
-        (input, output): (Input, Output),
-        place: String,
-        publish: Option<String>,
-    ) -> Conversation {
+    pub fn new(client: Client, input: Input, output: Output, manner: Manner) -> Conversation {
         Conversation {
             client,
             input,
             output,
-            place,
-            publish,
+            manner,
             phase: Phase::Speaking,
             has_spoken: false,
+            heard_at: Instant::now(),
             trouble: None,
             outcome: Ok(()),
         }
@@ -90,9 +94,9 @@ impl Conversation {
                 self.leave();
             }
             let has_sent = self.send_lines();
-            self.seek_end();
+            let patience = self.seek_end();
             // What was queued may fit into the socket at once, and then nothing would tell that there is room again.
-            sleep = if has_sent { Some(Duration::ZERO) } else { None };
+            sleep = if has_sent { Some(Duration::ZERO) } else { patience };
         }
         self.outcome
     }
@@ -100,8 +104,11 @@ impl Conversation {
     // --- what happens ---
 
     fn take(&mut self, event: &ClientEvent) {
+        if matches!(event, ClientEvent::Message(_)) {
+            self.heard_at = Instant::now();
+        }
         let line = match event {
-            ClientEvent::Connecting { attempt: 0 } => Some(format!("connecting to {}", self.place)),
+            ClientEvent::Connecting { attempt: 0 } => Some(format!("connecting to {}", self.manner.place)),
             ClientEvent::Connecting { attempt } => Some(format!("connecting, attempt {attempt}")),
             ClientEvent::Open { protocol: None } => Some("open".to_owned()),
             ClientEvent::Open { protocol: Some(name) } => {
@@ -146,6 +153,7 @@ impl Conversation {
         }
         self.fail(match self.client.attempt() {
             0 => why,
+            1 => format!("{why}; given up after one attempt to come back"),
             attempts => format!("{why}; given up after {attempts} attempts to come back"),
         });
         None
@@ -171,7 +179,7 @@ impl Conversation {
             match self.input.front() {
                 None => break,
                 Some(Line::Text(line)) => {
-                    let sent = match &self.publish {
+                    let sent = match &self.manner.publish {
                         Some(channel) => self.client.publish(Some(channel), &line.as_str().into()),
                         None => self.client.send(Message::Text(line.as_str().into())),
                     };
@@ -192,17 +200,24 @@ impl Conversation {
         has_sent
     }
 
-    /// Leaves once everything is answered.
-    fn seek_end(&mut self) {
-        let Phase::Answering { pings } = self.phase else { return };
+    /// Leaves once everything is answered, and nothing has come for long enough. `Some` where that is only a question of time.
+    fn seek_end(&mut self) -> Option<Duration> {
+        let Phase::Answering { pings } = self.phase else { return None };
         if self.client.ready_state() != ReadyState::Open || self.client.awaits_pong() {
-            return;
+            return None;
         }
-        if pings == CONNECT_LAST_PINGS {
+        if pings < CONNECT_LAST_PINGS {
+            if self.client.ping() {
+                self.phase = Phase::Answering { pings: pings + 1 };
+                self.heard_at = Instant::now();
+            }
+            return None;
+        }
+        let left = self.manner.wait.saturating_sub(self.heard_at.elapsed());
+        if left.is_zero() {
             self.leave();
-        } else if self.client.ping() {
-            self.phase = Phase::Answering { pings: pings + 1 };
         }
+        Some(left)
     }
 
     fn leave(&mut self) {

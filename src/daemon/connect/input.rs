@@ -7,7 +7,7 @@ use std::io::{self, BufRead};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
-use barewire::Handle;
+use barewire::client::Waker;
 use barewire::limits::CONNECT_LINES_WAITING;
 
 /// What comes of the input. Nothing follows the last two.
@@ -35,9 +35,9 @@ impl Input {
     }
 
     /// Reads standard input from now on: lines of at most `most` bytes. Wakes the loop with each.
-    pub fn start(most: usize, handle: Handle) -> io::Result<Input> {
+    pub fn start(most: usize, waker: Waker) -> io::Result<Input> {
         let (sender, lines) = sync_channel(CONNECT_LINES_WAITING);
-        let follow = move || follow(io::stdin().lock(), most, &sender, || handle.wake());
+        let follow = move || follow(io::stdin().lock(), most, &sender, || waker.wake());
         thread::Builder::new().name("input".into()).spawn(follow)?;
         Ok(Input { lines: Some(lines), front: None })
     }

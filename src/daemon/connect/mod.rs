@@ -25,7 +25,7 @@ use log::LevelFilter;
 use super::config::{LogFormat, Secret};
 use super::failure::Failure;
 use super::{complain, logger, signals};
-use conversation::Conversation;
+use conversation::{Conversation, Manner};
 use input::Input;
 use output::Output;
 use prepare::Prepared;
@@ -49,6 +49,8 @@ pub struct Connect {
     pub json: bool,
     /// Whether standard input is left alone.
     pub no_input: bool,
+    /// How long nothing must have come, after the last line, before it leaves.
+    pub wait: Duration,
     /// Whether nothing is told but why it fails.
     pub quiet: bool,
     /// Largest message, in and out.
@@ -98,15 +100,16 @@ pub fn connect(asked: &Connect) -> Result<(), Failure> {
     let client = Client::connect(client, engine)?;
     let input = match asked.no_input {
         true => Input::none(),
-        false => Input::start(asked.message_bytes, client.handle()).map_err(|error| cannot("read lines", error))?,
+        false => Input::start(asked.message_bytes, client.waker()).map_err(|error| cannot("read lines", error))?,
     };
     let is_ended = Arc::new(AtomicBool::new(false));
-    let (end, handle) = (is_ended.clone(), client.handle());
+    let (end, waker) = (is_ended.clone(), client.waker());
     let end = move || {
         end.store(true, Ordering::Release);
-        handle.wake();
+        waker.wake();
     };
     signals::watch_for_end(end).map_err(|error| cannot("watch for signals", error))?;
     let output = Output::new(asked.json, asked.quiet);
-    Conversation::new(client, (input, output), place, asked.publish.clone()).run(&is_ended)
+    let manner = Manner { place, publish: asked.publish.clone(), wait: asked.wait };
+    Conversation::new(client, input, output, manner).run(&is_ended)
 }

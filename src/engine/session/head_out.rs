@@ -5,10 +5,10 @@
 
 use super::open::Who;
 use super::{Open, Phase, Session};
-use crate::engine::Event;
 use crate::engine::compression::Compression;
 use crate::engine::shared::Shared;
 use crate::engine::timer::Timer;
+use crate::engine::{EngineConfig, Event};
 use crate::error::CloseReason;
 use crate::limits::REFUSAL_BODY_BYTES;
 use crate::wire::deflate::{Agreement, client_offer};
@@ -41,6 +41,21 @@ enum Answer {
     },
 }
 
+/// What some bytes of a head came to; `taken` of them belong to it.
+enum Heard {
+    Part,
+    Interim { taken: usize },
+    Refusal { taken: usize },
+    Switch { taken: usize, switch: Box<Switch> },
+}
+
+/// An answer that takes the upgrade.
+struct Switch {
+    head: ResponseHead,
+    switched: Switched,
+    agreement: Option<Agreement>,
+}
+
 impl HeadOut {
     /// Nothing is asked yet. The nonce and all masks come from `entropy`.
     pub fn new(upgrade: UpgradeRequest, entropy: [u8; 32]) -> HeadOut {
@@ -56,6 +71,38 @@ impl HeadOut {
             Answer::Head { received, .. } => received.capacity(),
             Answer::Refusal { head, body, .. } => head.weight() + body.capacity(),
         }
+    }
+
+    /// Looks at more of the head.
+    fn hear(&mut self, input: &[u8], config: &EngineConfig) -> Result<Heard, String> {
+        let Answer::Head { received, scanner } = &mut self.answer else { return Ok(Heard::Part) };
+        let before = received.len();
+        received.extend_from_slice(input);
+        let Some(length) = scanner.scan(received, &config.limits)? else { return Ok(Heard::Part) };
+        let taken = length - before;
+        let head = ResponseHead::parse(received.get(..length).unwrap_or(received), &config.limits)?;
+        if head.is_interim() {
+            // Another comes (RFC 9110, section 15.2); the scanner counts them.
+            received.clear();
+            return Ok(Heard::Interim { taken });
+        }
+        if head.status() == 101 {
+            let switch = Box::new(self.judge(head, config.deflate.enabled)?);
+            return Ok(Heard::Switch { taken, switch });
+        }
+        let reader = BodyReader::new(head.body_framing());
+        self.answer = Answer::Refusal { head: Box::new(head), reader, body: Vec::new() };
+        Ok(Heard::Refusal { taken })
+    }
+
+    /// Whether a 101 is what was asked for.
+    fn judge(&self, head: ResponseHead, has_offered: bool) -> Result<Switch, String> {
+        let switched = check_switch(&head, &self.key, &self.upgrade.protocols)?;
+        if !has_offered && !switched.extensions.is_empty() {
+            return Err("the server wants an extension that was not offered".to_owned());
+        }
+        let agreement = Agreement::of_response(&switched.extensions)?;
+        Ok(Switch { head, switched, agreement })
     }
 }
 
@@ -76,66 +123,46 @@ impl Session {
     /// Takes what belongs to the answer; returns how much that is, and whether the rest can be looked at.
     pub(super) fn take_answer(&mut self, shared: &mut Shared, input: &[u8]) -> (usize, bool) {
         let Phase::HeadOut(asked) = &mut self.phase else { return (0, false) };
-        let limits = &shared.config.limits;
-        let (received, scanner) = match &mut asked.answer {
-            Answer::Head { received, scanner } => (received, scanner),
-            Answer::Refusal { reader, body, .. } => {
-                match reader.take(input, body, REFUSAL_BODY_BYTES) {
-                    Ok(false) if body.len() < REFUSAL_BODY_BYTES => {}
-                    // One that is framed badly has been said as far as it can be read.
-                    Ok(_) | Err(_) => self.tell_refused(shared),
-                }
-                return (input.len(), false);
-            }
-        };
-        let before = received.len();
-        received.extend_from_slice(input);
-        let (length, head) = match scanner.scan(received, limits) {
-            Ok(None) => return (input.len(), false),
-            Ok(Some(length)) => {
-                (length, ResponseHead::parse(received.get(..length).unwrap_or(received.as_slice()), limits))
-            }
-            Err(fault) => (before + input.len(), Err(fault)),
-        };
-        let judged = match head {
-            Ok(head) if head.status() == 101 => {
-                let has_offered = shared.config.deflate.enabled;
-                asked.judge(&head, has_offered).map(|(switched, agreement)| (head, switched, agreement))
-            }
-            // Another comes (RFC 9110, section 15.2); the scanner counts them.
-            Ok(head) if head.is_interim() => {
-                received.clear();
-                return (length - before, true);
-            }
-            Ok(head) => {
-                let reader = BodyReader::new(head.body_framing());
-                asked.answer = Answer::Refusal { head: Box::new(head), reader, body: Vec::new() };
-                // It may have no body at all: that is found without another byte.
-                let rest = input.get(length - before..).unwrap_or_default();
-                self.take_answer(shared, rest);
-                return (input.len(), false);
-            }
-            Err(fault) => Err(fault),
-        };
-        match judged {
-            Ok((head, switched, agreement)) => self.switch_as_client(shared, head, switched, agreement),
-            Err(fault) => self.end(shared, CloseReason::Handshake(fault)),
+        if matches!(asked.answer, Answer::Refusal { .. }) {
+            self.take_refusal(shared, input);
+            return (input.len(), false);
         }
-        // The host is told of the session before its frames are looked at.
-        (length - before, false)
+        match asked.hear(input, &shared.config) {
+            Ok(Heard::Part) => (input.len(), false),
+            Ok(Heard::Interim { taken }) => (taken, true),
+            // It may have no body at all: that is found without another byte.
+            Ok(Heard::Refusal { taken }) => {
+                self.take_refusal(shared, input.get(taken..).unwrap_or_default());
+                (input.len(), false)
+            }
+            // The host is told of the session before its frames are looked at.
+            Ok(Heard::Switch { taken, switch }) => {
+                self.switch_as_client(shared, *switch);
+                (taken, false)
+            }
+            Err(fault) => {
+                self.end(shared, CloseReason::Handshake(fault));
+                (input.len(), false)
+            }
+        }
     }
 
-    fn switch_as_client(
-        &mut self,
-        shared: &mut Shared,
-        head: ResponseHead,
-        switched: Switched,
-        agreement: Option<Agreement>,
-    ) {
+    /// Takes what belongs to the body of a refusal.
+    fn take_refusal(&mut self, shared: &mut Shared, input: &[u8]) {
+        let Phase::HeadOut(asked) = &mut self.phase else { return };
+        let Answer::Refusal { reader, body, .. } = &mut asked.answer else { return };
+        match reader.take(input, body, REFUSAL_BODY_BYTES) {
+            Ok(false) if body.len() < REFUSAL_BODY_BYTES => {}
+            // One that is framed badly has been said as far as it can be read.
+            Ok(_) | Err(_) => self.tell_refused(shared),
+        }
+    }
+
+    fn switch_as_client(&mut self, shared: &mut Shared, switch: Switch) {
         let Phase::HeadOut(asked) = std::mem::replace(&mut self.phase, Phase::Gone) else { return };
-        let deflate = agreement.map(Compression::join);
+        let Switch { head, switched, agreement } = switch;
         self.timers.stop(Timer::Head);
-        self.phase = Phase::Open(Open::new(Who::Server(asked.masks), deflate));
+        self.phase = Phase::Open(Open::new(Who::Server(asked.masks), agreement.map(Compression::join)));
         self.start_heartbeat(shared);
         shared.events.push_back(Event::Connected {
             id: self.id,
@@ -169,17 +196,5 @@ impl Session {
         if matches!(self.phase, Phase::HeadOut(_)) {
             self.end(shared, CloseReason::PeerVanished);
         }
-    }
-}
-
-impl HeadOut {
-    /// Whether a 101 is what was asked for.
-    fn judge(&self, head: &ResponseHead, has_offered: bool) -> Result<(Switched, Option<Agreement>), String> {
-        let switched = check_switch(head, &self.key, &self.upgrade.protocols)?;
-        if !has_offered && !switched.extensions.is_empty() {
-            return Err("the server wants an extension that was not offered".to_owned());
-        }
-        let agreement = Agreement::of_response(&switched.extensions)?;
-        Ok((switched, agreement))
     }
 }

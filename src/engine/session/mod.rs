@@ -17,7 +17,9 @@
 //! Where this side is the client:
 //!
 //! ```text
-//!   connect  HeadOut --- 101 ---> Open        HeadOut --- refused, or no good answer ---> Ending
+//!   connect  HeadOut --- 101 ---> Open        as above
+//!               +--- refused, or an answer that is none ---> Ending
+//!               +--- not connected, no answer in time, closed by the host ---> Gone
 //! ```
 //!
 //! Ending: nothing more is parsed; what is queued is written, then our end of the stream is closed, and the
@@ -25,9 +27,9 @@
 //! stalls and a close that takes too long lead there from anywhere. `Event::Closed` is told once, on the way
 //! out of Head, Await, Body, HeadOut or Open: what follows is only the winding down of the transport.
 //!
-//! In this folder: `head.rs` (HTTP and the way in), `head_out.rs` (the way to a server), `open.rs` (frames), `inflating.rs` (deflated messages),
-//! `heartbeat.rs` (is it alive), `in_band.rs` (authentication by message), `ending.rs` (the ways out), `closing.rs` (what
-//! still comes behind our Close), `weight.rs` (what it makes the process hold).
+//! In this folder: `head.rs` (HTTP and the way in), `head_out.rs` (the way to a server), `open.rs` (frames), `inflating.rs`
+//! (deflated messages), `heartbeat.rs` (is it alive), `in_band.rs` (authentication by message), `ending.rs` (the ways out),
+//! `closing.rs` (what still comes behind our Close), `weight.rs` (what it makes the process hold).
 //! Not here: who is subscribed to what (`engine/hub.rs`), sockets and TLS (`net/`).
 
 mod closing;
@@ -84,7 +86,7 @@ pub(super) enum Phase {
 
 /// How a session came to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Origin {
+pub(super) enum Beginning {
     /// A client came.
     Accepted,
     /// A client came, and was let in for lack of memory only to be told 503.
@@ -99,7 +101,7 @@ pub(super) struct Session {
     pub id: ConnId,
     pub peer: SocketAddr,
     pub secure: bool,
-    /// When it was accepted, in microseconds of the monotonic clock.
+    /// When it began, in microseconds of the monotonic clock.
     pub connected_us: u64,
     pub phase: Phase,
     /// What was read and could not be looked at yet.
@@ -123,7 +125,7 @@ pub(super) struct Session {
     in_ready: bool,
     /// Not read, because the peers hold too much and this one more than its share.
     is_starved: bool,
-    pub origin: Origin,
+    pub beginning: Beginning,
 }
 
 const _: () = assert!(size_of::<Session>() <= SESSION_BYTES);
@@ -139,7 +141,7 @@ impl Session {
     /// We go to a server.
     pub fn to_server(shared: &mut Shared, id: ConnId, secure: bool, asked: HeadOut) -> Session {
         let mut session = Session::with(shared, id, secure, Phase::HeadOut(Box::new(asked)));
-        session.origin = Origin::Connected;
+        session.beginning = Beginning::Connected;
         session
     }
 
@@ -163,7 +165,7 @@ impl Session {
             in_dirty: false,
             in_ready: false,
             is_starved: false,
-            origin: Origin::Accepted,
+            beginning: Beginning::Accepted,
         };
         session.set_timer(shared, Timer::Head, shared.config.limits.head_timeout);
         session
@@ -347,7 +349,7 @@ impl Session {
 
     /// Replies wait: beyond a mark the session is not read until half of them are gone.
     pub fn check_pause(&mut self) {
-        // What a client sends are no replies: a server that waits to be read must go on being read, or both would wait.
+        // What is sent to a server are no replies: where neither end read while it waited to be read, both would for ever.
         self.paused |=
             !self.is_outbound() && self.queue.as_ref().is_some_and(|queue| queue.own_cost() > SEND_QUEUE_PAUSE_BYTES);
     }
@@ -471,7 +473,7 @@ impl Session {
 
     /// Whether we are the client, and the peer a server.
     pub fn is_outbound(&self) -> bool {
-        self.origin == Origin::Connected
+        self.beginning == Beginning::Connected
     }
 
     /// The role of this side.

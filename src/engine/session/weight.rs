@@ -5,7 +5,7 @@
 #[cfg(any(test, debug_assertions))]
 use std::sync::Arc;
 
-use super::{Origin, Phase, Session};
+use super::{Beginning, Phase, Session};
 #[cfg(any(test, debug_assertions))]
 use crate::engine::ledger::SharedFrame;
 use crate::engine::shared::Shared;
@@ -83,7 +83,7 @@ impl Session {
     pub fn discharge(self, shared: &mut Shared) {
         shared.ledger.enter(self.charged, 0);
         shared.ledger.leave(fixed_weight(self.secure));
-        if self.origin == Origin::TurnedAway {
+        if self.beginning == Beginning::TurnedAway {
             shared.ledger.forget_turned_away();
         }
     }

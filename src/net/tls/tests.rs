@@ -258,12 +258,13 @@ fn a_session_is_resumed_by_connections_with_the_same_trust_and_by_no_others() {
 
 #[test]
 fn a_certificate_that_does_not_verify_is_told_in_words_and_to_the_server_by_an_alert() {
-    use AlertDescription::{BadCertificate, CertificateExpired, CertificateUnknown, UnknownCA};
+    use AlertDescription::{BadCertificate, CertificateExpired, CertificateUnknown, DecryptError, UnknownCA};
     let names = "the server's certificate is for other names than";
     let expired = "the server's certificate, or one that vouches for it, has expired";
     let early = "the server's certificate, or one that vouches for it, is not valid yet";
     let unknown = "the server's certificate is signed by nobody that is trusted here";
     let authority = "the server's certificate is an authority's own (CA:TRUE), and none for a server";
+    let unproven = "the server's certificate is not signed by whom it says, or in a way that is not known here";
     let strangers = ClientTls::with_roots(include_bytes!("../../../certs/dev-cert.pem")).unwrap();
     let own = |pem| ClientTls::with_roots(pem).unwrap();
     for version in VERSIONS {
@@ -275,6 +276,7 @@ fn a_certificate_that_does_not_verify_is_told_in_words_and_to_the_server_by_an_a
             (strangers.clone(), "localhost", pem!("server"), unknown.into(), UnknownCA),
             (trusting(), "localhost", pem!("self"), unknown.into(), UnknownCA),
             (own(pem!("self-ca")), "localhost", pem!("self-ca"), authority.into(), CertificateUnknown),
+            (own(pem!("namesake")), "localhost", pem!("self"), unproven.into(), DecryptError),
         ] {
             for cut in CUTS {
                 let mut pair = Pair::client(&tls, name, their_server(chain, version), cut);

@@ -25,6 +25,11 @@ pub fn of_certificate(error: &CertificateError) -> String {
         CertificateError::BadSignature => {
             "the server's certificate is not signed by whom it says, or its key is another".into()
         }
+        // Such as a self-signed one of the name of an authority that is trusted: Debian's own of `localhost`.
+        CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            "the server's certificate is not signed by whom it says, or in a way that is not known here".into()
+        }
         CertificateError::BadEncoding => "the server's certificate is malformed".into(),
         CertificateError::Revoked => "the server's certificate has been revoked".into(),
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {

@@ -14,6 +14,7 @@ use super::grammar::is_token;
 use super::head::is_target_text;
 use super::upgrade::{KEY_BYTES, accept_key};
 use crate::limits::{HEADERS_MAX, LIST_ITEMS, UPGRADE_REQUEST_BYTES};
+use crate::wire::url::Url;
 
 /// The headers that [`UpgradeRequest::encode`] alone writes, and those that say something of a body or of this connection.
 /// So do all that begin with [`OWN_PREFIX`].
@@ -47,6 +48,12 @@ pub struct UpgradeRequest {
 }
 
 impl UpgradeRequest {
+    /// For what this URL names. It offers no subprotocol and has no further headers.
+    pub fn to(url: &Url) -> UpgradeRequest {
+        let (authority, target) = (url.authority(), url.target().to_owned());
+        UpgradeRequest { authority, target, protocols: Vec::new(), headers: Vec::new() }
+    }
+
     /// `Ok`, or one sentence that names the field and what is allowed, and nothing that may be secret.
     ///
     /// The authority is `host` or `host:port`; the target a path with or without a query, of the characters that RFC 3986

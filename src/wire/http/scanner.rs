@@ -10,6 +10,9 @@ use crate::limits::{INTERIM_RESPONSES, Limits};
 /// What an answer begins with, whatever it is (RFC 9112, section 4).
 const STATUS_LINE_START: &[u8] = b"HTTP/1.";
 
+/// What the alert begins with that a server of TLS has for who speaks without it (RFC 8446, section 5.1).
+const TLS_ALERT: u8 = 21;
+
 /// How much of a request's head was looked at. Lives as long as the head is incomplete.
 #[derive(Debug, Clone, Default)]
 pub struct HeadScanner {
@@ -68,6 +71,9 @@ impl ResponseScanner {
     pub fn scan(&mut self, received: &[u8], limits: &Limits) -> Result<Option<usize>, String> {
         if self.heads > INTERIM_RESPONSES {
             return Err(format!("more than {INTERIM_RESPONSES} interim answers before the answer itself"));
+        }
+        if received.first() == Some(&TLS_ALERT) {
+            return Err("the server speaks TLS: wss:// is for that".into());
         }
         let window = received.get(..limits.head_bytes).unwrap_or(received);
         let begins = |at: usize, byte: u8| STATUS_LINE_START.get(at).is_none_or(|&expected| expected == byte);

@@ -71,7 +71,8 @@ const TABLE: &[(&[u8], Fate)] = &[
     (b"GET / HTTP/1.1\r\n\r\n", Fails("does not begin like")),
     (b"200 OK\r\n\r\n", Fails("does not begin like")),
     (b"<html>", Fails("does not begin like")),
-    (b"\x15\x03\x03\x00\x02\x02\x28", Fails("a control character")),
+    (b"\x15\x03\x03\x00\x02\x02\x28", Fails("the server speaks TLS: wss://")),
+    (b"\x16\x03\x03\x00\x02", Fails("a control character")),
     (b"SSH-2.0-OpenSSH", Fails("does not begin like")),
     (b"\x81\x02hi", Fails("does not begin like")),
     // Lines and their ends.
