@@ -9,6 +9,8 @@
 mod common;
 #[path = "reconnecting/pair.rs"]
 mod pair;
+#[path = "reconnecting/queue.rs"]
+mod queue;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};

@@ -441,7 +441,7 @@ impl Reconnector {
 
     fn say(&mut self, engine: &mut Engine, text: String) {
         if let State::Open { id, .. } = self.state {
-            engine.send(id, Message::Text(text.into()));
+            engine.send_surely(id, Message::Text(text.into()));
         }
     }
 

@@ -12,6 +12,7 @@ use crate::engine::hub::ConnId;
 use crate::engine::session::{HeadOut, Session, fixed_weight};
 use crate::engine::{Engine, Refused};
 use crate::wire::http::UpgradeRequest;
+use crate::wire::websocket::Message;
 
 impl Engine {
     /// Opens a session in the client role, which asks for this upgrade once its transport stands. `secure`: that will be
@@ -39,6 +40,14 @@ impl Engine {
             session.peer = peer;
             session.ask_for_upgrade(shared);
         });
+    }
+
+    /// Queues the few words by which a client says what it wants to hear, whatever the limit of the queue of a session in
+    /// the client role: they must not be lost. Does nothing where it is not open.
+    pub(crate) fn send_surely(&mut self, id: ConnId, message: Message) {
+        if self.is_outbound(id) && self.is_open(id) {
+            self.with(id, |session, shared| session.push(shared, message));
+        }
     }
 
     /// Whether a session is in the client role: its peer is a server that was connected to.

@@ -338,12 +338,17 @@ impl Session {
             }
             return false;
         }
+        self.push(shared, message);
+        self.check_pause();
+        true
+    }
+
+    /// Queues a message, be there room or not.
+    pub fn push(&mut self, shared: &mut Shared, message: Message) {
         if !self.push_deflated(shared, message.kind(), message.payload()) {
             let (kind, payload) = (message.kind(), message.into_payload());
             self.push_message(shared, (kind, false), &payload, || payload.clone());
         }
-        self.check_pause();
-        true
     }
 
     /// Queues a message deflated, if that is agreed on and worth it. Says whether it was.
