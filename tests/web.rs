@@ -71,6 +71,7 @@ fn the_console_is_there_with_what_guards_it() {
             ("X-Content-Type-Options", "nosniff"),
             ("Referrer-Policy", "no-referrer"),
             ("Cross-Origin-Opener-Policy", "same-origin"),
+            ("Cross-Origin-Resource-Policy", "same-origin"),
             ("Cache-Control", "no-cache"),
         ] {
             assert_eq!(answer.header(name), Some(value), "{name} of {path}");

@@ -23,9 +23,11 @@ const FILES: [(&str, &str, &str); 7] = [
 const PLACE_OF_PATH: &str = "{path}";
 
 /// What a browser is told with every file.
-const HEADERS: [(&str, &str); 4] = [
+const HEADERS: [(&str, &str); 5] = [
     ("Content-Security-Policy", POLICY),
     ("Cross-Origin-Opener-Policy", "same-origin"),
+    // No page of another origin finds out by its pictures whether a daemon runs here.
+    ("Cross-Origin-Resource-Policy", "same-origin"),
     ("Referrer-Policy", "no-referrer"),
     ("Cache-Control", "no-cache"),
 ];
