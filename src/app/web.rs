@@ -182,7 +182,9 @@ mod tests {
             }
         }
         assert!(POLICY.contains("require-trusted-types-for 'script'") && HEADERS[0].1 == POLICY);
-        assert!(!POLICY.contains("unsafe") && !POLICY.contains('*') && !POLICY.contains("  "));
+        assert!(
+            !POLICY.contains("-inline") && !POLICY.contains("-eval") && !POLICY.contains('*') && !POLICY.contains("  ")
+        );
     }
 
     #[test]
