@@ -2,6 +2,8 @@
 //!
 //! Not here: the settings (`daemon/config`), reading the files they name (`daemon/prepare.rs`), the log (`daemon/logger/`), the loop (the library).
 
+use std::env;
+
 use barewire::Server;
 use barewire::app::Router;
 use barewire::limits::FILES_RESERVED;
@@ -46,14 +48,10 @@ fn announce(settings: &Settings, server: &mut Server, open_files: u64) {
     say(format_args!("Limits: limits.connections {connections}, open files {open_files}, {}", values.join(", ")));
     if let Some((addr, is_secure)) = first {
         let addr = reachable(addr);
-        let (page, scheme, insecure) = match (is_secure, settings.uses_development_certificate()) {
-            (true, true) => ("https", "wss", " --no-check"),
-            (true, false) => ("https", "wss", ""),
-            (false, _) => ("http", "ws", ""),
-        };
+        let (page, scheme) = if is_secure { ("https", "wss") } else { ("http", "ws") };
         let page = if settings.page { format!("{page}://{addr}/ in a browser, or ") } else { String::new() };
-        let login = login_to_try(settings);
-        say(format_args!("Try it: {page}npx wscat{insecure}{login} -c {scheme}://{addr}{}", settings.path));
+        let (program, login) = (env::args().next().unwrap_or_default(), login_to_try(settings));
+        say(format_args!("Try it: {page}{program} connect {scheme}://{addr}{}{login}", settings.path));
     }
     if connections < settings.limits.connections {
         log::warn!(
@@ -71,18 +69,21 @@ fn announce(settings: &Settings, server: &mut Server, open_files: u64) {
     }
 }
 
-/// How `wscat` says who one is. Only the password that everyone knows is shown.
+/// How `connect` says who one is. Only the password that everyone knows is shown.
 fn login_to_try(settings: &Settings) -> String {
     let takes = |method| settings.methods.contains(&method);
-    match settings.users.first() {
-        Some(user) if takes(Method::Basic) && user.is_default() => {
-            format!(" --auth {}:{}", user.name, user.password.expose())
-        }
-        Some(user) if takes(Method::Basic) => format!(" --auth {}:PASSWORD", user.name),
-        None if takes(Method::Basic) => " --auth NAME:PASSWORD".into(),
-        Some(_) | None if takes(Method::Bearer) && settings.token_key_file().is_some() => {
-            " -H 'Authorization: Bearer TOKEN'".into()
-        }
-        Some(_) | None => String::new(),
+    let pair = match settings.users.first() {
+        Some(user) if user.is_default() => format!("{}:{}", user.name, user.password.expose()),
+        Some(user) => format!("{}:PASSWORD", user.name),
+        None => "NAME:PASSWORD".into(),
+    };
+    if takes(Method::Basic) {
+        format!(" --basic {pair}")
+    } else if takes(Method::Bearer) && settings.token_key_file().is_some() {
+        " --token TOKEN".into()
+    } else if takes(Method::Message) {
+        format!(" --basic {pair} --auth-by message")
+    } else {
+        String::new()
     }
 }
