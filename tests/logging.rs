@@ -250,7 +250,7 @@ fn print_no_password(format: &str) {
     daemon.signal("TERM");
     let (code, output) = daemon.end();
     assert_eq!(code, Some(0));
-    assert!(output.contains("Client connected: anna") && output.contains("--auth anna:PASSWORD"), "{output}");
+    assert!(output.contains("Client connected: anna") && output.contains("--basic anna:PASSWORD"), "{output}");
     for secret in passwords.iter().copied().chain(tokens.iter().map(String::as_str)) {
         assert!(!output.contains(secret), "{secret} is in\n{output}");
     }
@@ -259,7 +259,7 @@ fn print_no_password(format: &str) {
 #[test]
 fn only_the_password_that_everyone_knows_is_shown_at_the_start() {
     let mut daemon = Daemon::start(&["--user", "anna:canary-5d21", "--user", "user:pass"]);
-    assert!(daemon.wait_for("Try it: ").contains("--auth anna:PASSWORD"));
+    assert!(daemon.wait_for("Try it: ").contains("--basic anna:PASSWORD"));
     daemon.signal("TERM");
     let (_, output) = daemon.end();
     assert!(!output.contains("canary-5d21"), "{output}");
