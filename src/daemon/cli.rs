@@ -3,8 +3,9 @@
 //!
 //! Not here: what the keys mean and which layer is stronger (`daemon/config`); who prints and exits (`daemon/mod.rs`).
 
+#[cfg(feature = "tools")]
 mod connect;
-#[cfg(test)]
+#[cfg(all(test, feature = "tools"))]
 mod tests;
 
 use std::ffi::OsString;
@@ -16,9 +17,11 @@ use barewire::auth::HashAlgorithm;
 use clap::{Args, Parser, Subcommand};
 
 use super::config::{self, EXIT_CODE, FILE_VARIABLE, Flag, Flags, KEYS, Secret, VARIABLE_PREFIX, in_one_line};
+#[cfg(feature = "tools")]
 use super::connect::Connect;
 use super::gen_token::{GenToken, TOKEN_LIFE_MAX, TOKEN_LIFE_MIN};
 use super::hash_password::HashPassword;
+#[cfg(feature = "tools")]
 use connect::TypedConnect;
 
 /// What to do, and the flags to do it with.
@@ -46,6 +49,7 @@ pub enum Command {
     /// Hash a password.
     HashPassword(HashPassword),
     /// Talk to a server.
+    #[cfg(feature = "tools")]
     Connect(Box<Connect>),
 }
 
@@ -117,6 +121,7 @@ enum TypedCommand {
     /// Hash the password on standard input (one line), for a users file
     HashPassword(TypedPassword),
     /// Talk to a WebSocket server: lines become messages, messages become lines; comes back when it is cut off
+    #[cfg(feature = "tools")]
     #[command(after_help = CONNECT_HELP_END)]
     Connect(Box<TypedConnect>),
 }
@@ -157,6 +162,7 @@ struct TypedPassword {
 
 const SHORT_HELP_END: &str = "--help (not -h) lists every key of the configuration.";
 
+#[cfg(feature = "tools")]
 const CONNECT_HELP_END: &str = "\
 Credentials may also come from the environment: BAREWIRE_CONNECT_BASIC (USER:PASSWORD) or BAREWIRE_CONNECT_TOKEN.
 With wss:// to this machine barewire's development certificate is trusted beside the system's authorities.
@@ -215,6 +221,7 @@ impl CommandLine {
                 (Command::GenToken(asked.into_command()), self.flags.then(*flags))
             }
             Some(TypedCommand::HashPassword(typed)) => (Command::HashPassword(typed.into_command()?), self.flags),
+            #[cfg(feature = "tools")]
             Some(TypedCommand::Connect(typed)) => (Command::Connect(Box::new(typed.into_command())), self.flags),
         };
         let flags = flags.into_flags();
@@ -222,6 +229,7 @@ impl CommandLine {
             (Command::HashPassword(_), Some(flag)) => {
                 return Err(format!("{flag} is of no use to hash-password; allowed: NAME and --algorithm"));
             }
+            #[cfg(feature = "tools")]
             (Command::Connect(_), Some(flag)) => {
                 return Err(format!("{flag} before connect is of no use to it; allowed: its own flags, behind it"));
             }

@@ -7,6 +7,7 @@
 mod check;
 mod cli;
 mod config;
+#[cfg(feature = "tools")]
 mod connect;
 mod credentials;
 mod failure;
@@ -67,6 +68,7 @@ fn run(invocation: &Invocation) -> Result<(), Failure> {
         Command::Health => health::health(&load()?.settings),
         Command::GenToken(asked) => gen_token::gen_token(&load()?.settings, asked),
         Command::HashPassword(asked) => hash_password::hash_password(asked),
+        #[cfg(feature = "tools")]
         Command::Connect(asked) => connect::connect(asked),
     }
 }
