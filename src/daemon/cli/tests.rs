@@ -7,7 +7,7 @@ use clap::CommandFactory;
 use log::LevelFilter;
 
 use super::*;
-use crate::daemon::connect::Who;
+use crate::daemon::reach::{Reach, Who};
 
 fn typed(arguments: &[&str]) -> Result<Invocation, Outcome> {
     parse(["barewire"].iter().chain(arguments))
@@ -186,13 +186,25 @@ fn hash_password_takes_a_name_and_an_algorithm() {
     assert!(misuse(&["hash-password", "--algorithm=md5"]).contains("allowed: argon2id or bcrypt"));
 }
 
-/// What `connect` does without flags.
-fn plain_connect() -> Connect {
-    Connect {
+/// How a server is reached without flags.
+fn plain_reach() -> Reach {
+    Reach {
         url: "wss://example.org/ws".into(),
         who: Who::Environment,
         authenticate_by: AuthenticateBy::Upgrade,
         allow_plain: false,
+        ca: None,
+        insecure: false,
+        protocols: Vec::new(),
+        headers: Vec::new(),
+        origin: None,
+    }
+}
+
+/// What `connect` does without flags.
+fn plain_connect() -> Connect {
+    Connect {
+        reach: plain_reach(),
         subscribe: Vec::new(),
         publish: None,
         json: false,
@@ -203,11 +215,6 @@ fn plain_connect() -> Connect {
         log_level: LevelFilter::Warn,
         max_attempts: None,
         heartbeat: Duration::from_secs(30),
-        ca: None,
-        insecure: false,
-        protocols: Vec::new(),
-        headers: Vec::new(),
-        origin: None,
     }
 }
 
