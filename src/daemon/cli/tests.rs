@@ -250,10 +250,18 @@ fn connect_takes_a_url_and_flags_of_its_own() {
         "--header=B: 2",
         "--origin=https://example.org",
     ];
-    let everything = Connect {
+    let reach = Reach {
         who: Who::Basic("user:-pass".into()),
         authenticate_by: AuthenticateBy::Message,
         allow_plain: true,
+        ca: Some("ca.pem".into()),
+        protocols: vec!["x".into(), "y".into()],
+        headers: vec!["A: 1".into(), "B: 2".into()],
+        origin: Some("https://example.org".into()),
+        ..plain_reach()
+    };
+    let everything = Connect {
+        reach,
         subscribe: vec!["a".into(), "b".into()],
         publish: Some("c".into()),
         json: true,
@@ -264,18 +272,19 @@ fn connect_takes_a_url_and_flags_of_its_own() {
         log_level: LevelFilter::Trace,
         max_attempts: Some(3),
         heartbeat: Duration::from_secs(10),
-        ca: Some("ca.pem".into()),
-        protocols: vec!["x".into(), "y".into()],
-        headers: vec!["A: 1".into(), "B: 2".into()],
-        origin: Some("https://example.org".into()),
         ..plain_connect()
     };
     assert_eq!(connect(&flags), everything);
+    for (flag, expected) in [
+        ("--basic-file=f", Reach { who: Who::BasicFile("f".into()), ..plain_reach() }),
+        ("--token=t", Reach { who: Who::Token("t".into()), ..plain_reach() }),
+        ("--token-file=f", Reach { who: Who::TokenFile("f".into()), ..plain_reach() }),
+        ("--insecure", Reach { insecure: true, ..plain_reach() }),
+    ] {
+        assert_eq!(connect(&[flag]), Connect { reach: expected, ..plain_connect() });
+    }
     for (flags, expected) in [
-        (&["--basic-file=f"][..], Connect { who: Who::BasicFile("f".into()), ..plain_connect() }),
-        (&["--token=t"], Connect { who: Who::Token("t".into()), ..plain_connect() }),
-        (&["--token-file=f"], Connect { who: Who::TokenFile("f".into()), ..plain_connect() }),
-        (&["--insecure", "--quiet"], Connect { insecure: true, quiet: true, ..plain_connect() }),
+        (&["--quiet"][..], Connect { quiet: true, ..plain_connect() }),
         (&["--no-reconnect"], Connect { max_attempts: Some(0), ..plain_connect() }),
         (&["--message-bytes=1"], Connect { message_bytes: 1, ..plain_connect() }),
         (&["--message-bytes=1GiB"], Connect { message_bytes: 1 << 30, ..plain_connect() }),
