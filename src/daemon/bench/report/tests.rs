@@ -276,7 +276,8 @@ fn a_rate_that_is_not_reached_is_told() {
     let warnings = |units, sent, late| {
         let findings = Findings::Rate { due: 100_000, sent, outstanding: 0, late };
         let plan = plan_of(Mode::Rate { per_second: 10_000 });
-        Report { units, ..report(Unit::Message, findings) }.warnings(&plan)
+        let own_cpu = Some(Duration::from_secs(10));
+        Report { units, own_cpu, ..report(Unit::Message, findings) }.warnings(&plan)
     };
     let in_time = LATE - Duration::from_nanos(1);
     assert_eq!(warnings(99_000, 100_000, in_time), Vec::<String>::new());
