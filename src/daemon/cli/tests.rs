@@ -7,7 +7,7 @@ use clap::CommandFactory;
 use log::LevelFilter;
 
 use super::*;
-use crate::daemon::connect::Who;
+use crate::daemon::reach::{Reach, Who};
 
 fn typed(arguments: &[&str]) -> Result<Invocation, Outcome> {
     parse(["barewire"].iter().chain(arguments))
@@ -186,13 +186,25 @@ fn hash_password_takes_a_name_and_an_algorithm() {
     assert!(misuse(&["hash-password", "--algorithm=md5"]).contains("allowed: argon2id or bcrypt"));
 }
 
-/// What `connect` does without flags.
-fn plain_connect() -> Connect {
-    Connect {
+/// How a server is reached without flags.
+fn plain_reach() -> Reach {
+    Reach {
         url: "wss://example.org/ws".into(),
         who: Who::Environment,
         authenticate_by: AuthenticateBy::Upgrade,
         allow_plain: false,
+        ca: None,
+        insecure: false,
+        protocols: Vec::new(),
+        headers: Vec::new(),
+        origin: None,
+    }
+}
+
+/// What `connect` does without flags.
+fn plain_connect() -> Connect {
+    Connect {
+        reach: plain_reach(),
         subscribe: Vec::new(),
         publish: None,
         json: false,
@@ -203,11 +215,6 @@ fn plain_connect() -> Connect {
         log_level: LevelFilter::Warn,
         max_attempts: None,
         heartbeat: Duration::from_secs(30),
-        ca: None,
-        insecure: false,
-        protocols: Vec::new(),
-        headers: Vec::new(),
-        origin: None,
     }
 }
 
@@ -243,10 +250,18 @@ fn connect_takes_a_url_and_flags_of_its_own() {
         "--header=B: 2",
         "--origin=https://example.org",
     ];
-    let everything = Connect {
+    let reach = Reach {
         who: Who::Basic("user:-pass".into()),
         authenticate_by: AuthenticateBy::Message,
         allow_plain: true,
+        ca: Some("ca.pem".into()),
+        protocols: vec!["x".into(), "y".into()],
+        headers: vec!["A: 1".into(), "B: 2".into()],
+        origin: Some("https://example.org".into()),
+        ..plain_reach()
+    };
+    let everything = Connect {
+        reach,
         subscribe: vec!["a".into(), "b".into()],
         publish: Some("c".into()),
         json: true,
@@ -257,18 +272,19 @@ fn connect_takes_a_url_and_flags_of_its_own() {
         log_level: LevelFilter::Trace,
         max_attempts: Some(3),
         heartbeat: Duration::from_secs(10),
-        ca: Some("ca.pem".into()),
-        protocols: vec!["x".into(), "y".into()],
-        headers: vec!["A: 1".into(), "B: 2".into()],
-        origin: Some("https://example.org".into()),
         ..plain_connect()
     };
     assert_eq!(connect(&flags), everything);
+    for (flag, expected) in [
+        ("--basic-file=f", Reach { who: Who::BasicFile("f".into()), ..plain_reach() }),
+        ("--token=t", Reach { who: Who::Token("t".into()), ..plain_reach() }),
+        ("--token-file=f", Reach { who: Who::TokenFile("f".into()), ..plain_reach() }),
+        ("--insecure", Reach { insecure: true, ..plain_reach() }),
+    ] {
+        assert_eq!(connect(&[flag]), Connect { reach: expected, ..plain_connect() });
+    }
     for (flags, expected) in [
-        (&["--basic-file=f"][..], Connect { who: Who::BasicFile("f".into()), ..plain_connect() }),
-        (&["--token=t"], Connect { who: Who::Token("t".into()), ..plain_connect() }),
-        (&["--token-file=f"], Connect { who: Who::TokenFile("f".into()), ..plain_connect() }),
-        (&["--insecure", "--quiet"], Connect { insecure: true, quiet: true, ..plain_connect() }),
+        (&["--quiet"][..], Connect { quiet: true, ..plain_connect() }),
         (&["--no-reconnect"], Connect { max_attempts: Some(0), ..plain_connect() }),
         (&["--message-bytes=1"], Connect { message_bytes: 1, ..plain_connect() }),
         (&["--message-bytes=1GiB"], Connect { message_bytes: 1 << 30, ..plain_connect() }),
