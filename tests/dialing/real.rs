@@ -187,6 +187,32 @@ fn a_connection_comes_from_the_address_that_was_told() {
 }
 
 #[test]
+fn a_session_is_resumed_by_the_next_connection_unless_that_is_not_wanted() {
+    let upstream = secure(pem!("server"));
+    let mut server = dialer(knows_nobody);
+    let mut connect = |tls: Option<ClientTls>| {
+        let addr = if tls.is_some() { upstream.tls_addr() } else { upstream.plain_addr() };
+        let id = server.connect(dial(addr, tls)).unwrap();
+        assert_eq!(server.is_resumed(id), None, "it is not connected yet");
+        assert!(matches!(next(&mut server), Event::Connected { .. }));
+        let is_resumed = server.is_resumed(id);
+        // A ticket comes behind the handshake: an echo from there says that it is read.
+        assert!(server.engine().send(id, Message::Text("echo".into())));
+        assert!(matches!(next(&mut server), Event::Message { .. }));
+        server.engine().close(id, 1000, "");
+        end(&mut server);
+        wind_down(&mut server, 0);
+        assert_eq!(server.is_resumed(id), None, "it has gone");
+        is_resumed
+    };
+    let tls = ClientTls::with_roots(pem!("ca")).unwrap();
+    assert_eq!([tls.clone(), tls.clone()].map(|tls| connect(Some(tls))), [Some(false), Some(true)]);
+    let whole = tls.clone().without_resumption();
+    assert_eq!([whole.clone(), whole, tls].map(|tls| connect(Some(tls))), [Some(false), Some(false), Some(true)]);
+    assert_eq!(connect(None), None);
+}
+
+#[test]
 fn where_nobody_listens_the_end_says_so() {
     let (_held, addr) = nobody();
     let mut server = dialer(knows_nobody);
