@@ -90,6 +90,14 @@ impl Mode {
             Mode::Storm { .. } => "storm",
         }
     }
+
+    /// Whether something is said while it is measured.
+    pub fn speaks(&self) -> bool {
+        match self {
+            Mode::Echo { .. } | Mode::Rate { .. } | Mode::FanOut { .. } | Mode::Slow { .. } => true,
+            Mode::Idle { .. } | Mode::Connect { .. } | Mode::Storm { .. } => false,
+        }
+    }
 }
 
 /// How those who come back spread: see [`barewire::client`] for what each does to the waits.

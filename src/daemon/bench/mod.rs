@@ -1,12 +1,13 @@
 //! `barewire bench`: a load for a WebSocket server, and what comes of it.
 //!
 //! In this folder: `asked.rs` (what was asked for becomes a plan), `template.rs` (what is said), `load.rs` (the load),
-//! `histogram.rs` (how long things took), `process.rs` (what processes spend), `progress.rs` (what is seen meanwhile),
+//! `histogram.rs` (how long things took), `figures.rs` (how figures are written), `process.rs` (what processes spend), `progress.rs` (what is seen meanwhile),
 //! `report.rs` (what is told at the end).
 //!
 //! Not here: the flags (`daemon/cli/bench.rs`), credentials and trust (`daemon/reach.rs`).
 
 mod asked;
+mod figures;
 mod histogram;
 mod load;
 mod process;

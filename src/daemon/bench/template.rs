@@ -114,12 +114,8 @@ impl Template {
 }
 
 /// What a placeholder is written as.
-const PLACEHOLDERS: [(&[u8], fn() -> Part); 4] = [
-    (b"{n}", || Part::Number),
-    (b"{connection}", || Part::Connection),
-    (b"{time}", || Part::Time),
-    (b"{random}", || Part::Random),
-];
+const PLACEHOLDERS: [(&[u8], Part); 4] =
+    [(b"{n}", Part::Number), (b"{connection}", Part::Connection), (b"{time}", Part::Time), (b"{random}", Part::Random)];
 
 fn parts(text: &[u8]) -> Vec<Part> {
     let placeholder = |at: &[u8]| PLACEHOLDERS.into_iter().find(|(written, _)| at.starts_with(written));
@@ -131,7 +127,7 @@ fn parts(text: &[u8]) -> Vec<Part> {
             if !literal.is_empty() {
                 parts.push(Part::Literal(std::mem::take(&mut literal)));
             }
-            parts.push(part());
+            parts.push(part);
             rest = rest.get(written.len()..).unwrap_or_default();
         } else if let (b'{', Some((written, _))) = (first, placeholder(behind)) {
             literal.extend_from_slice(written);

@@ -263,8 +263,12 @@ fn warm_up(text: &str) -> Result<Duration, String> {
     span(text, Duration::ZERO..=TIMEOUT_MAX)
 }
 
-fn span(text: &str, allowed: RangeInclusive<Duration>) -> Result<Duration, String> {
-    let told = || format!("allowed: {:?} to {} h", allowed.start(), allowed.end().as_secs() / 3600);
-    let duration = config::duration(text).map_err(|reason| format!("{reason}; {}", told()))?;
-    if allowed.contains(&duration) { Ok(duration) } else { Err(told()) }
+fn span(text: &str, range: RangeInclusive<Duration>) -> Result<Duration, String> {
+    let hours = range.end().as_secs() / 3600;
+    let allowed = || match *range.start() {
+        Duration::ZERO => format!("allowed: up to {hours} h, such as 500ms"),
+        least => format!("allowed: {least:?} to {hours} h, such as 10s"),
+    };
+    let duration = config::duration(text).map_err(|reason| format!("{reason}; {}", allowed()))?;
+    if range.contains(&duration) { Ok(duration) } else { Err(allowed()) }
 }

@@ -2,6 +2,8 @@
 //!
 //! Not here: what the keys mean (tested in `daemon/config/tests.rs`), the program as a whole (`tests/daemon.rs`).
 
+mod bench;
+
 use barewire::client::AuthenticateBy;
 use clap::CommandFactory;
 use log::LevelFilter;
@@ -272,7 +274,6 @@ fn connect_takes_a_url_and_flags_of_its_own() {
         log_level: LevelFilter::Trace,
         max_attempts: Some(3),
         heartbeat: Duration::from_secs(10),
-        ..plain_connect()
     };
     assert_eq!(connect(&flags), everything);
     for (flag, expected) in [
@@ -317,19 +318,20 @@ fn what_connect_is_given_is_in_its_range_one_way_only_and_not_shown_where_it_is_
 }
 
 #[test]
-fn a_flag_of_the_configuration_before_connect_is_refused_and_not_passed_over() {
-    let text = misuse(&["--log-level=trace", "connect", "ws://x"]);
-    assert!(text.starts_with("barewire: --log-level before connect is of no use to it; allowed: "), "{text}");
+fn a_flag_of_the_configuration_before_connect_or_bench_is_refused_and_not_passed_over() {
+    for (arguments, name) in [(&["connect", "ws://x"][..], "connect"), (&["bench", "echo", "ws://x"], "bench")] {
+        let text = misuse(&[&["--log-level=trace"], arguments].concat());
+        let expected = format!("barewire: --log-level before {name} is of no use to it; allowed: ");
+        assert!(text.starts_with(&expected), "{text}");
+    }
 }
 
-#[test]
-fn the_readme_lists_every_flag_of_connect_with_its_meaning_and_default() {
-    let table = include_str!("../../../README.md").split_once("| flag of `connect` | what |\n|---|---|\n").unwrap().1;
-    let told: Vec<&str> = table.lines().take_while(|line| line.starts_with('|')).collect();
+/// The rows of a subcommand's flags, as the README has them.
+fn rows_of_flags(subcommand: &str) -> Vec<String> {
     let mut command = CommandLine::command();
     command.build();
-    let connect = command.find_subcommand("connect").unwrap();
-    let flags = connect.get_arguments().filter(|flag| flag.get_long().is_some_and(|long| long != "help"));
+    let command = command.find_subcommand(subcommand).unwrap();
+    let flags = command.get_arguments().filter(|flag| flag.get_long().is_some_and(|long| long != "help"));
     let row = |flag: &clap::Arg| {
         let takes_value = flag.get_action().takes_values();
         let value = flag.get_value_names().filter(|_| takes_value).map(|names| format!(" {}", names[0]));
@@ -338,10 +340,21 @@ fn the_readme_lists_every_flag_of_connect_with_its_meaning_and_default() {
         let (long, help) = (flag.get_long().unwrap(), flag.get_help().unwrap());
         format!("| `--{long}{}` | {help}{} |", value.unwrap_or_default(), default.unwrap_or_default())
     };
-    assert_eq!(told, flags.map(row).collect::<Vec<_>>());
-    let help = answer(&["connect", "--help"]);
-    for needed in ["BAREWIRE_CONNECT_BASIC", "BAREWIRE_CONNECT_TOKEN", "Exit codes: 0 ", "development certificate"] {
-        assert!(help.contains(needed), "{needed}");
+    flags.map(row).collect()
+}
+
+#[test]
+fn the_readme_lists_every_flag_of_connect_and_bench_with_its_meaning_and_default() {
+    for name in ["connect", "bench"] {
+        let head = format!("| flag of `{name}` | what |\n|---|---|\n");
+        let table = include_str!("../../../README.md").split_once(&head).unwrap().1;
+        let told: Vec<&str> = table.lines().take_while(|line| line.starts_with('|')).collect();
+        assert_eq!(told, rows_of_flags(name));
+        let help = answer(&[name, "--help"]);
+        for needed in ["BAREWIRE_CONNECT_BASIC", "BAREWIRE_CONNECT_TOKEN", "Exit codes: 0 ", "development certificate"]
+        {
+            assert!(help.contains(needed), "{name}: {needed}");
+        }
     }
 }
 
