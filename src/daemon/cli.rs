@@ -123,10 +123,10 @@ enum TypedCommand {
     /// Hash the password on standard input (one line), for a users file
     HashPassword(TypedPassword),
     /// Talk to a WebSocket server: lines become messages, messages become lines; comes back when it is cut off
-    #[command(after_help = CONNECT_HELP_END)]
+    #[command(after_help = format!("{REACH_HELP_END}{CONNECT_HELP_END}"))]
     Connect(Box<TypedConnect>),
     /// Load a WebSocket server, and report rates, latencies, and what its process spends
-    #[command(after_help = BENCH_HELP_END)]
+    #[command(after_help = format!("{BENCH_HELP_END}{REACH_HELP_END}{BENCH_EXIT_CODES}"))]
     Bench(Box<TypedBench>),
 }
 
@@ -166,20 +166,29 @@ struct TypedPassword {
 
 const SHORT_HELP_END: &str = "--help (not -h) lists every key of the configuration.";
 
-const CONNECT_HELP_END: &str = "\
+/// Of all that reach a server of others.
+const REACH_HELP_END: &str = "\
 Credentials may also come from the environment: BAREWIRE_CONNECT_BASIC (USER:PASSWORD) or BAREWIRE_CONNECT_TOKEN.
 With wss:// to this machine barewire's development certificate is trusted beside the system's authorities.
+";
+
+const CONNECT_HELP_END: &str = "\
 After the last line everything is answered before it closes. Exit codes: 0 closed by us in good order; 1 refused for good,
 given up, or an answer lost; 2 asked wrongly.";
 
 const BENCH_HELP_END: &str = "\
-Modes: echo: each connection has --depth messages in flight, and sends the next when one is answered. rate: --rate messages a
-second, each at its time, and latency from that time. fan-out: one more connection publishes, all others receive. idle: all
-are held. connect: each is opened and closed, over and over. slow: --stalled more connections do not read. storm: all are cut
-at once, and come back.
-Credentials may also come from the environment: BAREWIRE_CONNECT_BASIC (USER:PASSWORD) or BAREWIRE_CONNECT_TOKEN.
-With wss:// to this machine barewire's development certificate is trusted beside the system's authorities.
-Exit codes: 0 measured; 1 it could not be measured; 2 asked wrongly.";
+Modes:
+  echo     each connection has --depth messages in flight, and sends the next one when one is answered
+  rate     --rate messages a second, each sent when it is due, and its latency counted from then
+  fan-out  one more connection publishes, and all others are to get each message
+  idle     all are opened, held, and closed
+  connect  each is opened and closed, over and over
+  slow     as echo, and --stalled more connections send and never read
+  storm    all are cut at once, and come back
+
+";
+
+const BENCH_EXIT_CODES: &str = "Exit codes: 0 measured; 1 nothing could be measured; 2 asked wrongly.";
 
 // The flags, as clap sees them; the doc comments of the fields are the help. They are not clap's global
 // arguments: of a list on both sides of the subcommand it would drop one half without a word.

@@ -132,8 +132,7 @@ pub enum Content {
     File(PathBuf),
 }
 
-/// All that the load needs, in good order.
-#[derive(Debug)]
+/// All that the load needs, in good order. It has no `Debug`: what is said may be a credential.
 pub struct Plan {
     pub mode: Mode,
     pub connections: usize,
@@ -219,5 +218,146 @@ fn tell(credentials: Credentials, way: AuthenticateBy) -> Result<Told, Failure> 
             Ok(Told { header: None, message: Some(json!({ "type": "auth", "token": token }).to_string()) })
         }
         other => Err(Failure::runtime(format!("a way to tell credentials that bench does not know: {other:?}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::daemon::config::CONNECT_TOKEN_VARIABLE;
+    use crate::daemon::reach::Who;
+
+    fn echo(who: Who, authenticate_by: AuthenticateBy) -> Asked {
+        let reach = Reach {
+            url: "ws://localhost:81/ws?key=1".into(),
+            who,
+            authenticate_by,
+            allow_plain: false,
+            ca: None,
+            insecure: false,
+            protocols: vec!["json".into()],
+            headers: vec!["X: 1".into()],
+            origin: Some("http://localhost".into()),
+        };
+        Asked {
+            reach,
+            mode: Mode::Echo { depth: 1 },
+            connections: 1,
+            duration: Duration::from_secs(1),
+            warm_up: Duration::ZERO,
+            content: Content::Size(20),
+            is_binary: false,
+            on_open: vec!["hello".into()],
+            deflate: false,
+            sources: Vec::new(),
+            pids: Vec::new(),
+            json: false,
+            quiet: false,
+            seed: None,
+            open_at_once: 1,
+        }
+    }
+
+    fn planned(asked: &Asked) -> Plan {
+        match plan(asked, |_| None) {
+            Ok(plan) => plan,
+            Err(failure) => panic!("{failure:?}"),
+        }
+    }
+
+    fn refused(asked: &Asked) -> String {
+        match plan(asked, |_| None) {
+            Ok(plan) => panic!("{}", plan.place),
+            Err(failure) => {
+                assert_eq!(failure.exit_code, 2);
+                failure.sentence
+            }
+        }
+    }
+
+    fn texts(plan: &Plan) -> Vec<&str> {
+        let text = |message: &'_ Message| matches!(message, Message::Text(_));
+        assert!(plan.on_open.iter().all(text));
+        plan.on_open
+            .iter()
+            .filter_map(|message| if let Message::Text(text) = message { Some(text.as_str()) } else { None })
+            .collect()
+    }
+
+    #[test]
+    fn credentials_are_told_by_a_header_or_by_the_first_message() {
+        let basic = || Who::Basic("user:pass".into());
+        let token = || Who::Token("abc".into());
+        for (who, way, header, message) in [
+            (Who::Environment, AuthenticateBy::Upgrade, None, None),
+            (basic(), AuthenticateBy::Upgrade, Some("Basic dXNlcjpwYXNz"), None),
+            (token(), AuthenticateBy::Upgrade, Some("Bearer abc"), None),
+            (basic(), AuthenticateBy::Message, None, Some(r#"{"token":"Basic dXNlcjpwYXNz","type":"auth"}"#)),
+            (token(), AuthenticateBy::Message, None, Some(r#"{"token":"abc","type":"auth"}"#)),
+        ] {
+            let plan = planned(&echo(who, way));
+            let headers = &plan.dial.upgrade.headers;
+            let told = headers.iter().find(|(name, _)| name == "Authorization").map(|(_, value)| value.as_str());
+            assert_eq!(told, header);
+            assert_eq!(texts(&plan), message.into_iter().chain(["hello"]).collect::<Vec<_>>());
+            let others: Vec<&str> = headers.iter().map(|(name, _)| name.as_str()).take(2).collect();
+            assert_eq!((others, &plan.dial.upgrade.protocols), (vec!["X", "Origin"], &vec!["json".to_owned()]));
+        }
+    }
+
+    #[test]
+    fn credentials_of_the_environment_are_those_of_connect() {
+        let token = |name: &str| (name == CONNECT_TOKEN_VARIABLE).then(|| "abc".into());
+        let Ok(plan) = plan(&echo(Who::Environment, AuthenticateBy::Upgrade), token) else { panic!("refused") };
+        assert!(plan.dial.upgrade.headers.contains(&("Authorization".to_owned(), "Bearer abc".to_owned())));
+    }
+
+    #[test]
+    fn where_it_goes_is_dialed_whole_and_shown_without_its_query() {
+        let plan = planned(&echo(Who::Environment, AuthenticateBy::Upgrade));
+        assert_eq!((plan.dial.host.as_str(), plan.dial.port), ("localhost", 81));
+        assert_eq!(plan.dial.upgrade.target, "/ws?key=1");
+        assert_eq!(plan.place, "ws://localhost:81/ws?…");
+    }
+
+    #[test]
+    fn a_seed_that_is_given_is_taken_and_otherwise_each_has_its_own() {
+        let asked = echo(Who::Environment, AuthenticateBy::Upgrade);
+        assert_eq!(planned(&Asked { seed: Some(7), ..asked.clone() }).seed, 7);
+        assert_ne!(planned(&asked).seed, planned(&asked).seed);
+    }
+
+    #[test]
+    fn what_cannot_be_is_told_with_its_flag() {
+        let asked = echo(Who::Environment, AuthenticateBy::Upgrade);
+        let fan_out = |channel: &str| Mode::FanOut { depth: 1, channel: Some(channel.into()) };
+        let remote = |url: &str| Reach { url: url.into(), who: Who::Token("hush".into()), ..asked.reach.clone() };
+        let file = std::env::temp_dir().join(format!("barewire-bench-{}", std::process::id()));
+        fs::write(&file, b"\xff").unwrap();
+        for (asked, told) in [
+            (Asked { mode: fan_out(""), ..asked.clone() }, "--channel = \"\": "),
+            (Asked { mode: fan_out(&"a".repeat(256)), ..asked.clone() }, "--channel = \"aaa"),
+            (Asked { reach: remote("ws://example.org"), ..asked.clone() }, "ws://example.org/ would show everybody"),
+            (Asked { reach: remote("ftp://example.org"), ..asked.clone() }, "the URL \"ftp://example.org\""),
+            (Asked { content: Content::File("/nowhere".into()), ..asked.clone() }, "--message-file = /nowhere: "),
+            (
+                Asked { content: Content::File(file.clone()), ..asked.clone() },
+                &format!("--message-file = {}: not UTF-8", file.display()),
+            ),
+        ] {
+            let sentence = refused(&asked);
+            assert!(sentence.starts_with(told) && !sentence.contains("hush"), "{sentence}");
+        }
+        let binary = Asked { content: Content::File(file.clone()), is_binary: true, ..asked };
+        assert_eq!(planned(&binary).template.constant(), Some(Message::Binary(b"\xff".to_vec().into())));
+        fs::remove_file(file).unwrap();
+    }
+
+    #[test]
+    fn a_channel_has_at_most_255_bytes() {
+        let mode = Mode::FanOut { depth: 1, channel: Some("a".repeat(255)) };
+        planned(&Asked { mode, ..echo(Who::Environment, AuthenticateBy::Upgrade) });
     }
 }

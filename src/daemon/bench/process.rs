@@ -21,6 +21,8 @@ struct Process {
     began: u64,
     /// What each of its threads had spent when it was seen last, in nanoseconds: one that ends takes its own along.
     threads: BTreeMap<u32, u64>,
+    /// What was spent by threads that were not seen at their end.
+    unseen: Duration,
 }
 
 /// What they have spent so far, and hold at the moment.
@@ -49,7 +51,7 @@ impl Processes {
         pids.sort_unstable();
         pids.dedup();
         let opened = pids.into_iter().map(|pid| {
-            let mut process = Process { pid, began: 0, threads: BTreeMap::new() };
+            let mut process = Process { pid, began: 0, threads: BTreeMap::new(), unseen: Duration::ZERO };
             let stat = process.stat().and_then(|stat| process.sample(&stat).map(|_| stat));
             process.began = stat.map_err(|error| Failure::usage(format!("--pid = {pid}: {}", reason(&error))))?.began;
             Ok(process)
@@ -100,15 +102,21 @@ impl Process {
             // It may end between the list and this.
             let Ok(text) = self.text(&format!("task/{thread}/schedstat")) else { continue };
             if let Some(nanos) = text.split_whitespace().next().and_then(|nanos| nanos.parse().ok()) {
-                self.threads.insert(thread, nanos);
+                // One that has spent less than it had is another, which has got its number.
+                let before = self.threads.insert(thread, nanos).unwrap_or(0);
+                self.unseen += Duration::from_nanos(if nanos < before { before } else { 0 });
             }
         }
-        let by_threads = Duration::from_nanos(self.threads.values().sum());
-        // What a thread spent between its last sight and its end is in the coarse count alone.
+        let seen = self.unseen + Duration::from_nanos(self.threads.values().sum());
+        // What a thread spent between its last sight and its end is in the coarse count alone. That is cut down to whole ticks
+        // twice, in user space and in the kernel, so that it says nothing until it is more by as much.
         let by_ticks = TICK.saturating_mul(u32::try_from(stat.user_ticks + stat.kernel_ticks).unwrap_or(u32::MAX));
+        let missing = by_ticks.saturating_sub(seen);
+        let missing = if missing > 2 * TICK { missing } else { Duration::ZERO };
+        self.unseen += missing;
         let resident_bytes = resident_bytes(&self.text("status")?).ok_or(ErrorKind::NotFound)?;
         let Stat { user_ticks, kernel_ticks, .. } = *stat;
-        Ok(Sample { cpu: by_threads.max(by_ticks), user_ticks, kernel_ticks, resident_bytes })
+        Ok(Sample { cpu: seen + missing, user_ticks, kernel_ticks, resident_bytes })
     }
 
     fn text(&self, name: &str) -> io::Result<String> {
@@ -311,13 +319,13 @@ mod tests {
 
     #[test]
     fn what_a_thread_has_spent_stays_when_it_has_ended() {
-        let much = Duration::from_millis(50);
+        let much = Duration::from_millis(100);
         let mut own = Processes::open(&[id()]).unwrap();
         let begun = own.sample().unwrap();
         thread::spawn(move || spend(&mut Processes::open(&[id()]).unwrap(), much)).join().unwrap();
         let ended = own.sample().unwrap();
-        // Two ticks of the coarse count may be under way.
-        assert!(ended.cpu + 2 * TICK >= begun.cpu + much, "{begun:?} {ended:?}");
+        // Either of the two may have missed two ticks.
+        assert!(ended.cpu + 4 * TICK >= begun.cpu + much, "{begun:?} {ended:?}");
         assert!(ended.resident_bytes > 100_000);
     }
 
@@ -350,7 +358,7 @@ mod tests {
 
     #[test]
     fn a_meter_tells_what_was_spent_between_begin_and_end_and_what_each_connection_holds() {
-        let much = Duration::from_millis(40);
+        let much = Duration::from_millis(100);
         let mut spender = Processes::open(&[id()]).unwrap();
         let mut meter = Meter::open(&[id()]).unwrap();
         meter.see_few(2).unwrap();
@@ -361,8 +369,10 @@ mod tests {
         spend(&mut spender, much);
         meter.end().unwrap();
         let figures = meter.server().unwrap();
-        assert!(figures.cpu >= much && figures.user.is_some_and(|user| user <= figures.cpu), "{figures:?}");
-        assert!(meter.own_cpu().unwrap() >= much);
+        // Either of the two may have missed two ticks of threads that other tests have ended.
+        let least = much - 4 * TICK;
+        assert!(figures.cpu >= least && figures.user.is_some_and(|user| user <= figures.cpu), "{figures:?}");
+        assert!(meter.own_cpu().unwrap() >= least);
         let each = figures.bytes_per_connection.unwrap();
         // Other tests of this process hold and give back too.
         assert!((16_000.0..200_000.0).contains(&each), "{each}");

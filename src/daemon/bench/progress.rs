@@ -3,6 +3,7 @@
 //!
 //! Not here: the report at the end (`report.rs`), how figures are written (`figures.rs`).
 
+use std::env;
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,9 @@ const INTERVAL: Duration = Duration::from_millis(200);
 
 /// To the line's beginning, and all that is on it away (ECMA-48).
 const ERASE: &str = "\r\x1b[K";
+/// What does not fit into the line is left out, and does not begin another (DECAWM); and as it was.
+const NO_WRAP: &str = "\x1b[?7l";
+const WRAP: &str = "\x1b[?7h";
 
 /// See the module.
 #[derive(Debug)]
@@ -49,9 +53,10 @@ pub struct Standing<'a> {
 }
 
 impl Progress {
-    /// To standard error, unless that is no terminal or `is_quiet`.
+    /// To standard error, unless that is no terminal, one that can nothing (`TERM=dumb`), or `is_quiet`.
     pub fn new(is_quiet: bool) -> Progress {
-        let is_watched = !is_quiet && io::stderr().is_terminal();
+        let is_able = env::var_os("TERM").is_some_and(|kind| kind != "dumb");
+        let is_watched = !is_quiet && is_able && io::stderr().is_terminal();
         Progress(if is_watched { State::Blank } else { State::Hidden })
     }
 
@@ -67,7 +72,7 @@ impl Progress {
     /// Draws the line in place of the last one. Where nobody watches it does nothing.
     pub fn show(&mut self, standing: &Standing, now: Instant) {
         if let Some(line) = self.next(standing, now) {
-            put(&format!("{ERASE}{line}"));
+            put(&format!("{ERASE}{NO_WRAP}{line}{WRAP}"));
         }
     }
 

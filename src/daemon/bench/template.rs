@@ -1,12 +1,12 @@
 //! What is said: a [`Template`], from which each message is made. In it stand
 //!
-//! - `{n}`: the number of the message, in all, from 0;
+//! - `{number}`: the number of the message, in all, from 0;
 //! - `{connection}`: the number of the connection that says it, from 0;
 //! - `{time}`: milliseconds since 1970;
 //! - `{random}`: 16 hexadecimal digits.
 //!
-//! All else is said as it is written, other braces too, so that JSON needs no care; and `{{n}` is `{n}`, not replaced. A
-//! template without placeholders is made once.
+//! All else is said as it is written, other braces too, so that JSON needs no care; and `{{number}` is `{number}`, not replaced.
+//! A template without placeholders is made once.
 //!
 //! Not here: where it comes from (`asked.rs`), who says it (`load.rs`).
 
@@ -114,8 +114,12 @@ impl Template {
 }
 
 /// What a placeholder is written as.
-const PLACEHOLDERS: [(&[u8], Part); 4] =
-    [(b"{n}", Part::Number), (b"{connection}", Part::Connection), (b"{time}", Part::Time), (b"{random}", Part::Random)];
+const PLACEHOLDERS: [(&[u8], Part); 4] = [
+    (b"{number}", Part::Number),
+    (b"{connection}", Part::Connection),
+    (b"{time}", Part::Time),
+    (b"{random}", Part::Random),
+];
 
 fn parts(text: &[u8]) -> Vec<Part> {
     let placeholder = |at: &[u8]| PLACEHOLDERS.into_iter().find(|(written, _)| at.starts_with(written));
@@ -187,12 +191,12 @@ mod tests {
             ("plain", "plain"),
             (r#"{"type":"ping"}"#, r#"{"type":"ping"}"#),
             (r#"{"a":{"b":{}}}"#, r#"{"a":{"b":{}}}"#),
-            (r#"{"n":{n},"c":{connection},"t":{time}}"#, r#"{"n":7,"c":49,"t":1700000000123}"#),
-            ("{n}{n}", "77"),
-            ("{ n} {N} {nn} {n {}", "{ n} {N} {nn} {n {}"),
-            ("{{n} and {n}, {{time}", "{n} and 7, {time}"),
-            ("{{{n}", "{{n}"),
-            ("é{n}🦀", "é7🦀"),
+            (r#"{"n":{number},"c":{connection},"t":{time}}"#, r#"{"n":7,"c":49,"t":1700000000123}"#),
+            ("{number}{number}", "77"),
+            ("{ number} {NUMBER} {numbers} {number {}", "{ number} {NUMBER} {numbers} {number {}"),
+            ("{{number} and {number}, {{time}", "{number} and 7, {time}"),
+            ("{{{number}", "{{number}"),
+            ("é{number}🦀", "é7🦀"),
             ("{", "{"),
             ("{{", "{{"),
         ] {
@@ -218,9 +222,9 @@ mod tests {
     #[test]
     fn a_template_without_placeholders_is_made_once_and_one_with_is_not() {
         let constant = |text: &[u8]| Template::parse(text, false, 0).unwrap().constant();
-        assert_eq!(constant(b"{{n}"), Some(Message::Text("{n}".into())));
+        assert_eq!(constant(b"{{number}"), Some(Message::Text("{number}".into())));
         assert_eq!(constant(b""), Some(Message::Text("".into())));
-        assert_eq!(constant(b"a{n}"), None);
+        assert_eq!(constant(b"a{number}"), None);
     }
 
     #[test]
@@ -238,16 +242,16 @@ mod tests {
 
     #[test]
     fn its_bytes_are_those_of_a_message() {
-        for (written, bytes) in [("a{n}", 2), ("{time}", 13), ("{random}", 16), ("{connection}é", 3)] {
+        for (written, bytes) in [("a{number}", 2), ("{time}", 13), ("{random}", 16), ("{connection}é", 3)] {
             assert_eq!(Template::parse(written.as_bytes(), false, 0).unwrap().bytes(), bytes, "{written}");
         }
     }
 
     #[test]
     fn bytes_that_are_no_text_are_said_in_binary_alone() {
-        let wrong = Template::parse(b"\xff{n}", false, 0).unwrap_err();
+        let wrong = Template::parse(b"\xff{number}", false, 0).unwrap_err();
         assert_eq!(wrong, "not UTF-8; allowed: text, or --binary");
-        let mut template = Template::parse(b"\xff{n}", true, 0).unwrap();
+        let mut template = Template::parse(b"\xff{number}", true, 0).unwrap();
         assert_eq!(template.fill(OCCASION), Message::Binary(b"\xff7".to_vec().into()));
     }
 }

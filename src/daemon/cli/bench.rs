@@ -59,7 +59,7 @@ pub struct TypedBench {
     /// Bytes of a message, of printable text; 20 without it
     #[arg(long, value_name = "BYTES", value_parser = size, help_heading = SAID, conflicts_with_all = ["message", "message_file"])]
     size: Option<usize>,
-    /// A message, in which {n}, {connection}, {time} and {random} stand for what they say
+    /// A message, in which {number}, {connection}, {time} and {random} stand for what they say
     #[arg(long, value_name = "TEMPLATE", help_heading = SAID, conflicts_with = "message_file")]
     message: Option<Secret>,
     /// The same from a file, to its last byte

@@ -21,7 +21,12 @@ impl Report {
     /// For people; it ends without a line break.
     pub fn table(&self, plan: &Plan) -> String {
         let mut lines = vec![format!("{} {}", plan.mode.name(), plan.place), circumstances(plan), String::new()];
-        lines.push(row(self.unit.many(), &count(self.units), &format!("{}/s", rate(self.per_second()))));
+        let per_second = self.per_second();
+        let volume = match plan.mode.speaks() {
+            true => format!(", {}/s", memory(per_second * plan.template.bytes() as f64)),
+            false => String::new(),
+        };
+        lines.push(row(self.unit.many(), &count(self.units), &format!("{}/s{volume}", rate(per_second))));
         lines.push(row("measured", &span(self.measured), ""));
         if !self.errors.kinds.is_empty() {
             let kinds: Vec<String> =

@@ -65,7 +65,7 @@ fn the_flags_of_all_modes_go_to_their_places() {
         "--connections=1000000",
         "--duration=100ms",
         "--warm-up=0s",
-        "--message={n}",
+        "--message={number}",
         "--binary",
         "--on-open=a",
         "--on-open={\"b\":1}",
@@ -87,7 +87,7 @@ fn the_flags_of_all_modes_go_to_their_places() {
         connections: 1_000_000,
         duration: Duration::from_millis(100),
         warm_up: Duration::ZERO,
-        content: Content::Message("{n}".into()),
+        content: Content::Message("{number}".into()),
         is_binary: true,
         on_open: vec!["a".into(), "{\"b\":1}".into()],
         deflate: true,
@@ -111,6 +111,14 @@ fn the_flags_of_all_modes_go_to_their_places() {
     }
     let short = Asked { connections: 7, duration: Duration::from_secs(86_400), ..plain(Mode::Idle { waves: 1 }) };
     assert_eq!(bench("idle", &["-c7", "-d24h"]), short);
+}
+
+#[test]
+fn the_help_names_each_placeholder_as_it_is_typed() {
+    let help = answer(&["bench", "-h"]);
+    for placeholder in ["{number}", "{connection}", "{time}", "{random}"] {
+        assert!(help.contains(placeholder), "{help}");
+    }
 }
 
 #[test]
