@@ -120,6 +120,18 @@ impl Errors {
         self.kinds.values().sum()
     }
 
+    /// The commonest of them and how often it was, and that there are others; `None` where nothing has gone wrong.
+    pub fn summary(&self) -> Option<String> {
+        let kinds = self.by_kind();
+        let (kind, count) = kinds.first()?;
+        let others = self.count() - count;
+        Some(match (count, others) {
+            (1, 0) => (*kind).to_owned(),
+            (_, 0) => format!("{kind} ({count} times)"),
+            (_, _) => format!("{kind} ({count} times), and {others} other errors"),
+        })
+    }
+
     /// Each kind, the commonest first.
     fn by_kind(&self) -> Vec<(&str, u64)> {
         let mut kinds: Vec<_> = self.kinds.iter().map(|(kind, count)| (kind.as_str(), *count)).collect();
