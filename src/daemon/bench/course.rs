@@ -201,9 +201,8 @@ impl<'a> Course<'a> {
 
     /// Sleeps until something comes, or something is due.
     fn sleep(&mut self, due_ns: Option<u64>, stage: Stage) -> Result<(), Failure> {
-        let (Stage::WarmingUp { until_ns }
-        | Stage::Measuring { until_ns, .. }
-        | Stage::Draining { until_ns, .. }) = stage;
+        let (Stage::WarmingUp { until_ns } | Stage::Measuring { until_ns, .. } | Stage::Draining { until_ns, .. }) =
+            stage;
         let now_ns = self.crowd.now_ns();
         let of = |until_ns: u64| Duration::from_nanos(until_ns.saturating_sub(now_ns));
         let wait = match due_ns.map(of) {
@@ -304,7 +303,10 @@ mod tests {
     fn the_kind_of_an_error_is_a_few_words_on_one_line() {
         let closed = |code, reason: &str| CloseReason::PeerClosed { code, reason: reason.into() };
         for (reason, kind) in [
-            (CloseReason::NotConnected("connection refused by 127.0.0.1:1".into()), "connection refused by 127.0.0.1:1"),
+            (
+                CloseReason::NotConnected("connection refused by 127.0.0.1:1".into()),
+                "connection refused by 127.0.0.1:1",
+            ),
             (CloseReason::HttpRefused(401), "refused with 401"),
             (closed(Some(1001), ""), "closed by the server with 1001"),
             (closed(Some(1008), "no\nmore"), "closed by the server with 1008 \"no\\nmore\""),

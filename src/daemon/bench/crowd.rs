@@ -102,13 +102,8 @@ impl Crowd {
         let engine = EngineConfig { limits: limits(plan.template.bytes(), depth), ..EngineConfig::default() };
         let mut config = ServerConfig { engine, seed: plan.seed, ..ServerConfig::default() };
         config.engine.deflate.enabled = plan.deflate;
-        let away = Member {
-            id: ConnId::from_bits(u64::MAX),
-            phase: Phase::Away,
-            dialed_ns: 0,
-            took_ns: 0,
-            is_resumed: false,
-        };
+        let away =
+            Member { id: ConnId::from_bits(u64::MAX), phase: Phase::Away, dialed_ns: 0, took_ns: 0, is_resumed: false };
         Ok(Crowd {
             server: Server::bind(config, Box::new(NoAuth))?,
             dial,

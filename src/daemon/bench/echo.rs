@@ -207,7 +207,10 @@ mod tests {
     fn a_message_that_nobody_asked_for_answers_nothing() {
         let mut in_flight = InFlight::new(2, 2);
         in_flight.push(0, 7);
-        assert_eq!((in_flight.pop(1), in_flight.pop(5), in_flight.pop(0), in_flight.pop(0)), (None, None, Some(7), None));
+        assert_eq!(
+            (in_flight.pop(1), in_flight.pop(5), in_flight.pop(0), in_flight.pop(0)),
+            (None, None, Some(7), None)
+        );
     }
 
     #[test]

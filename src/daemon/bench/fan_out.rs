@@ -34,7 +34,9 @@ struct Publish {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Subscriber {
     /// With the number of the publish that comes next.
-    Present { next: u64 },
+    Present {
+        next: u64,
+    },
     Gone,
 }
 

@@ -1,18 +1,29 @@
 //! `barewire bench`: a load for a WebSocket server, and what comes of it.
 //!
-//! In this folder: `asked.rs` (what was asked for becomes a plan), `template.rs` (what is said), `load.rs` (the load),
-//! `histogram.rs` (how long things took), `figures.rs` (how figures are written), `process.rs` (what processes spend), `progress.rs` (what is seen meanwhile),
-//! `report.rs` (what is told at the end).
+//! In this folder: `asked.rs` (what was asked for becomes a plan), `template.rs` and `said.rs` (what is said), `load.rs` (the
+//! load), `crowd.rs` (its connections), `course.rs` (how a measure goes), `echo.rs`, `rate.rs`, `fan_out.rs`, `idle.rs`,
+//! `connecting.rs`, `slow.rs` and `storm.rs` (the modes), `histogram.rs` (how long things took), `figures.rs` (how figures are
+//! written), `process.rs` (what processes spend), `progress.rs` (what is seen meanwhile), `report.rs` (what is told at the end).
 //!
 //! Not here: the flags (`daemon/cli/bench.rs`), credentials and trust (`daemon/reach.rs`).
 
 mod asked;
+mod connecting;
+mod course;
+mod crowd;
+mod echo;
+mod fan_out;
 mod figures;
 mod histogram;
+mod idle;
 mod load;
 mod process;
 mod progress;
+mod rate;
 mod report;
+mod said;
+mod slow;
+mod storm;
 mod template;
 
 use std::env;
@@ -45,5 +56,8 @@ pub fn bench(asked: &Asked) -> Result<(), Failure> {
     } else {
         say(report.table(&plan));
     }
-    Ok(())
+    match report.errors.summary() {
+        Some(errors) => Err(Failure::runtime(format!("measured with errors: {errors}"))),
+        None => Ok(()),
+    }
 }

@@ -77,9 +77,14 @@ enum LaneState {
 enum Stage {
     WarmingUp,
     /// From this message on.
-    Measuring { first: u64 },
+    Measuring {
+        first: u64,
+    },
     /// From the first to before the second.
-    Stopped { first: u64, end: u64 },
+    Stopped {
+        first: u64,
+        end: u64,
+    },
 }
 
 impl Stage {
@@ -323,8 +328,7 @@ mod tests {
             assert_eq!(of.iter().sum::<u64>(), messages);
             assert!(of.iter().max().unwrap() - of.iter().min().unwrap() <= 1, "{of:?}");
         }
-        let mut all: Vec<u64> =
-            (0..3).flat_map(|lane| (0..4).map(move |nth| schedule.message(lane, nth))).collect();
+        let mut all: Vec<u64> = (0..3).flat_map(|lane| (0..4).map(move |nth| schedule.message(lane, nth))).collect();
         all.sort_unstable();
         assert!(all.into_iter().eq(0..12));
     }

@@ -94,6 +94,12 @@ pub struct Round {
     pub back_in: Duration,
     /// Attempts that they needed, all together.
     pub attempts: u64,
+    /// How long it took until half of them were back; `None` where so many never were.
+    pub half_in: Option<Duration>,
+    /// Attempts that came to nothing.
+    pub refused: u64,
+    /// The most attempts within a tenth of a second.
+    pub fullest: u64,
 }
 
 /// What has gone wrong, by kind.

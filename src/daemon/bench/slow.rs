@@ -24,6 +24,7 @@ pub struct Slow {
     connections: usize,
     /// By number, less that of connections: whether it is still there.
     stalled: Vec<bool>,
+    began_with: usize,
     next_ns: u64,
 }
 
@@ -31,12 +32,17 @@ impl Slow {
     /// Of the first so many connections of the crowd, and so many stalled ones behind them.
     pub fn new([echoed, said]: [Said; 2], connections: usize, stalled: usize) -> Slow {
         let echo = Echo::new(echoed, connections, 1);
-        Slow { echo, said, connections, stalled: vec![false; stalled], next_ns: 0 }
+        Slow { echo, said, connections, stalled: vec![false; stalled], began_with: 0, next_ns: 0 }
     }
 
     /// What was measured.
     pub fn into_latency(self) -> Histogram {
         self.echo.into_latency()
+    }
+
+    /// How many stalled ones there were at first.
+    pub fn began_with(&self) -> usize {
+        self.began_with
     }
 
     /// How many of the stalled ones the server has not closed.
@@ -51,6 +57,7 @@ impl Load for Slow {
             *is_there = crowd.is_open(self.connections + offset);
             crowd.stall(self.connections + offset);
         }
+        self.began_with = self.stalled();
         self.echo.begin(crowd);
     }
 

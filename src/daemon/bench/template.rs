@@ -26,7 +26,7 @@ pub struct Template {
     random: StdRng,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Made {
     /// Without placeholders.
     Once(Message),
@@ -34,7 +34,7 @@ enum Made {
     Each(Vec<Part>),
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Part {
     Literal(Vec<u8>),
     Number,
@@ -81,6 +81,11 @@ impl Template {
             _ => Made::Each(parts),
         };
         Ok(Template { content, is_binary, random: StdRng::seed_from_u64(seed) })
+    }
+
+    /// The same, with other chance.
+    pub fn again(&self, seed: u64) -> Template {
+        Template { content: self.content.clone(), is_binary: self.is_binary, random: StdRng::seed_from_u64(seed) }
     }
 
     /// The same for every occasion, if it is: made once, and cheap to clone.
