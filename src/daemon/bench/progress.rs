@@ -30,7 +30,7 @@ enum State {
     /// There is no line yet.
     Blank,
     /// The line says how it stood then.
-    Drawn { at: Instant, doing: &'static str, units: u64, rate: Option<f64> },
+    Drawn { at: Instant, doing: &'static str, units: u64 },
 }
 
 /// How it stands.
@@ -98,7 +98,7 @@ impl Progress {
             }
             State::Blank | State::Drawn { .. } => None,
         };
-        self.0 = State::Drawn { at: now, doing: standing.doing, units: standing.units, rate };
+        self.0 = State::Drawn { at: now, doing: standing.doing, units: standing.units };
         Some(line(standing, rate))
     }
 }
