@@ -41,7 +41,7 @@ pub fn run(course: &mut Course<'_>) -> Result<Connected, Failure> {
     let begun_ns = course.crowd.read_clock();
     let measure_ns = begun_ns + nanos(course.plan.warm_up);
     go_on(course, &mut places, None, measure_ns)?;
-    course.meter.begin()?;
+    course.meter_begin()?;
     let since_ns = course.crowd.read_clock();
     go_on(course, &mut places, Some(&mut found), since_ns + nanos(course.plan.duration))?;
     found.measured = Duration::from_nanos(course.crowd.read_clock().saturating_sub(since_ns));

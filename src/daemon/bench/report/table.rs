@@ -143,7 +143,12 @@ fn wave_row(number: usize, wave: &Wave) -> String {
 }
 
 fn round_row(number: usize, round: &Round) -> String {
-    let told = format!("back, the last after {}, by {} attempts", span(round.back_in), count(round.attempts));
+    let half = round.half_in.map(|half| format!("half of them after {}, ", span(half))).unwrap_or_default();
+    let mut told = format!("back, {half}the last after {}, by {} attempts", span(round.back_in), count(round.attempts));
+    if round.refused > 0 {
+        told += &format!(", {} of them refused", count(round.refused));
+    }
+    told += &format!(", {} in the fullest 100 ms", count(round.fullest));
     row(&format!("round {number}"), &count(round.back as u64), &told)
 }
 
