@@ -269,7 +269,7 @@ fn what_makes_a_figure_untrue_is_warned_of_and_not_before() {
     }
     for (report, warning) in [
         (Report { own_cpu: Some(secs(9)), ..echo() }, "busy for 90 % of a core"),
-        (Report { latency: few(999), ..echo() }, "p99.9 is the longest"),
+        (Report { latency: few(999), ..echo() }, "of fewer than 1 000 latencies p99.9 is the longest"),
         (Report { server: spent(CPU_LITTLE - nano), ..echo() }, "user space is coarse"),
         (Report { connections: 999, ..echo() }, "missing in this: 1 of 1 000"),
         (Report { is_cut_short: true, ..echo() }, "before its time"),
