@@ -164,6 +164,7 @@ impl<'a> Course<'a> {
         let begun_ns = self.crowd.read_clock();
         let mut stage = Stage::WarmingUp { until_ns: begun_ns + nanos(self.plan.warm_up) };
         load.begin(&mut self.crowd);
+        self.crowd.flush();
         loop {
             let now_ns = self.crowd.now_ns();
             let is_over = self.is_ended() || self.crowd.open() == 0 || load.is_over();
@@ -188,6 +189,7 @@ impl<'a> Course<'a> {
                 other => other,
             };
             let due_ns = load.go_on(&mut self.crowd);
+            self.crowd.flush();
             self.sleep(due_ns, stage)?;
             self.take(load);
             match stage {
@@ -235,6 +237,7 @@ impl<'a> Course<'a> {
                 Happening::Opened { .. } => {}
             }
         }
+        self.crowd.flush();
     }
 
     /// What is spent counts from here on.

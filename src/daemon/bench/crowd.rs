@@ -4,7 +4,8 @@
 //! answered two pings, the second sent when the first was answered: what it hears before that is a greeting and counts
 //! nowhere. A host name is looked up once, for all.
 //!
-//! The clock is read after each poll, so right behind the one read(2) whose messages are then looked at.
+//! The clock is read after each poll, so right behind the one read(2) whose messages are then looked at; and what is sent
+//! upon them is on the wire before the next is read.
 //!
 //! Not here: what is sent and measured (`course.rs` and the modes beside it).
 
@@ -308,6 +309,11 @@ impl Crowd {
     /// Queues a message. `false` where the connection is not open, or its server does not read what waits already.
     pub fn send(&mut self, number: usize, message: Message) -> bool {
         self.members.get(number).is_some_and(|member| self.server.engine().send(member.id, message))
+    }
+
+    /// Has what was sent on the wire now, and not when all others have been read too: so nobody waits for this loop's turn.
+    pub fn flush(&mut self) {
+        self.server.flush();
     }
 
     /// Reads this one no more.
