@@ -22,7 +22,7 @@ use crate::daemon::failure::Failure;
 /// What no turn sleeps longer than: a signal, and the line that is watched, wait no longer for their turn.
 pub const NAP: Duration = Duration::from_millis(50);
 /// For answers to what was sent before the end.
-const GRACE: Duration = Duration::from_secs(1);
+pub const GRACE: Duration = Duration::from_secs(1);
 /// For all to leave in good order. Then they are dropped.
 const LEAVE: Duration = Duration::from_secs(3);
 /// Connections that warm the server up before its memory is looked at.
@@ -47,7 +47,7 @@ pub trait Load {
         false
     }
     /// From now on it counts.
-    fn measure(&mut self, now_ns: u64);
+    fn measure(&mut self);
     /// From now on nothing counts, and nothing is sent.
     fn stop(&mut self, crowd: &mut Crowd);
     /// What is awaited.
@@ -171,7 +171,7 @@ impl<'a> Course<'a> {
                 Stage::WarmingUp { until_ns } if now_ns >= until_ns || is_over => {
                     self.meter_begin()?;
                     let since_ns = self.crowd.read_clock();
-                    load.measure(since_ns);
+                    load.measure();
                     Stage::Measuring { since_ns, until_ns: since_ns + nanos(self.plan.duration) }
                 }
                 Stage::Measuring { since_ns, until_ns } if now_ns >= until_ns || is_over => {
