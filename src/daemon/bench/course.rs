@@ -12,7 +12,7 @@ use std::time::Duration;
 use barewire::CloseReason;
 
 use super::asked::Plan;
-use super::crowd::{Crowd, Happening};
+use super::crowd::{Crowd, Happening, NO_PONG};
 use super::histogram::Histogram;
 use super::process::Meter;
 use super::progress::{Progress, Standing};
@@ -317,6 +317,7 @@ fn sentence(reason: &CloseReason) -> String {
         }
         CloseReason::PeerClosed { code: Some(code), reason } => format!("closed by the server with {code} {reason:?}"),
         CloseReason::PeerClosed { code: None, .. } => "closed by the server without a code".to_owned(),
+        CloseReason::Host { code: NO_PONG, .. } => "no answer to a ping in time".to_owned(),
         CloseReason::PeerVanished => "ended by the server without a Close".to_owned(),
         other => other.to_string(),
     }
@@ -340,6 +341,7 @@ mod tests {
             (closed(Some(1001), ""), "closed by the server with 1001"),
             (closed(Some(1008), "no\nmore"), "closed by the server with 1008 \"no\\nmore\""),
             (closed(None, ""), "closed by the server without a code"),
+            (CloseReason::Host { code: NO_PONG, reason: "".into() }, "no answer to a ping in time"),
             (CloseReason::PeerVanished, "ended by the server without a Close"),
             (CloseReason::Transport(io::ErrorKind::ConnectionReset), "the connection failed: connection reset"),
         ] {

@@ -25,6 +25,10 @@ use crate::daemon::failure::Failure;
 
 /// For a server to let one in, from the first packet to its answer.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(30);
+/// For a server to answer the pings of its greeting, in nanoseconds.
+const PONG_TIMEOUT_NS: u64 = 10_000_000_000;
+/// The code with which one is closed that does not (RFC 6455, section 5.5.2: it must).
+pub const NO_PONG: u16 = 1002;
 /// For a server to answer a Close, and to end the stream.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The largest message that is taken, where none that is sent is larger.
@@ -269,6 +273,10 @@ impl Crowd {
             };
             let engine = self.server.engine();
             if engine.awaits_pong(member.id) || !engine.is_open(member.id) {
+                let since_ns = member.dialed_ns + member.took_ns;
+                if self.now_ns.saturating_sub(since_ns) > PONG_TIMEOUT_NS {
+                    engine.close(member.id, NO_PONG, "no pong");
+                }
                 next += 1;
             } else if pings_left > 0 {
                 engine.ping(member.id);
