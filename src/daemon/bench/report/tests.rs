@@ -10,8 +10,12 @@ use crate::daemon::bench::asked::{self, Asked, Content, Jitter};
 use crate::daemon::reach::{Reach, Who};
 
 fn plan_of(mode: Mode) -> Plan {
+    plan_at("ws://localhost:8080/ws?hush", mode)
+}
+
+fn plan_at(url: &str, mode: Mode) -> Plan {
     let reach = Reach {
-        url: "ws://localhost:8080/ws?hush".into(),
+        url: url.into(),
         who: Who::Environment,
         authenticate_by: AuthenticateBy::Upgrade,
         allow_plain: false,
@@ -151,7 +155,7 @@ fn each_mode_has_rows_of_its_own() {
                 "server CPU          1.50 s   15.0 % of a core\n",
             ],
         ),
-        (Mode::Connect { resumes: false }, Findings::Connect { resumed: 0 }, &["TLS not resumed", "TLS resumed"]),
+        (Mode::Connect { resumes: false }, Findings::Connect { resumed: 0 }, &["opened and closed over and over\n"]),
         (
             Mode::Slow { stalled: 10 },
             Findings::Slow { stalled: 10, cut: 9 },
@@ -173,6 +177,18 @@ fn each_mode_has_rows_of_its_own() {
         assert!(!table.contains("warning"), "{table}");
         assert!(!table.contains("hush"), "{table}");
     }
+}
+
+#[test]
+fn whether_tls_was_resumed_is_told_where_there_is_tls() {
+    for (resumes, told) in [(true, ", TLS resumed\n"), (false, ", TLS not resumed\n")] {
+        let plan = plan_at("wss://localhost/ws", Mode::Connect { resumes });
+        let table = report(Unit::Connection, Findings::Connect { resumed: 7 }).table(&plan);
+        assert!(table.contains(told) && table.contains("\nTLS resumed              7\n"), "{table}");
+    }
+    let table =
+        report(Unit::Connection, Findings::Connect { resumed: 0 }).table(&plan_of(Mode::Connect { resumes: true }));
+    assert!(!table.contains("TLS"), "{table}");
 }
 
 #[test]
