@@ -319,7 +319,7 @@ pub const TLS_WRITE_BYTES: usize = 128 * KIB;
 /// Servers whose TLS sessions a client remembers, to resume them. For one more the oldest is forgotten.
 pub const TLS_CLIENT_SESSIONS: usize = 32;
 /// What an idle session may take in the table of sessions. One byte more does not compile: each of them pays it.
-pub const SESSION_BYTES: usize = 256;
+pub const SESSION_BYTES: usize = 272;
 /// Open files the process needs beside its connections (listeners, poller, log, standard streams).
 pub const FILES_RESERVED: usize = 32;
 
