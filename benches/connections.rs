@@ -46,7 +46,7 @@ fn waves() {
     clients.ask("come 10");
     clients.ask("leave");
     sleep(MOMENT);
-    let start = daemon.resident();
+    let (start, descriptors) = (daemon.resident(), daemon.descriptors());
     println!("{SESSIONS} sessions over TLS 1.3, {:.1} MiB resident before the first wave\n", start / MIB);
     println!(
         "| wave | arrivals: a second, CPU us each | resident: MiB, bytes each | silent: CPU ms a second | MiB after |"
@@ -65,6 +65,10 @@ fn waves() {
         sleep(span);
         let idle = (daemon.processor_time() - before).as_secs_f64() * 1e3 / span.as_secs_f64();
         clients.ask("leave");
+        // They are gone for themselves; the daemon has yet to see the end of each stream.
+        while daemon.descriptors() > descriptors {
+            sleep(Duration::from_millis(100));
+        }
         sleep(MOMENT);
         after.push(daemon.resident());
         println!(
@@ -127,6 +131,10 @@ impl Process {
     fn resident(&self) -> f64 {
         let statm = fs::read_to_string(format!("/proc/{}/statm", self.child.id())).unwrap();
         statm.split(' ').nth(1).unwrap().parse::<f64>().unwrap() * 4096.0
+    }
+
+    fn descriptors(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
     }
 
     /// Of all its threads.
