@@ -4,6 +4,7 @@
 //!
 //! Not here: anything that a host without this program would need (the library).
 
+mod bench;
 mod check;
 mod cli;
 mod config;
@@ -16,6 +17,7 @@ mod health;
 mod logger;
 mod prepare;
 mod print_config;
+mod reach;
 mod serve;
 mod signals;
 
@@ -68,6 +70,7 @@ fn run(invocation: &Invocation) -> Result<(), Failure> {
         Command::GenToken(asked) => gen_token::gen_token(&load()?.settings, asked),
         Command::HashPassword(asked) => hash_password::hash_password(asked),
         Command::Connect(asked) => connect::connect(asked),
+        Command::Bench(asked) => bench::bench(asked),
     }
 }
 

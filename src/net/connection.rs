@@ -136,6 +136,15 @@ impl<S: Socket> Connection<S> {
         }
     }
 
+    /// Whether its TLS session was resumed; `None` without TLS, and while that is not known.
+    pub fn is_resumed(&self) -> Option<bool> {
+        match &self.transport {
+            Transport::Plain => None,
+            #[cfg(feature = "tls")]
+            Transport::Tls(tls) => tls.is_resumed(),
+        }
+    }
+
     /// Reads once, at most `limit` bytes and [`READ_ROOM_BYTES`].
     pub fn fill<'b>(&mut self, limit: usize, buffers: &'b mut Buffers) -> Filled<'b> {
         let limit = limit + READ_ROOM_BYTES;

@@ -5,7 +5,7 @@
 //! (`net/resolver.rs`).
 
 use std::io::{self, IoSlice, Read, Write};
-use std::net::{Shutdown, SocketAddr};
+use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -65,8 +65,9 @@ pub trait Io {
     fn close_listeners(&mut self);
     /// Reads both clocks.
     fn now(&mut self) -> Now;
-    /// Begins to connect; [`Socket::poll_connected`] tells how it ended.
-    fn connect(&mut self, _addr: SocketAddr) -> io::Result<Self::Socket> {
+    /// Begins to connect, from this address of the machine where one is given, and any port; [`Socket::poll_connected`]
+    /// tells how it ended.
+    fn connect(&mut self, _addr: SocketAddr, _source: Option<IpAddr>) -> io::Result<Self::Socket> {
         Err(io::ErrorKind::Unsupported.into())
     }
     /// Asks for the addresses of a host, without blocking: [`Io::poll_resolved`] answers under the same ticket, for an
@@ -210,8 +211,11 @@ impl Io for SystemIo {
         self.listeners.clear();
     }
 
-    fn connect(&mut self, addr: SocketAddr) -> io::Result<TcpStream> {
-        let stream = TcpStream::connect(addr)?;
+    fn connect(&mut self, addr: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream> {
+        let stream = match source {
+            None => TcpStream::connect(addr)?,
+            Some(source) => connect_from(source, addr)?,
+        };
         stream.set_nodelay(true)?;
         Ok(stream)
     }
@@ -249,6 +253,18 @@ fn resolver(lookup: Box<Lookup>, waker: &Arc<Waker>) -> Resolver {
     let waker = waker.clone();
     // Where waking fails, the loop finds the answer at the latest at its next deadline.
     Resolver::new(lookup, Box::new(move || drop(waker.wake())))
+}
+
+/// Begins to connect from an address of this machine.
+fn connect_from(source: IpAddr, addr: SocketAddr) -> io::Result<TcpStream> {
+    let socket = socket2::Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&SocketAddr::new(source, 0).into())?;
+    match socket.connect(&addr.into()) {
+        // It is under way, and an edge tells what became of it (POSIX connect, EINPROGRESS).
+        Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => Err(error),
+        Ok(()) | Err(_) => Ok(TcpStream::from_std(socket.into())),
+    }
 }
 
 /// mio's own `bind` fixes the backlog at 128, so the socket is made by hand. An IPv6 wildcard takes IPv4 too,

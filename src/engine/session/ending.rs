@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::{Closing, Phase, Session, head};
+use super::{Closing, Pause, Pauses, Phase, Session, head};
 use crate::engine::shared::Shared;
 use crate::engine::timer::Timer;
 use crate::error::CloseReason;
@@ -30,6 +30,7 @@ impl Session {
         self.tell_closed(shared, reason);
         self.timers.stop_all();
         self.set_timer(shared, Timer::Close, shared.config.limits.close_timeout);
+        self.paused.end(Pause::Host);
         self.phase = Phase::Closing(Closing::new(walker, context, may_be_deflated));
         // What waited for a verdict, or the end of the stream behind it, waits no more.
         self.mark_ready(shared);
@@ -98,7 +99,7 @@ impl Session {
     pub(super) fn wind_down(&mut self, shared: &mut Shared) {
         self.phase = Phase::Ending;
         self.leftover = Vec::new();
-        self.paused = false;
+        self.paused = Pauses::default();
         self.mark_dirty(shared);
     }
 

@@ -29,7 +29,7 @@
 //!
 //! In this folder: `head.rs` (HTTP and the way in), `head_out.rs` (the way to a server), `open.rs` (frames), `inflating.rs`
 //! (deflated messages), `heartbeat.rs` (is it alive), `in_band.rs` (authentication by message), `ending.rs` (the ways out),
-//! `closing.rs` (what still comes behind our Close), `weight.rs` (what it makes the process hold).
+//! `closing.rs` (what still comes behind our Close), `pauses.rs` (when it is not read), `weight.rs` (what it makes the process hold).
 //! Not here: who is subscribed to what (`engine/hub.rs`), sockets and TLS (`net/`).
 
 mod closing;
@@ -40,6 +40,7 @@ mod heartbeat;
 mod in_band;
 mod inflating;
 mod open;
+mod pauses;
 mod weight;
 
 use std::net::SocketAddr;
@@ -64,6 +65,7 @@ pub(super) use head::{Await, Head, Welcome};
 pub(super) use head_out::HeadOut;
 pub(super) use heartbeat::Heartbeat;
 pub(super) use open::Open;
+use pauses::{Pause, Pauses};
 pub(super) use weight::fixed_weight;
 
 /// See the module.
@@ -117,8 +119,8 @@ pub(super) struct Session {
     held: u32,
     /// The queue was not empty when it was last written.
     behind: bool,
-    /// Not read, because too many replies wait.
-    paused: bool,
+    /// Not read, for these reasons.
+    paused: Pauses,
     /// The peer has ended its half of the stream.
     input_ended: bool,
     in_dirty: bool,
@@ -160,7 +162,7 @@ impl Session {
             charged: 0,
             held: 0,
             behind: false,
-            paused: false,
+            paused: Pauses::default(),
             input_ended: false,
             in_dirty: false,
             in_ready: false,
@@ -235,9 +237,9 @@ impl Session {
         matches!(&self.phase, Phase::Open(open) if open.is_doomed())
     }
 
-    /// Whether what it has sent may be gone on with: neither its replies nor a verdict are waited for.
+    /// Whether what it has sent may be gone on with: neither its replies nor a verdict are waited for, nor the host.
     fn is_served(&self) -> bool {
-        !self.paused
+        !self.paused.any()
             && match &self.phase {
                 Phase::Head(_) | Phase::Body { .. } | Phase::HeadOut(_) => true,
                 Phase::Closing(..) | Phase::Ending | Phase::Gone => true,
@@ -350,8 +352,9 @@ impl Session {
     /// Replies wait: beyond a mark the session is not read until half of them are gone.
     pub fn check_pause(&mut self) {
         // What is sent to a server are no replies: where neither end read while it waited to be read, both would for ever.
-        self.paused |=
-            !self.is_outbound() && self.queue.as_ref().is_some_and(|queue| queue.own_cost() > SEND_QUEUE_PAUSE_BYTES);
+        if !self.is_outbound() && self.queue.as_ref().is_some_and(|queue| queue.own_cost() > SEND_QUEUE_PAUSE_BYTES) {
+            self.paused.begin(Pause::Replies);
+        }
     }
 
     /// The shell has written what it could. `progress`: anything at all; `pending`: something still waits, in
@@ -384,8 +387,9 @@ impl Session {
                 }
             }
         }
-        if self.paused && self.queue.as_ref().is_none_or(|queue| queue.own_cost() <= SEND_QUEUE_RESUME_BYTES) {
-            self.paused = false;
+        let has_few = |queue: &SendQueue| queue.own_cost() <= SEND_QUEUE_RESUME_BYTES;
+        if self.paused.holds(Pause::Replies) && self.queue.as_deref().is_none_or(has_few) {
+            self.paused.end(Pause::Replies);
             self.mark_ready(shared);
         }
     }

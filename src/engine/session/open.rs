@@ -160,6 +160,11 @@ impl Open {
         self.heartbeat.hear();
     }
 
+    /// The peer may be heard no more, for a reason that is not its own: no silence is held against it.
+    pub fn is_not_listened_to(&mut self) {
+        self.heartbeat.hear();
+    }
+
     fn pace(&mut self) -> &mut Pace {
         self.pace.get_or_insert_default()
     }

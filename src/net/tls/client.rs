@@ -73,6 +73,14 @@ impl ClientTls {
         Ok(tls)
     }
 
+    /// The same, but each handshake is a whole one: no session is remembered, and none is resumed. It costs both ends more; it
+    /// shows what a newcomer costs, and two connections cannot be told to be of one client by it.
+    #[must_use]
+    pub fn without_resumption(mut self) -> ClientTls {
+        Arc::make_mut(&mut self.config).resumption = Resumption::disabled();
+        self
+    }
+
     fn new(roots: RootCertStore) -> Result<ClientTls, Error> {
         let mut config = ClientConfig::builder_with_provider(Arc::new(provider()))
             .with_safe_default_protocol_versions()

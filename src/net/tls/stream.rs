@@ -12,6 +12,7 @@
 use std::fmt;
 use std::ops::DerefMut;
 
+use rustls::HandshakeKind;
 use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
 use rustls::pki_types::ServerName;
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
@@ -199,6 +200,15 @@ impl Tls {
             End::Server(connection) => connection.is_handshaking(),
             End::Client(connection) => connection.is_handshaking(),
         }
+    }
+
+    /// Whether a session of an earlier connection was resumed; `None` while that is not known.
+    pub fn is_resumed(&self) -> Option<bool> {
+        let kind = match &self.end {
+            End::Server(connection) => connection.handshake_kind(),
+            End::Client(connection) => connection.handshake_kind(),
+        };
+        kind.map(|kind| kind == HandshakeKind::Resumed)
     }
 
     /// Takes the kept tail and what was read behind it. Plain text is appended to `plain`, and what must be

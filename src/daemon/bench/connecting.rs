@@ -1,0 +1,105 @@
+//! Mode `connect`: each connection is opened and closed in good order, over and over. One that is still winding down holds
+//! its place: there are never more sockets than connections.
+//!
+//! Not here: whether TLS sessions are resumed (`load.rs`), how connections are opened once (`course.rs`).
+
+use std::time::Duration;
+
+use super::course::{Course, NAP, nanos};
+use super::crowd::Happening;
+use super::histogram::Histogram;
+use crate::daemon::failure::Failure;
+
+/// So many failures in a row end it early: nobody gets in any more.
+const FAILURES: u64 = 64;
+/// Before a place is taken again whose last connection has failed.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Connected {
+    /// Those that were opened while it was measured, from the dial to the answer.
+    pub opened: Histogram,
+    pub resumed: u64,
+    pub measured: Duration,
+}
+
+/// What is under way.
+#[derive(Debug, Default)]
+struct Places {
+    /// Free to be dialed.
+    free: Vec<usize>,
+    /// Not before then, in nanoseconds.
+    pause_until_ns: u64,
+    failures: u64,
+}
+
+/// Does it, for as long as the plan says.
+pub fn run(course: &mut Course<'_>) -> Result<Connected, Failure> {
+    let mut found = Connected::default();
+    let mut places = Places { free: (0..course.plan.connections).rev().collect(), ..Places::default() };
+    let begun_ns = course.crowd.read_clock();
+    let measure_ns = begun_ns + nanos(course.plan.warm_up);
+    go_on(course, &mut places, None, measure_ns)?;
+    course.meter.begin()?;
+    let since_ns = course.crowd.read_clock();
+    go_on(course, &mut places, Some(&mut found), since_ns + nanos(course.plan.duration))?;
+    found.measured = Duration::from_nanos(course.crowd.read_clock().saturating_sub(since_ns));
+    course.meter_end()?;
+    course.leave()?;
+    if found.opened.count() == 0 && !course.is_ended() {
+        let why = course.errors.summary().unwrap_or_else(|| "none was answered in time".to_owned());
+        return Err(Failure::runtime(format!("no connection to {} can be opened: {why}", course.plan.place)));
+    }
+    Ok(found)
+}
+
+/// Opens and closes until then; what is found is counted.
+fn go_on(
+    course: &mut Course<'_>,
+    places: &mut Places,
+    mut found: Option<&mut Connected>,
+    until_ns: u64,
+) -> Result<(), Failure> {
+    let since_ns = course.crowd.read_clock();
+    while course.crowd.now_ns() < until_ns && !course.is_ended() && places.failures < FAILURES {
+        let room = course.plan.connections.saturating_sub(course.crowd.present());
+        if course.crowd.now_ns() >= places.pause_until_ns {
+            for _ in 0..room {
+                let Some(number) = places.free.pop() else { break };
+                course.crowd.dial(number)?;
+            }
+        }
+        let left = Duration::from_nanos(until_ns.saturating_sub(course.crowd.now_ns()));
+        course.crowd.poll(left.min(if places.failures > 0 { PAUSE } else { NAP }))?;
+        while let Some(happening) = course.crowd.next() {
+            match happening {
+                Happening::Opened { number, took_ns, is_resumed } => {
+                    places.failures = 0;
+                    if let Some(found) = &mut found {
+                        found.opened.record_nanos(took_ns);
+                        found.resumed += u64::from(is_resumed);
+                    }
+                    course.crowd.close(number);
+                }
+                // We have closed it: that is told at once.
+                Happening::Lost { number, was_open: true, .. } => places.free.push(number),
+                Happening::Lost { number, was_open: false, reason } => {
+                    course.note(&reason);
+                    places.free.push(number);
+                    places.failures += 1;
+                    places.pause_until_ns = course.crowd.now_ns() + nanos(PAUSE);
+                }
+                Happening::Heard { .. } => {}
+            }
+        }
+        let (units, latency) = match &found {
+            Some(found) => (found.opened.count(), Some(&found.opened)),
+            None => (0, None),
+        };
+        let doing = if found.is_some() { "measuring" } else { "warming up" };
+        let whole = Duration::from_nanos(until_ns.saturating_sub(since_ns));
+        course.show(doing, since_ns, Some(whole), (units, latency));
+    }
+    Ok(())
+}
