@@ -9,7 +9,7 @@ cargo bench --bench versus [-- FLAGS]
   --only NAMES   servers of these names only, separated by commas: barewire, Bun, fastwebsockets, ...; parts of names will do
   --rows NAMES   these rows only, separated by commas: echo-20, tls, fan-out, idle, ...; parts of names will do
   --rounds N     rounds, of which the median counts (3)
-  --seconds S    how long each is measured (2)
+  --seconds S    how long each is measured (1.8)
   --quick        one round of half a second: whether it works
   --write        put what was measured into the README, and draw benches/versus/figures.svg
   --help         this
@@ -29,7 +29,7 @@ pub struct Options {
 impl Options {
     /// None where help is wanted.
     pub fn of_process() -> Result<Option<Options>, String> {
-        let mut options = Options { only: Vec::new(), rows: Vec::new(), rounds: 3, seconds: 2.0, write: false };
+        let mut options = Options { only: Vec::new(), rows: Vec::new(), rounds: 3, seconds: 1.8, write: false };
         let mut arguments = std::env::args().skip(1);
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));

@@ -69,12 +69,11 @@ impl Peer {
     pub fn takes_part(self, row: &Row) -> bool {
         match (self, row.work) {
             (peer, Work::EchoDeflated) => !peer.is_async(),
-            // Buffers matter to large messages and to memory.
-            (Peer::TokioTungsteniteAsItIs, Work::Echo { size, .. }) => size >= 16 << 10,
+            // Buffers matter to large messages and to memory, threads where there is little to do for each message.
+            (Peer::TokioTungsteniteAsItIs, Work::Echo { size, .. }) => size >= 64 << 10,
             (Peer::TokioTungsteniteAsItIs, work) => work == Work::Idle,
-            // Threads matter where there is much to do at once.
-            (Peer::TokioTungsteniteThreads, Work::Echo { size, .. }) => size == 20,
-            (Peer::TokioTungsteniteThreads, work) => matches!(work, Work::FanOut { .. }),
+            (Peer::TokioTungsteniteThreads, Work::Echo { size, depth }) => size == 20 && depth == 1,
+            (Peer::TokioTungsteniteThreads, work) => work == Work::FanOut { depth: 1 },
             _ => true,
         }
     }

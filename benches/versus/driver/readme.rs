@@ -28,7 +28,7 @@ pub fn write(results: &Results, ground: &Ground, options: &Options) -> Result<()
         most * 100.0,
         ground.load_average,
     );
-    let text = format!("{before}{BEGIN}{}\n{}\n{END}{after}", wrap(&said), told::tables(results).trim_end());
+    let text = format!("{before}{BEGIN}{}\n{}\n{END}{after}", wrap(&said), told::tables(results).trim());
     put(readme, &text)?;
     put(ground.file_of_package("benches/versus/figures.svg"), &plot::draw(results))
 }

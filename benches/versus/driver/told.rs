@@ -140,18 +140,25 @@ fn table<'a>(text: &mut String, head: &str, rows: impl Iterator<Item = &'a (Row,
     let names: Vec<_> = columns.iter().map(|peer| peer.name()).collect();
     let _ = writeln!(text, "\n| {head} | {} |\n|---|{}", names.join(" | "), "---|".repeat(columns.len()));
     for (row, cells) in rows {
-        let cells: Vec<_> =
-            columns.iter().map(|&peer| results::of_peer(cells, peer).map_or("–".into(), entry(row))).collect();
-        let _ = writeln!(text, "| {} | {} |", row.title(), cells.join(" | "));
+        let entry = entry(row, cells);
+        let entries = columns.iter().map(|&peer| results::of_peer(cells, peer).map_or("–".into(), &entry));
+        let _ = writeln!(text, "| {} | {} |", row.title(), entries.collect::<Vec<_>>().join(" | "));
     }
 }
 
-/// The figure, and the user space's part of it.
-fn entry(row: &Row) -> impl Fn(&Cell) -> String {
+/// The figure, the user space's part of it, and how many times barewire's it is.
+fn entry(row: &Row, cells: &[Cell]) -> impl Fn(&Cell) -> String {
     let measure = row.measure();
-    move |cell| match measure {
-        Measure::Bytes => number(cell.of(measure)),
-        Measure::Cpu | Measure::User => format!("{}, {}", number(cell.of(measure)), number(cell.of(Measure::User))),
+    let ours = results::of_peer(cells, Peer::Barewire).map(|cell| cell.of(measure));
+    move |cell| {
+        let mut text = number(cell.of(measure));
+        if measure == Measure::Cpu {
+            let _ = write!(text, ", {}", number(cell.of(Measure::User)));
+        }
+        if let Some(ours) = ours.filter(|_| cell.peer != Peer::Barewire) {
+            let _ = write!(text, ", ×{}", number(cell.of(measure) / ours));
+        }
+        text
     }
 }
 
@@ -165,7 +172,7 @@ fn variants(text: &mut String, results: &Results) {
                 text.push_str("\n| another way to run | work | figures | as above |\n|---|---|---|---|\n");
                 has_head = true;
             }
-            let entry = entry(row);
+            let entry = entry(row, cells);
             let _ = writeln!(text, "| {} | {} | {} | {} |", cell.peer.name(), row.title(), entry(cell), entry(one));
         }
     }
