@@ -16,7 +16,7 @@ use socket2::{Domain, Protocol, Type};
 
 use super::resolver::{Lookup, Resolver, system_lookup};
 use crate::error::Error;
-use crate::limits::{LISTEN_BACKLOG, LISTENERS_MAX, READY_PER_TURN};
+use crate::limits::{LISTEN_BACKLOG, LISTENERS_MAX, READY_PER_TURN, WALL_CLOCK_INTERVAL};
 use crate::time::{Now, micros};
 
 /// One stream, non-blocking.
@@ -63,7 +63,8 @@ pub trait Io {
     fn register(&mut self, socket: &mut Self::Socket, token: usize) -> io::Result<()>;
     /// Closes all listeners.
     fn close_listeners(&mut self);
-    /// Reads both clocks.
+    /// What both clocks say. The wall clock may be read less often: it lags by at most
+    /// [`WALL_CLOCK_INTERVAL`](crate::limits::WALL_CLOCK_INTERVAL) where it is set.
     fn now(&mut self) -> Now;
     /// Begins to connect, from this address of the machine where one is given, and any port; [`Socket::poll_connected`]
     /// tells how it ended.
@@ -134,6 +135,22 @@ pub struct SystemIo {
     waker: Arc<Waker>,
     resolver: Resolver,
     epoch: Instant,
+    wall: Wall,
+}
+
+/// The wall clock, as it was last read.
+#[derive(Debug)]
+struct Wall {
+    /// Since 1970-01-01 UTC.
+    unix: Duration,
+    /// When that was, after the epoch of the monotonic clock.
+    read_at: Duration,
+}
+
+impl Wall {
+    fn read(read_at: Duration) -> Wall {
+        Wall { unix: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(), read_at }
+    }
 }
 
 impl SystemIo {
@@ -154,7 +171,8 @@ impl SystemIo {
         let events = Events::with_capacity(READY_PER_TURN);
         let waker = Arc::new(waker);
         let resolver = resolver(Box::new(system_lookup), &waker);
-        Ok(SystemIo { poll, events, listeners, waker, resolver, epoch: Instant::now() })
+        let wall = Wall::read(Duration::ZERO);
+        Ok(SystemIo { poll, events, listeners, waker, resolver, epoch: Instant::now(), wall })
     }
 
     /// The same, but names are looked up by this: host and port in, addresses out, in the order in which they are to be
@@ -239,8 +257,13 @@ impl Io for SystemIo {
     }
 
     fn now(&mut self) -> Now {
-        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Now { mono_us: micros(self.epoch.elapsed()), unix_ms: u64::try_from(unix.as_millis()).unwrap_or(u64::MAX) }
+        let elapsed = self.epoch.elapsed();
+        // Two clocks a turn would be a tenth of what a turn with one small message costs.
+        if elapsed.saturating_sub(self.wall.read_at) >= WALL_CLOCK_INTERVAL {
+            self.wall = Wall::read(elapsed);
+        }
+        let unix = self.wall.unix.saturating_add(elapsed.saturating_sub(self.wall.read_at));
+        Now { mono_us: micros(elapsed), unix_ms: u64::try_from(unix.as_millis()).unwrap_or(u64::MAX) }
     }
 
     fn waker(&self) -> Option<Arc<Waker>> {

@@ -212,6 +212,9 @@ impl Session {
         shared.share.frames -= walk.frames;
         let mut context = open.context.take().unwrap_or_else(|| shared.lend_context(role));
         let mut rest = Input::new(input, &walk);
+        // Where nothing but whole messages comes, the context has no more to say behind the last of them.
+        let whole = walk.frames == walk.messages && open.walker.is_clean();
+        let mut messages = 0;
         let mut replies = std::mem::take(&mut shared.replies);
         let violation = loop {
             let received = context.receive(&mut rest, &mut replies);
@@ -224,6 +227,7 @@ impl Session {
                     break Some(CloseReason::PeerClosed { code, reason });
                 }
                 Received::Message(message) => {
+                    messages += 1;
                     let taken = match walk.deflated {
                         Some(kind) => self.inflate(shared, kind, message.into_payload()),
                         None => self.take_message(shared, message),
@@ -242,6 +246,9 @@ impl Session {
             }
             if !matches!(self.phase, Phase::Open(_)) {
                 break None;
+            }
+            if whole && messages == walk.messages {
+                break walk.violation;
             }
         };
         shared.replies = replies;

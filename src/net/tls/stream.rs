@@ -260,6 +260,7 @@ fn receive<R: Records>(
     let mut received = Received::default();
     loop {
         let rest = input.get_mut(received.used..).unwrap_or_default();
+        let length = rest.len();
         let UnbufferedStatus { mut discard, state } = records.process(rest);
         let goes_on = match state {
             Ok(ConnectionState::ReadTraffic(mut traffic)) => {
@@ -268,7 +269,8 @@ fn receive<R: Records>(
                     discard += record.discard;
                     plain.extend_from_slice(record.payload);
                 }
-                true
+                // At the end of the input, with nothing to send, one more call would say nothing.
+                discard < length || records.wants_write()
             }
             Ok(ConnectionState::EncodeTlsData(data)) => {
                 encode(data, out)?;
