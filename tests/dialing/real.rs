@@ -210,6 +210,11 @@ fn a_session_is_resumed_by_the_next_connection_unless_that_is_not_wanted() {
     let whole = tls.clone().without_resumption();
     assert_eq!([whole.clone(), whole, tls].map(|tls| connect(Some(tls))), [Some(false), Some(false), Some(true)]);
     assert_eq!(connect(None), None);
+    let apart = ClientTls::with_roots(pem!("ca")).unwrap();
+    assert_eq!(connect(Some(apart.clone())), Some(false));
+    let [one, other] = [apart.remembering_apart(), apart.remembering_apart()];
+    let known = [one.clone(), other, one, apart].map(|tls| connect(Some(tls)));
+    assert_eq!(known, [Some(false), Some(false), Some(true), Some(true)]);
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::course::{Course, NAP, nanos};
+use super::course::{Course, GRACE, NAP, nanos};
 use super::crowd::Happening;
 use super::histogram::Histogram;
 use crate::daemon::failure::Failure;
@@ -40,12 +40,14 @@ pub fn run(course: &mut Course<'_>) -> Result<Connected, Failure> {
     let mut places = Places { free: (0..course.plan.connections).rev().collect(), ..Places::default() };
     let begun_ns = course.crowd.read_clock();
     let measure_ns = begun_ns + nanos(course.plan.warm_up);
-    go_on(course, &mut places, None, measure_ns)?;
-    course.meter.begin()?;
+    go_on(course, &mut places, Stage::WarmingUp, measure_ns)?;
+    course.meter_begin()?;
     let since_ns = course.crowd.read_clock();
-    go_on(course, &mut places, Some(&mut found), since_ns + nanos(course.plan.duration))?;
+    go_on(course, &mut places, Stage::Measuring(&mut found), since_ns + nanos(course.plan.duration))?;
     found.measured = Duration::from_nanos(course.crowd.read_clock().saturating_sub(since_ns));
     course.meter_end()?;
+    let until_ns = course.crowd.read_clock() + nanos(GRACE);
+    go_on(course, &mut places, Stage::Leaving, until_ns)?;
     course.leave()?;
     if found.opened.count() == 0 && !course.is_ended() {
         let why = course.errors.summary().unwrap_or_else(|| "none was answered in time".to_owned());
@@ -54,16 +56,32 @@ pub fn run(course: &mut Course<'_>) -> Result<Connected, Failure> {
     Ok(found)
 }
 
-/// Opens and closes until then; what is found is counted.
-fn go_on(
-    course: &mut Course<'_>,
-    places: &mut Places,
-    mut found: Option<&mut Connected>,
-    until_ns: u64,
-) -> Result<(), Failure> {
+/// Where it stands.
+enum Stage<'a> {
+    WarmingUp,
+    /// What is found is counted.
+    Measuring(&'a mut Connected),
+    /// Those that are under way get in, and leave.
+    Leaving,
+}
+
+impl Stage<'_> {
+    fn is_over(&self, course: &mut Course<'_>, places: &Places) -> bool {
+        match self {
+            Stage::WarmingUp | Stage::Measuring(_) => course.is_ended() || places.failures >= FAILURES,
+            Stage::Leaving => course.crowd.present() == 0,
+        }
+    }
+}
+
+/// Opens and closes until then.
+fn go_on(course: &mut Course<'_>, places: &mut Places, mut stage: Stage<'_>, until_ns: u64) -> Result<(), Failure> {
     let since_ns = course.crowd.read_clock();
-    while course.crowd.now_ns() < until_ns && !course.is_ended() && places.failures < FAILURES {
-        let room = course.plan.connections.saturating_sub(course.crowd.present());
+    while course.crowd.now_ns() < until_ns && !stage.is_over(course, places) {
+        let room = match stage {
+            Stage::WarmingUp | Stage::Measuring(_) => course.plan.connections.saturating_sub(course.crowd.present()),
+            Stage::Leaving => 0,
+        };
         if course.crowd.now_ns() >= places.pause_until_ns {
             for _ in 0..room {
                 let Some(number) = places.free.pop() else { break };
@@ -76,7 +94,7 @@ fn go_on(
             match happening {
                 Happening::Opened { number, took_ns, is_resumed } => {
                     places.failures = 0;
-                    if let Some(found) = &mut found {
+                    if let Stage::Measuring(found) = &mut stage {
                         found.opened.record_nanos(took_ns);
                         found.resumed += u64::from(is_resumed);
                     }
@@ -93,13 +111,14 @@ fn go_on(
                 Happening::Heard { .. } => {}
             }
         }
-        let (units, latency) = match &found {
-            Some(found) => (found.opened.count(), Some(&found.opened)),
-            None => (0, None),
-        };
-        let doing = if found.is_some() { "measuring" } else { "warming up" };
         let whole = Duration::from_nanos(until_ns.saturating_sub(since_ns));
-        course.show(doing, since_ns, Some(whole), (units, latency));
+        match &stage {
+            Stage::WarmingUp => course.show("warming up", since_ns, Some(whole), (0, None)),
+            Stage::Measuring(found) => {
+                course.show("measuring", since_ns, Some(whole), (found.opened.count(), Some(&found.opened)));
+            }
+            Stage::Leaving => {}
+        }
     }
     Ok(())
 }

@@ -22,7 +22,7 @@ use crate::daemon::failure::Failure;
 /// What no turn sleeps longer than: a signal, and the line that is watched, wait no longer for their turn.
 pub const NAP: Duration = Duration::from_millis(50);
 /// For answers to what was sent before the end.
-const GRACE: Duration = Duration::from_secs(1);
+pub const GRACE: Duration = Duration::from_secs(1);
 /// For all to leave in good order. Then they are dropped.
 const LEAVE: Duration = Duration::from_secs(3);
 /// Connections that warm the server up before its memory is looked at.
@@ -47,7 +47,7 @@ pub trait Load {
         false
     }
     /// From now on it counts.
-    fn measure(&mut self, now_ns: u64);
+    fn measure(&mut self);
     /// From now on nothing counts, and nothing is sent.
     fn stop(&mut self, crowd: &mut Crowd);
     /// What is awaited.
@@ -82,6 +82,8 @@ pub struct Course<'a> {
     pub progress: &'a mut Progress,
     pub crowd: Crowd,
     pub errors: Errors,
+    /// Its process has ended.
+    pub is_server_lost: bool,
     is_ended: Arc<AtomicBool>,
 }
 
@@ -92,7 +94,7 @@ impl<'a> Course<'a> {
         crowd: Crowd,
         is_ended: Arc<AtomicBool>,
     ) -> Course<'a> {
-        Course { plan, meter, progress, crowd, errors: Errors::default(), is_ended }
+        Course { plan, meter, progress, crowd, errors: Errors::default(), is_server_lost: false, is_ended }
     }
 
     /// Whether a signal has ended it.
@@ -167,9 +169,9 @@ impl<'a> Course<'a> {
             let is_over = self.is_ended() || self.crowd.open() == 0 || load.is_over();
             stage = match stage {
                 Stage::WarmingUp { until_ns } if now_ns >= until_ns || is_over => {
-                    self.meter.begin()?;
+                    self.meter_begin()?;
                     let since_ns = self.crowd.read_clock();
-                    load.measure(since_ns);
+                    load.measure();
                     Stage::Measuring { since_ns, until_ns: since_ns + nanos(self.plan.duration) }
                 }
                 Stage::Measuring { since_ns, until_ns } if now_ns >= until_ns || is_over => {
@@ -235,10 +237,34 @@ impl<'a> Course<'a> {
         }
     }
 
-    /// What was spent ends here. A server that has died is told of by its connections; its processes are not there any more.
+    /// What is spent counts from here on.
+    pub fn meter_begin(&mut self) -> Result<(), Failure> {
+        let begun = self.meter.begin();
+        self.unless_lost(begun)
+    }
+
+    /// What was spent ends here.
     pub fn meter_end(&mut self) -> Result<(), Failure> {
         let ended = self.meter.end();
-        if self.errors.count() > 0 { Ok(()) } else { ended }
+        self.unless_lost(ended)
+    }
+
+    /// Memory of the server at the moment, if its process was named.
+    pub fn resident_bytes(&mut self) -> Result<Option<u64>, Failure> {
+        let bytes = self.meter.resident_bytes();
+        let (held, metered) = bytes.map_or_else(|failure| (None, Err(failure)), |held| (held, Ok(())));
+        self.unless_lost(metered).map(|()| held)
+    }
+
+    /// A server that has died is told of by its connections: that its process is not there any more is nothing new then.
+    fn unless_lost(&mut self, metered: Result<(), Failure>) -> Result<(), Failure> {
+        match metered {
+            Err(_) if self.errors.count() > 0 => {
+                self.is_server_lost = true;
+                Ok(())
+            }
+            other => other,
+        }
     }
 
     /// All leave in good order, and are dropped where that takes too long.

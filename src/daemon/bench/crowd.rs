@@ -17,7 +17,7 @@ use barewire::limits::{
     CONNECT_LAST_PINGS, COUNT_MAX, FILES_RESERVED, HEAD_BYTES_MAX, HEADERS_MAX, MAX_MEMORY_MAX, MESSAGE_BYTES_MAX,
     TIMEOUT_MAX,
 };
-use barewire::{CloseReason, ConnId, Dial, EngineConfig, Event, Limits, Message, Server, ServerConfig};
+use barewire::{ClientTls, CloseReason, ConnId, Dial, EngineConfig, Event, Limits, Message, Server, ServerConfig};
 
 use super::asked::Plan;
 use crate::daemon::failure::Failure;
@@ -74,6 +74,8 @@ struct Member {
 pub struct Crowd {
     server: Server,
     dial: Dial,
+    /// By number, where each is to resume its own TLS sessions.
+    apart: Vec<ClientTls>,
     sources: Vec<IpAddr>,
     greeting: Greeting,
     on_open: Vec<Message>,
@@ -107,6 +109,7 @@ impl Crowd {
         Ok(Crowd {
             server: Server::bind(config, Box::new(NoAuth))?,
             dial,
+            apart: Vec::new(),
             sources: plan.sources.clone(),
             greeting,
             on_open: plan.on_open.clone(),
@@ -122,7 +125,14 @@ impl Crowd {
         })
     }
 
-    /// What connections numbered from here on say on open, beside what the plan says.
+    /// Each connection resumes its own TLS sessions, as clients apart from each other do.
+    pub fn resume_apart(&mut self) {
+        if let Some(tls) = &self.dial.tls {
+            self.apart = self.members.iter().map(|_| tls.remembering_apart()).collect();
+        }
+    }
+
+    /// What connections say on open, beside what the plan says: of those that are dialed from now on.
     pub fn say_on_open(&mut self, message: Message) {
         self.on_open.push(message);
     }
@@ -174,7 +184,11 @@ impl Crowd {
             return Ok(());
         };
         let source = number.checked_rem(self.sources.len()).and_then(|turn| self.sources.get(turn)).copied();
-        let id = self.server.connect(Dial { source, ..self.dial.clone() });
+        let mut dial = Dial { source, ..self.dial.clone() };
+        if let Some(tls) = self.apart.get(number) {
+            dial.tls = Some(tls.clone());
+        }
+        let id = self.server.connect(dial);
         member.id = id.map_err(|refused| Failure::runtime(format!("cannot connect: {refused}")))?;
         member.phase = Phase::Dialed;
         member.dialed_ns = u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX);

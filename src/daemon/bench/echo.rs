@@ -89,7 +89,7 @@ impl Load for Echo {
         self.left == 0
     }
 
-    fn measure(&mut self, _: u64) {
+    fn measure(&mut self) {
         self.stage = Stage::Measuring;
     }
 

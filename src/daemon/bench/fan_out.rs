@@ -183,7 +183,7 @@ impl Load for FanOut {
         self.is_publisher_lost || self.deliveries.present == 0
     }
 
-    fn measure(&mut self, _: u64) {
+    fn measure(&mut self) {
         self.stage = Stage::Measuring;
     }
 

@@ -41,16 +41,16 @@ pub fn run(course: &mut Course<'_>, waves: usize) -> Result<Waves, Failure> {
         let opened_in = Duration::from_nanos(course.crowd.read_clock().saturating_sub(begun_ns));
         if number == 0 {
             all.first = course.crowd.open();
-            course.meter.begin()?;
+            course.meter_begin()?;
         }
         all.held += hold(course, all.units)?;
         let held = course.crowd.open();
-        let resident_full = course.meter.resident_bytes()?;
+        let resident_full = course.resident_bytes()?;
         if number + 1 == waves || course.is_ended() {
             course.meter_end()?;
         }
         course.leave()?;
-        let resident_after = course.meter.resident_bytes()?;
+        let resident_after = course.resident_bytes()?;
         all.each.push(Wave { held, opened_in, resident_full, resident_after });
         if course.is_ended() {
             break;

@@ -46,7 +46,10 @@ pub fn run(plan: &mut Plan, meter: &mut Meter, progress: &mut Progress) -> Resul
     if let Mode::Connect { resumes: false } = &mode {
         plan.dial.tls = plan.dial.tls.take().map(barewire::ClientTls::without_resumption);
     }
-    let crowd = Crowd::new(plan, size, depth, greeting)?;
+    let mut crowd = Crowd::new(plan, size, depth, greeting)?;
+    if matches!(mode, Mode::Connect { resumes: true } | Mode::Storm { .. }) {
+        crowd.resume_apart();
+    }
     let mut course = Course::new((plan, meter, progress), crowd, is_ended);
     let found = match mode {
         Mode::Echo { depth } => echo(&mut course, depth),
@@ -65,7 +68,7 @@ pub fn run(plan: &mut Plan, meter: &mut Meter, progress: &mut Progress) -> Resul
         connections,
         latency,
         findings,
-        server: course.meter.server(),
+        server: if course.is_server_lost { None } else { course.meter.server() },
         own_cpu: course.meter.own_cpu(),
         is_cut_short: course.is_ended(),
         errors: course.errors,

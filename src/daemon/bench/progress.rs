@@ -30,7 +30,7 @@ enum State {
     /// There is no line yet.
     Blank,
     /// The line says how it stood then.
-    Drawn { at: Instant, doing: &'static str, units: u64, rate: Option<f64> },
+    Drawn { at: Instant, doing: &'static str, units: u64 },
 }
 
 /// How it stands.
@@ -98,7 +98,7 @@ impl Progress {
             }
             State::Blank | State::Drawn { .. } => None,
         };
-        self.0 = State::Drawn { at: now, doing: standing.doing, units: standing.units, rate };
+        self.0 = State::Drawn { at: now, doing: standing.doing, units: standing.units };
         Some(line(standing, rate))
     }
 }
@@ -111,7 +111,7 @@ fn line(standing: &Standing, per_second: Option<f64>) -> String {
         None => format!("{} {seconds:.1} s", standing.doing),
     };
     line += &format!("  {} open", count(standing.open as u64));
-    if let Some(per_second) = per_second {
+    if let Some(per_second) = per_second.filter(|_| standing.units > 0) {
         line += &format!("  {}/s", rate(per_second));
     }
     if let Some(latency) = standing.latency.filter(|latency| latency.count() > 0) {
@@ -156,7 +156,7 @@ mod tests {
         (1..=100).for_each(|n| latency.record(Duration::from_micros(n * 25)));
         let busy = Standing { whole, latency: Some(&latency), errors: 12_345, ..STANDING };
         let told = "measuring 3.2/1.5 s  1 050 open  81 200/s  p50 1.25 ms  p99 2.48 ms  12 345 errors";
-        assert_eq!(line(&busy, Some(81_200.0)), told);
+        assert_eq!(line(&Standing { units: 1, ..busy }, Some(81_200.0)), told);
     }
 
     #[test]
@@ -168,6 +168,8 @@ mod tests {
             let line = progress.next(&Standing { doing, units, ..STANDING }, at(ms)).unwrap();
             line.split("  ").nth(2).map(str::to_owned)
         };
+        assert_eq!(next("opening", 0, 0), None);
+        assert_eq!(next("opening", 0, 0), None, "nothing is counted yet");
         assert_eq!(next("warming up", 100, 0), None);
         assert_eq!(next("warming up", 300, 200), Some("1 000/s".to_owned()));
         assert_eq!(next("measuring", 0, 400), None);

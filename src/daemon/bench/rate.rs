@@ -266,8 +266,8 @@ impl Load for Rate {
         Some(self.schedule.due_ns(self.next))
     }
 
-    fn measure(&mut self, now_ns: u64) {
-        self.stage = Stage::Measuring { first: self.schedule.count(now_ns) };
+    fn measure(&mut self) {
+        self.stage = Stage::Measuring { first: self.next };
     }
 
     fn stop(&mut self, crowd: &mut Crowd) {

@@ -195,14 +195,16 @@ impl Report {
             warnings.push(format!("connections that were not open, and are missing in this: {missing} of {all}"));
         }
         self.warn_of_findings(plan, &mut warnings);
-        if let Some(share) = self.own_share().filter(|share| *share >= BUSY_SHARE) {
+        // An open loop waits awake for what is due next, and tells how late it was.
+        let is_open = matches!(self.findings, Findings::Rate { .. });
+        if let Some(share) = self.own_share().filter(|share| !is_open && *share >= BUSY_SHARE) {
             warnings.push(format!(
                 "the load itself was busy for {:.0} % of a core: the server may be faster than this tells",
                 share * 100.0
             ));
         }
         if self.latency.as_ref().is_some_and(|latency| (1..LATENCIES_FEW).contains(&latency.count())) {
-            warnings.push("so few latencies that p99.9 is the longest: measure for longer".to_owned());
+            warnings.push(format!("of fewer than {} latencies p99.9 is the longest", count(LATENCIES_FEW)));
         }
         if self.server.as_ref().is_some_and(|server| server.cpu < CPU_LITTLE) {
             warnings.push("the server has spent so little that its share of user space is coarse".to_owned());

@@ -99,7 +99,7 @@ impl Waits {
 pub fn run(course: &mut Course<'_>, backoff: Backoff, rounds: usize) -> Result<Storms, Failure> {
     let mut all = Storms::default();
     let mut chance = StdRng::seed_from_u64(course.plan.seed);
-    course.meter.begin()?;
+    course.meter_begin()?;
     for _ in 0..rounds {
         let of = course.crowd.open();
         let attempts = vec![0; course.plan.connections];

@@ -81,6 +81,15 @@ impl ClientTls {
         self
     }
 
+    /// The same, but sessions are remembered apart: it resumes none that another has made. Of one server only a few are
+    /// remembered at once, too few for many connections to it, each of which stands for a client of its own.
+    #[must_use]
+    pub fn remembering_apart(&self) -> ClientTls {
+        let mut apart = self.clone();
+        Arc::make_mut(&mut apart.config).resumption = Resumption::in_memory_sessions(TLS_CLIENT_SESSIONS);
+        apart
+    }
+
     fn new(roots: RootCertStore) -> Result<ClientTls, Error> {
         let mut config = ClientConfig::builder_with_provider(Arc::new(provider()))
             .with_safe_default_protocol_versions()

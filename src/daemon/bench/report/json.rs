@@ -96,7 +96,11 @@ struct Wave {
 struct Round {
     back: usize,
     back_in_seconds: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    half_in_seconds: Option<f64>,
     attempts: u64,
+    refused: u64,
+    fullest_tenth_second: u64,
 }
 
 #[derive(Serialize)]
@@ -201,7 +205,10 @@ fn found(findings: &Findings) -> Found {
             let round = |round: &super::Round| Round {
                 back: round.back,
                 back_in_seconds: round.back_in.as_secs_f64(),
+                half_in_seconds: round.half_in.map(|half| half.as_secs_f64()),
                 attempts: round.attempts,
+                refused: round.refused,
+                fullest_tenth_second: round.fullest,
             };
             Found::Storm { rounds: rounds.iter().map(round).collect() }
         }

@@ -33,7 +33,7 @@ impl Report {
                 self.errors.by_kind().iter().map(|(kind, number)| format!("{kind} ({})", count(*number))).collect();
             lines.push(row("errors", &count(self.errors.count()), &kinds.join(", ")));
         }
-        lines.extend(found(&self.findings));
+        lines.extend(found(&self.findings, plan));
         if let Some(latency) = self.latency.as_ref().filter(|latency| latency.count() > 0) {
             lines.extend(percentiles(latency));
             lines.extend(picture(latency));
@@ -92,6 +92,7 @@ fn circumstances(plan: &Plan) -> String {
             format!("one more publishes to {name:?}, {} in flight", count(*depth as u64))
         }
         Mode::Idle { waves } => format!("held for {}, waves: {waves}", span(plan.duration)),
+        Mode::Connect { .. } if plan.dial.tls.is_none() => "opened and closed over and over".to_owned(),
         Mode::Connect { resumes: true } => "opened and closed over and over, TLS resumed".to_owned(),
         Mode::Connect { resumes: false } => "opened and closed over and over, TLS not resumed".to_owned(),
         Mode::Slow { stalled } => format!("1 in flight on each, and {} that do not read", count(*stalled as u64)),
@@ -111,7 +112,7 @@ fn of_a_core(share: f64) -> String {
     format!("{:.1} % of a core", share * 100.0)
 }
 
-fn found(findings: &Findings) -> Vec<String> {
+fn found(findings: &Findings, plan: &Plan) -> Vec<String> {
     match findings {
         Findings::Echo { outstanding } => vec![row("unanswered", &count(*outstanding), "")],
         Findings::Rate { due, sent, outstanding, late } => vec![
@@ -122,6 +123,7 @@ fn found(findings: &Findings) -> Vec<String> {
             vec![row("published", &count(*published), ""), row("not come", &count(*missing), "")]
         }
         Findings::Idle { waves } => waves.iter().enumerate().map(|(number, wave)| wave_row(number + 1, wave)).collect(),
+        Findings::Connect { .. } if plan.dial.tls.is_none() => Vec::new(),
         Findings::Connect { resumed } => vec![row("TLS resumed", &count(*resumed), "")],
         Findings::Slow { stalled, cut } => {
             vec![row("stalled", &count(*stalled as u64), &format!("{} of them cut by the server", count(*cut as u64)))]
@@ -141,7 +143,12 @@ fn wave_row(number: usize, wave: &Wave) -> String {
 }
 
 fn round_row(number: usize, round: &Round) -> String {
-    let told = format!("back, the last after {}, by {} attempts", span(round.back_in), count(round.attempts));
+    let half = round.half_in.map(|half| format!("half of them after {}, ", span(half))).unwrap_or_default();
+    let mut told = format!("back, {half}the last after {}, by {} attempts", span(round.back_in), count(round.attempts));
+    if round.refused > 0 {
+        told += &format!(", {} of them refused", count(round.refused));
+    }
+    told += &format!(", {} in the fullest 100 ms", count(round.fullest));
     row(&format!("round {number}"), &count(round.back as u64), &told)
 }
 

@@ -116,7 +116,14 @@ fn each_mode_has_rows_of_its_own() {
         resident_full: Some(9 << 20),
         resident_after: Some(5 << 20),
     };
-    let round = Round { back: 1000, back_in: Duration::from_millis(2500), attempts: 1012 };
+    let round = Round {
+        back: 1000,
+        back_in: Duration::from_millis(2500),
+        attempts: 1012,
+        half_in: Some(Duration::from_millis(1200)),
+        refused: 12,
+        fullest: 400,
+    };
     let fan_out = Mode::FanOut { depth: 4, channel: Some("news".into()) };
     let late = Duration::from_micros(20);
     for (mode, findings, rows) in [
@@ -153,7 +160,10 @@ fn each_mode_has_rows_of_its_own() {
         (
             Mode::Storm { jitter: Jitter::Full, rounds: 1 },
             Findings::Storm { rounds: vec![round] },
-            &["rounds: 1, jitter: full", "1 000   back, the last after 2.50 s, by 1 012 attempts"],
+            &[
+                "rounds: 1, jitter: full",
+                "1 000   back, half of them after 1.20 s, the last after 2.50 s, by 1 012 attempts, 12 of them refused, 400 in the fullest 100 ms",
+            ],
         ),
     ] {
         let table = report(Unit::Connection, findings).table(&plan_of(mode));
@@ -203,7 +213,8 @@ fn every_field_of_json_is_in_the_readme() {
     let told = include_str!("../../../../README.md").split_once("### barewire bench").unwrap().1;
     let told = told.split_once("\n## ").unwrap().0;
     let wave = Wave { held: 1, opened_in: Duration::ZERO, resident_full: Some(0), resident_after: Some(0) };
-    let round = Round { back: 1, back_in: Duration::ZERO, attempts: 1 };
+    let round =
+        Round { back: 1, back_in: Duration::ZERO, attempts: 1, half_in: Some(Duration::ZERO), refused: 0, fullest: 1 };
     let late = Duration::ZERO;
     for (mode, findings) in [
         (ECHO, Findings::Echo { outstanding: 0 }),
@@ -258,7 +269,7 @@ fn what_makes_a_figure_untrue_is_warned_of_and_not_before() {
     }
     for (report, warning) in [
         (Report { own_cpu: Some(secs(9)), ..echo() }, "busy for 90 % of a core"),
-        (Report { latency: few(999), ..echo() }, "p99.9 is the longest"),
+        (Report { latency: few(999), ..echo() }, "of fewer than 1 000 latencies p99.9 is the longest"),
         (Report { server: spent(CPU_LITTLE - nano), ..echo() }, "user space is coarse"),
         (Report { connections: 999, ..echo() }, "missing in this: 1 of 1 000"),
         (Report { is_cut_short: true, ..echo() }, "before its time"),
@@ -276,7 +287,8 @@ fn a_rate_that_is_not_reached_is_told() {
     let warnings = |units, sent, late| {
         let findings = Findings::Rate { due: 100_000, sent, outstanding: 0, late };
         let plan = plan_of(Mode::Rate { per_second: 10_000 });
-        Report { units, ..report(Unit::Message, findings) }.warnings(&plan)
+        let own_cpu = Some(Duration::from_secs(10));
+        Report { units, own_cpu, ..report(Unit::Message, findings) }.warnings(&plan)
     };
     let in_time = LATE - Duration::from_nanos(1);
     assert_eq!(warnings(99_000, 100_000, in_time), Vec::<String>::new());
@@ -295,7 +307,7 @@ fn who_is_missing_of_a_wave_or_a_round_is_told() {
         idle.warnings(&plan_of(Mode::Idle { waves: 2 })),
         ["connections that were not open at the end of their wave: 2"]
     );
-    let round = Round { back: 900, back_in: Duration::ZERO, attempts: 900 };
+    let round = Round { back: 900, back_in: Duration::ZERO, attempts: 900, half_in: None, refused: 0, fullest: 9 };
     let storm = report(Unit::Connection, Findings::Storm { rounds: vec![round] });
     let plan = plan_of(Mode::Storm { jitter: Jitter::None, rounds: 1 });
     assert_eq!(storm.warnings(&plan), ["connections that did not come back within their round: 100"]);
