@@ -188,7 +188,8 @@ Modes:
 
 ";
 
-const BENCH_EXIT_CODES: &str = "Exit codes: 0 measured; 1 nothing could be measured; 2 asked wrongly.";
+const BENCH_EXIT_CODES: &str =
+    "Exit codes: 0 measured without an error; 1 with errors, or not at all; 2 asked wrongly.";
 
 // The flags, as clap sees them; the doc comments of the fields are the help. They are not clap's global
 // arguments: of a list on both sides of the subcommand it would drop one half without a word.

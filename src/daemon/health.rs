@@ -5,17 +5,12 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
 
 use super::config::Settings;
 use super::failure::Failure;
 use super::{reachable, say};
+use barewire::ClientTls;
 use barewire::limits::{HEALTH_LINE_BYTES, HEALTH_TIMEOUT};
 use barewire::wire::message::escape_for_log;
 
@@ -75,60 +70,14 @@ fn converse(mut stream: impl Read + Write, request: &str) -> io::Result<String> 
     Ok(String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line)).into_owned())
 }
 
-fn secure(addr: SocketAddr, stream: Timed) -> io::Result<StreamOwned<ClientConnection, Timed>> {
-    let provider = Arc::new(ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()
-        .map_err(io::Error::other)?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
-        .with_no_client_auth();
-    let name = ServerName::IpAddress(addr.ip().into());
-    let client = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
-    Ok(StreamOwned::new(client, stream))
-}
-
 /// Whoever has the key to the certificate that it shows is taken for the daemon. The question is asked of an address of
 /// this machine, under which no certificate is issued: its name says nothing here. Whether it has expired is another
 /// question than whether the daemon is alive, and a restart, which is what an unwell daemon gets, would not mend it.
 /// Nothing secret is sent, and a wrong "well" is all that an impostor could win; one who can take this address has
 /// taken the service already.
-#[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, signed, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, signed, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
+fn secure(addr: SocketAddr, stream: Timed) -> io::Result<impl Read + Write> {
+    let tls = ClientTls::dangerous_without_verification().map_err(io::Error::other)?;
+    tls.stream(&addr.ip().to_string(), stream).map_err(io::Error::other)
 }
 
 /// When all of it must be over, however slowly the other end drips.

@@ -224,15 +224,10 @@ impl Crowd {
             let index = event.id().index();
             let number = self.numbers.get(index).copied().unwrap_or_default();
             match event {
-                Event::Message { .. } => {
-                    if self.is_open(number) {
-                        return Some(Happening::Heard { number });
-                    }
-                }
+                Event::Message { .. } if self.is_open(number) => return Some(Happening::Heard { number }),
                 Event::Connected { id, .. } => self.take_connected(id, number),
                 Event::Closed { reason, .. } => return self.take_closed(number, reason),
-                // Its end follows, and says the status.
-                Event::Refused { .. } => {}
+                // A greeting, or a refusal: its end follows, and says the status.
                 _ => {}
             }
         }

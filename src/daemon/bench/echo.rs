@@ -190,7 +190,7 @@ mod tests {
             // Each ring goes round more than once, and is empty and full in between.
             for round in 0..2 * depth as u64 {
                 for number in 0..3 {
-                    let batch = (round as usize + number) % depth + 1;
+                    let batch = (usize::try_from(round).unwrap() + number) % depth + 1;
                     let sent: Vec<u64> = (next..next + batch as u64).collect();
                     next += batch as u64;
                     sent.iter().for_each(|stamp| in_flight.push(number, *stamp));

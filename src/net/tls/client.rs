@@ -3,11 +3,12 @@
 //! Not here: what is wrong with a certificate, in words (`verification.rs`), one connection (`stream.rs`).
 
 use std::fmt;
+use std::io::{Read, Write};
 use std::sync::Arc;
 
-use rustls::client::Resumption;
+use rustls::client::{Resumption, UnbufferedClientConnection};
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use super::verification::Unverified;
 use super::{certificates, provider};
@@ -24,6 +25,9 @@ pub struct ClientTls {
     config: Arc<ClientConfig>,
     /// Whether the server's certificate is looked at at all.
     verifies: bool,
+    /// How a connection is made. Nothing but this names the client's half of rustls, so that the linker leaves that half (300 KB
+    /// of machine code) out of a program that never makes a `ClientTls`.
+    begin: fn(Arc<ClientConfig>, ServerName<'static>) -> Result<UnbufferedClientConnection, rustls::Error>,
 }
 
 impl ClientTls {
@@ -90,6 +94,17 @@ impl ClientTls {
         apart
     }
 
+    /// TLS over `stream`, a blocking one that is connected to the server of this name or address, for who asks one question and
+    /// has no loop. The handshake is part of the first read or write; what TLS has against it is an error of the kind
+    /// `InvalidData`. An error here: `host` is no name.
+    pub fn stream<S: Read + Write>(&self, host: &str, stream: S) -> Result<impl Read + Write + use<S>, Error> {
+        let cannot = |error: &dyn fmt::Display| Error::Tls(format!("no TLS with `{host}`: {error}"));
+        let name = ServerName::try_from(host.to_owned()).map_err(|error| cannot(&error))?;
+        self.warn(&name);
+        let connection = ClientConnection::new(self.config.clone(), name).map_err(|error| cannot(&error))?;
+        Ok(StreamOwned::new(connection, stream))
+    }
+
     fn new(roots: RootCertStore) -> Result<ClientTls, Error> {
         let mut config = ClientConfig::builder_with_provider(Arc::new(provider()))
             .with_safe_default_protocol_versions()
@@ -99,15 +114,20 @@ impl ClientTls {
         config.resumption = Resumption::in_memory_sessions(TLS_CLIENT_SESSIONS);
         config.enable_early_data = false;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(ClientTls { config: Arc::new(config), verifies: true })
+        Ok(ClientTls { config: Arc::new(config), verifies: true, begin: UnbufferedClientConnection::new })
     }
 
-    /// For one connection, which is warned of where it could be to anybody.
-    pub(super) fn config_for(&self, name: &ServerName<'_>) -> Arc<ClientConfig> {
+    /// One connection of the loop's.
+    pub(super) fn begin(&self, name: ServerName<'static>) -> Result<UnbufferedClientConnection, rustls::Error> {
+        self.warn(&name);
+        (self.begin)(self.config.clone(), name)
+    }
+
+    /// Of a connection that could be to anybody.
+    fn warn(&self, name: &ServerName<'_>) {
         if !self.verifies {
             log::warn!("the certificate of {} is not verified: whoever answers is trusted", name.to_str());
         }
-        self.config.clone()
     }
 }
 

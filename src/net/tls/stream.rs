@@ -160,7 +160,7 @@ impl Tls {
 
     /// A client's end, towards the server of this name. It speaks first: its hello is unsent from the beginning.
     pub fn client(config: &ClientTls, name: ServerName<'static>) -> Result<Tls, TlsFailure> {
-        let connection = Box::new(UnbufferedClientConnection::new(config.config_for(&name), name)?);
+        let connection = Box::new(config.begin(name)?);
         let mut tls = Tls::new(End::Client(connection));
         let mut hello = Output::default();
         tls.receive(&mut [], &mut Vec::new(), &mut hello)?;

@@ -21,12 +21,7 @@ impl Report {
     /// For people; it ends without a line break.
     pub fn table(&self, plan: &Plan) -> String {
         let mut lines = vec![format!("{} {}", plan.mode.name(), plan.place), circumstances(plan), String::new()];
-        let per_second = self.per_second();
-        let volume = match plan.mode.speaks() {
-            true => format!(", {}/s", memory(per_second * plan.template.bytes() as f64)),
-            false => String::new(),
-        };
-        lines.push(row(self.unit.many(), &count(self.units), &format!("{}/s{volume}", rate(per_second))));
+        lines.push(row(self.unit.many(), &count(self.units), &self.pace(plan)));
         lines.push(row("measured", &span(self.measured), ""));
         if !self.errors.kinds.is_empty() {
             let kinds: Vec<String> =
@@ -54,6 +49,18 @@ impl Report {
             lines.pop();
         }
         lines.join("\n")
+    }
+
+    /// Units a second, and their bytes. Those that were held have none.
+    fn pace(&self, plan: &Plan) -> String {
+        let per_second = self.per_second();
+        match plan.mode {
+            Mode::Idle { .. } => String::new(),
+            Mode::Connect { .. } | Mode::Storm { .. } => format!("{}/s", rate(per_second)),
+            Mode::Echo { .. } | Mode::Rate { .. } | Mode::FanOut { .. } | Mode::Slow { .. } => {
+                format!("{}/s, {}/s", rate(per_second), memory(per_second * plan.template.bytes() as f64))
+            }
+        }
     }
 
     fn server_rows(&self, server: &ServerFigures, plan: &Plan) -> Vec<String> {

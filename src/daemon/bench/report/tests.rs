@@ -10,8 +10,12 @@ use crate::daemon::bench::asked::{self, Asked, Content, Jitter};
 use crate::daemon::reach::{Reach, Who};
 
 fn plan_of(mode: Mode) -> Plan {
+    plan_at("ws://localhost:8080/ws?hush", mode)
+}
+
+fn plan_at(url: &str, mode: Mode) -> Plan {
     let reach = Reach {
-        url: "ws://localhost:8080/ws?hush".into(),
+        url: url.into(),
         who: Who::Environment,
         authenticate_by: AuthenticateBy::Upgrade,
         allow_plain: false,
@@ -146,12 +150,13 @@ fn each_mode_has_rows_of_its_own() {
             Findings::Idle { waves: vec![wave, Wave { resident_full: None, ..wave }] },
             &[
                 "held for 10.0 s, waves: 2",
+                "connections        100 000\n",
                 "wave 1               1 000   held, opened in 800 ms; server memory 9.00 MiB, after they left 5.00 MiB\n",
                 "wave 2               1 000   held, opened in 800 ms\n",
                 "server CPU          1.50 s   15.0 % of a core\n",
             ],
         ),
-        (Mode::Connect { resumes: false }, Findings::Connect { resumed: 0 }, &["TLS not resumed", "TLS resumed"]),
+        (Mode::Connect { resumes: false }, Findings::Connect { resumed: 0 }, &["opened and closed over and over\n"]),
         (
             Mode::Slow { stalled: 10 },
             Findings::Slow { stalled: 10, cut: 9 },
@@ -173,6 +178,18 @@ fn each_mode_has_rows_of_its_own() {
         assert!(!table.contains("warning"), "{table}");
         assert!(!table.contains("hush"), "{table}");
     }
+}
+
+#[test]
+fn whether_tls_was_resumed_is_told_where_there_is_tls() {
+    for (resumes, told) in [(true, ", TLS resumed\n"), (false, ", TLS not resumed\n")] {
+        let plan = plan_at("wss://localhost/ws", Mode::Connect { resumes });
+        let table = report(Unit::Connection, Findings::Connect { resumed: 7 }).table(&plan);
+        assert!(table.contains(told) && table.contains("\nTLS resumed              7\n"), "{table}");
+    }
+    let table =
+        report(Unit::Connection, Findings::Connect { resumed: 0 }).table(&plan_of(Mode::Connect { resumes: true }));
+    assert!(!table.contains("TLS"), "{table}");
 }
 
 #[test]
@@ -303,6 +320,8 @@ fn a_rate_that_is_not_reached_is_told() {
 fn who_is_missing_of_a_wave_or_a_round_is_told() {
     let wave = Wave { held: 999, opened_in: Duration::ZERO, resident_full: None, resident_after: None };
     let idle = report(Unit::Connection, Findings::Idle { waves: vec![wave, wave] });
+    let idle =
+        Report { server: idle.server.clone().map(|server| ServerFigures { cpu: Duration::ZERO, ..server }), ..idle };
     assert_eq!(
         idle.warnings(&plan_of(Mode::Idle { waves: 2 })),
         ["connections that were not open at the end of their wave: 2"]
