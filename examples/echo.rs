@@ -4,19 +4,23 @@
 //! `cargo run --release --example echo -- --plain-listen 127.0.0.1:9001`
 //!
 //! `--no-deflate` declines permessage-deflate, `--takeover` keeps the contexts of both ends, `--message-bytes N` takes
-//! smaller messages only.
+//! smaller messages only. `--broadcast` sends every message to everybody else instead.
 
 #![allow(clippy::print_stdout, reason = "an example talks to its terminal")]
 
 use barewire::auth::NoAuth;
 use barewire::wire::http::{Origins, Response};
-use barewire::{EngineConfig, Event, Limits, Server, ServerConfig, TlsConfig};
+use barewire::{EngineConfig, Event, Limits, Message, PreparedMessage, Server, ServerConfig, TlsConfig};
 
 const MESSAGE_BYTES: usize = 64 * 1024 * 1024;
 /// 4 MiB in fragments of 64 bytes, and an empty last one.
 const FRAGMENTS: usize = 65_537;
 
-const USAGE: &str = "there are --listen ADDR, --plain-listen ADDR, --message-bytes N, --no-deflate and --takeover";
+/// Where everybody hears everybody, with `--broadcast`.
+const CHANNEL: &str = "all";
+
+const USAGE: &str =
+    "there are --listen ADDR, --plain-listen ADDR, --message-bytes N, --no-deflate, --takeover and --broadcast";
 
 /// Runs until it is killed.
 pub fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -42,6 +46,7 @@ pub fn main() -> Result<(), Box<dyn std::error::Error>> {
         ..ServerConfig::default()
     };
     config.engine.deflate.min_bytes = 0;
+    let mut is_broadcast = false;
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
@@ -49,6 +54,7 @@ pub fn main() -> Result<(), Box<dyn std::error::Error>> {
             "--listen" => config.listen.push(value()?.parse()?),
             "--plain-listen" => config.plain_listen.push(value()?.parse()?),
             "--message-bytes" => config.engine.limits.message_bytes = value()?.parse()?,
+            "--broadcast" => is_broadcast = true,
             "--no-deflate" => config.engine.deflate.enabled = false,
             "--takeover" => {
                 config.engine.deflate.server_context_takeover = true;
@@ -65,6 +71,14 @@ pub fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("{} server running on port {}", if is_secure { "HTTPS + WSS" } else { "HTTP + WS" }, addr.port());
     }
     server.run(|engine, event| match event {
+        Event::Open { id } if is_broadcast => drop(engine.subscribe(id, CHANNEL)),
+        Event::Message { id, message } if is_broadcast => {
+            let prepared = match &message {
+                Message::Text(text) => PreparedMessage::text(text),
+                Message::Binary(bytes) => PreparedMessage::binary(bytes),
+            };
+            engine.publish(CHANNEL, &prepared, Some(id));
+        }
         Event::Message { id, message } => drop(engine.send(id, message)),
         Event::Request { id, .. } => drop(engine.respond(id, Response::text(404, "Not Found"))),
         _ => {}

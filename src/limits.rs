@@ -38,8 +38,10 @@ pub const SEND_QUEUE_RESUME_BYTES: usize = SEND_QUEUE_PAUSE_BYTES / 2;
 pub const SEND_QUEUE_COPY_BYTES: usize = 8 * KIB;
 /// Size above which a send queue's own buffer is not kept for reuse.
 pub const SEND_QUEUE_KEEP_BYTES: usize = 16 * KIB;
-/// Empty send queues the engine keeps for reuse.
-pub const SEND_QUEUE_POOL: usize = 256;
+/// Empty send queues the engine keeps for reuse: as many as a broadcast to a crowd takes at once.
+pub const SEND_QUEUE_POOL: usize = 1024;
+/// What they may hold of memory, all together. Above it a queue is not kept.
+pub const SEND_QUEUE_POOL_BYTES: usize = 4 * MIB;
 
 /// Sessions at once. One more is answered 503 with `Retry-After` and closed.
 pub const CONNECTIONS_DEFAULT: usize = 10_000;
@@ -317,7 +319,7 @@ pub const TLS_WRITE_BYTES: usize = 128 * KIB;
 /// Servers whose TLS sessions a client remembers, to resume them. For one more the oldest is forgotten.
 pub const TLS_CLIENT_SESSIONS: usize = 32;
 /// What an idle session may take in the table of sessions. One byte more does not compile: each of them pays it.
-pub const SESSION_BYTES: usize = 256;
+pub const SESSION_BYTES: usize = 272;
 /// Open files the process needs beside its connections (listeners, poller, log, standard streams).
 pub const FILES_RESERVED: usize = 32;
 
@@ -401,6 +403,8 @@ pub const LOG_EXIT_TIMEOUT: Duration = Duration::from_secs(1);
 pub const TICK_MILLIS: u64 = 32;
 /// Slots of the timer wheel. A deadline beyond the horizon is looked at once a revolution.
 pub const WHEEL_SLOTS: usize = 1024;
+/// How long the wall clock, once read, is taken to go as the monotonic one does: where it is set, that is known so much later.
+pub const WALL_CLOCK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The limits that a configuration or a host may change.
 ///

@@ -48,7 +48,7 @@ fn upgrade() -> UpgradeRequest {
 }
 
 fn dial(host: &str, port: u16) -> Dial {
-    Dial { host: host.into(), port, tls: None, upgrade: upgrade() }
+    Dial { host: host.into(), port, tls: None, addrs: Vec::new(), source: None, upgrade: upgrade() }
 }
 
 fn addr(last: u8) -> SocketAddr {
@@ -228,6 +228,63 @@ fn a_session_that_ends_takes_its_socket_with_it() {
     assert!(site.server.is_finished());
     check_gone(&mut site);
     assert_eq!(site.server.connect(dial("192.0.2.1", 80)), Err(Refused), "a server that stops connects to nobody");
+}
+
+#[test]
+fn addresses_that_are_told_are_tried_in_their_order_and_nobody_is_asked_for_a_name() {
+    let mut site = site();
+    let addrs: Vec<_> = (0..ADDRESSES_TRIED as u8 + 1).map(addr).collect();
+    site.server.connect(Dial { addrs: addrs.clone(), ..dial("upstream", 80) }).unwrap();
+    site.rest();
+    assert_eq!((tried(&site), site.network.calls(Call::Resolve)), (addrs[..ADDRESSES_TRIED].to_vec(), 0));
+    assert!(end(&site).contains("(the last of 8 addresses)"), "{}", end(&site));
+    check_gone(&mut site);
+}
+
+#[test]
+fn of_many_whose_addresses_are_told_so_many_are_begun_in_a_turn() {
+    let mut site = site();
+    site.network.answer(addr(1), Answer::Silent);
+    for _ in 0..2 * DIALS_PER_TURN {
+        site.server.connect(Dial { addrs: vec![addr(1)], ..dial("upstream", 80) }).unwrap();
+    }
+    for turns in 1..=2 {
+        site.server.poll(Some(Duration::ZERO)).unwrap();
+        assert_eq!(tried(&site).len(), turns * DIALS_PER_TURN);
+    }
+}
+
+#[test]
+fn one_that_has_gone_before_its_turn_is_not_connected_to_the_addresses_it_was_told() {
+    let mut site = site();
+    let id = site.server.connect(Dial { addrs: vec![addr(1)], ..dial("upstream", 80) }).unwrap();
+    site.server.engine().close(id, 1000, "");
+    site.rest();
+    assert_eq!(tried(&site), []);
+    check_gone(&mut site);
+}
+
+#[test]
+fn addresses_of_the_other_kind_than_the_source_are_left_out() {
+    let of = |text: &str| SocketAddr::new(text.parse().unwrap(), 80);
+    let (four, six) = (of("192.0.2.1"), of("2001:db8::1"));
+    for (source, reached, other) in [("192.0.2.99", four, six), ("2001:db8::99", six, four)] {
+        let source = source.parse().unwrap();
+        let mut site = site();
+        site.network.name("upstream", Some(&[four, six]));
+        site.network.answer(reached, Answer::Silent);
+        site.server.connect(Dial { source: Some(source), ..dial("upstream", 80) }).unwrap();
+        site.rest();
+        assert_eq!((tried(&site), site.network.sources()), (vec![reached], vec![Some(source)]));
+        let mut site = self::site();
+        site.network.name("upstream", Some(&[other]));
+        site.server.connect(Dial { source: Some(source), ..dial("upstream", 80) }).unwrap();
+        site.rest();
+        let sentence = format!("cannot connect to {other} from {source}: one is IPv4, the other IPv6");
+        assert!(end(&site).contains(&format!("NotConnected({sentence:?})")), "{}", end(&site));
+        assert_eq!(tried(&site), []);
+        check_gone(&mut site);
+    }
 }
 
 #[test]

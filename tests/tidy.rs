@@ -94,7 +94,7 @@ const LINES_MAX: usize = 600;
 fn the_house_is_tidy() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = Vec::new();
-    for folder in ["src", "tests", "examples", "fuzz/src", "fuzz/fuzz_targets"] {
+    for folder in ["src", "tests", "examples", "benches", "fuzz/src", "fuzz/fuzz_targets"] {
         rust_files(&root.join(folder), &mut files);
     }
     assert!(files.iter().any(|file| file.ends_with("src/lib.rs")), "no sources under {}", root.display());

@@ -4,6 +4,8 @@
 //!
 //! Not here: anything that a host without this program would need (the library).
 
+#[cfg(feature = "tools")]
+mod bench;
 mod check;
 mod cli;
 mod config;
@@ -17,6 +19,8 @@ mod health;
 mod logger;
 mod prepare;
 mod print_config;
+#[cfg(feature = "tools")]
+mod reach;
 mod serve;
 mod signals;
 
@@ -70,6 +74,8 @@ fn run(invocation: &Invocation) -> Result<(), Failure> {
         Command::HashPassword(asked) => hash_password::hash_password(asked),
         #[cfg(feature = "tools")]
         Command::Connect(asked) => connect::connect(asked),
+        #[cfg(feature = "tools")]
+        Command::Bench(asked) => bench::bench(asked),
     }
 }
 

@@ -315,6 +315,23 @@ impl Engine {
         self.with(id, |session, shared| session.close(shared, reason));
     }
 
+    /// Stops reading an open session, until [`Engine::resume`]: what its peer sends waits, in the end at the peer, so that a
+    /// host which cannot take more need not buffer it. `false` where it is not open. Again, it does nothing.
+    ///
+    /// Events that are there already still come. Sending goes on, and so do heartbeats, but no silence is held against the
+    /// peer, whose pongs are not read either; a message under way gets its
+    /// [`Limits::message_timeout`](crate::Limits::message_timeout) again. Nor is a Close or the end of the stream seen as long
+    /// as it lasts: that a peer has gone is found by the next write, a heartbeat's at the latest. What ends the session ends
+    /// this with it, and [`Engine::close`] finds the peer's Close behind what waits.
+    pub fn pause(&mut self, id: ConnId) -> bool {
+        self.with(id, |session, _| session.pause()).unwrap_or(false)
+    }
+
+    /// Reads an open session again, beginning with what waits. `false` where it is not open, or was not paused.
+    pub fn resume(&mut self, id: ConnId) -> bool {
+        self.with(id, Session::resume).unwrap_or(false)
+    }
+
     /// Sends a heartbeat to an open session now, and the next an interval later. `false` where it is not open, or the last
     /// one is not answered yet ([`Engine::awaits_pong`]): so there is never more than one to answer.
     ///

@@ -265,6 +265,9 @@ impl SendQueue {
     /// Takes `count` bytes from the front: they are written (or encrypted).
     pub fn advance(&mut self, count: usize) {
         debug_assert!(count <= self.bytes, "more was written than was queued");
+        if count == self.bytes {
+            return self.clear();
+        }
         self.bytes = self.bytes.saturating_sub(count);
         let mut left = count;
         while let Some(first) = self.segments.front() {
@@ -280,16 +283,32 @@ impl SendQueue {
             self.entries -= first.entries;
             self.own -= first.own_cost(0, first.entries);
             self.pinned -= first.pinned();
-            if let Some(Segment { data: Data::Own(mut buffer), .. }) = self.segments.pop_front()
-                && buffer.capacity() <= SEND_QUEUE_KEEP_BYTES
-            {
+            self.pop();
+        }
+    }
+
+    /// All of it has left.
+    fn clear(&mut self) {
+        while self.pop() {}
+        (self.sent, self.bytes, self.entries, self.own, self.pinned) = (0, 0, 0, 0, 0);
+        self.pong_at = None;
+    }
+
+    /// Lets the first segment go, if there is one, and keeps its buffer.
+    fn pop(&mut self) -> bool {
+        match self.segments.pop_front() {
+            Some(Segment { data: Data::Own(mut buffer), .. }) if buffer.capacity() <= SEND_QUEUE_KEEP_BYTES => {
                 buffer.clear();
                 self.spare = buffer;
+                true
             }
+            popped => popped.is_some(),
         }
-        if self.segments.is_empty() {
-            self.pong_at = None;
-        }
+    }
+
+    /// What it holds of memory when it is empty, beside itself, in bytes.
+    pub(super) fn kept(&self) -> usize {
+        self.spare.capacity() + self.segments.capacity() * size_of::<Segment>()
     }
 
     /// Appends one entry to the last segment if it is an own one of this kind, else to a new one; returns

@@ -15,7 +15,7 @@ use crate::engine::send_queue::SendQueue;
 use crate::engine::timer::{TimerTable, TimerWheel};
 use crate::engine::{EngineConfig, Event};
 use crate::error::CloseReason;
-use crate::limits::{FRAMES_PER_TURN, READ_BYTES_PER_TURN, SEND_QUEUE_POOL};
+use crate::limits::{FRAMES_PER_TURN, READ_BYTES_PER_TURN, SEND_QUEUE_POOL, SEND_QUEUE_POOL_BYTES};
 use crate::time::Now;
 use crate::wire::websocket::{Context, Role, deflated_bound};
 
@@ -69,6 +69,8 @@ pub(super) struct Shared {
     lent_to_client: Option<Box<Context>>,
     #[expect(clippy::vec_box, reason = "sessions hold them boxed")]
     queues: Vec<Box<SendQueue>>,
+    /// What those hold of memory.
+    pool_bytes: usize,
     chance: u64,
 }
 
@@ -99,6 +101,7 @@ impl Shared {
             lent: None,
             lent_to_client: None,
             queues: Vec::new(),
+            pool_bytes: 0,
             chance: seed,
         }
     }
@@ -132,13 +135,17 @@ impl Shared {
 
     /// An empty queue for a session that has something to say.
     pub fn lend_queue(&mut self) -> Box<SendQueue> {
-        self.queues.pop().unwrap_or_default()
+        let Some(queue) = self.queues.pop() else { return Box::default() };
+        self.pool_bytes -= queue.kept();
+        queue
     }
 
     /// Takes an emptied queue back.
     pub fn return_queue(&mut self, queue: Box<SendQueue>) {
         debug_assert!(queue.is_empty(), "a queue is returned empty");
-        if self.queues.len() < SEND_QUEUE_POOL {
+        let bytes = self.pool_bytes + queue.kept();
+        if self.queues.len() < SEND_QUEUE_POOL && bytes <= SEND_QUEUE_POOL_BYTES {
+            self.pool_bytes = bytes;
             self.queues.push(queue);
         }
     }

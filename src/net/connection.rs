@@ -136,6 +136,15 @@ impl<S: Socket> Connection<S> {
         }
     }
 
+    /// Whether its TLS session was resumed; `None` without TLS, and while that is not known.
+    pub fn is_resumed(&self) -> Option<bool> {
+        match &self.transport {
+            Transport::Plain => None,
+            #[cfg(feature = "tls")]
+            Transport::Tls(tls) => tls.is_resumed(),
+        }
+    }
+
     /// Reads once, at most `limit` bytes and [`READ_ROOM_BYTES`].
     pub fn fill<'b>(&mut self, limit: usize, buffers: &'b mut Buffers) -> Filled<'b> {
         let limit = limit + READ_ROOM_BYTES;
@@ -255,11 +264,12 @@ impl<S: Socket> Connection<S> {
 
     fn flush_plain(&mut self, queue: Option<&mut SendQueue>) -> Result<Flushed, CloseReason> {
         let Some(queue) = queue else { return Ok(Flushed::NOTHING) };
-        let mut slices = [IoSlice::new(&[]); WRITE_SEGMENTS];
-        let count = queue.slices(&mut slices);
-        let slices = slices.get(..count).unwrap_or_default();
-        let offered: usize = slices.iter().map(|slice| slice.len()).sum();
-        let written = write(&mut self.socket, slices)?;
+        let front = queue.front();
+        let (written, offered) = if front.len() == queue.len() {
+            (write(&mut self.socket, &[IoSlice::new(front)])?, front.len())
+        } else {
+            write_segments(&mut self.socket, queue)?
+        };
         queue.advance(written);
         let pending = !queue.is_empty();
         Ok(Flushed { progress: written > 0, pending, again: pending && written == offered })
@@ -331,6 +341,15 @@ fn next_plain(queue: &SendQueue, room: usize, gathered: &mut Vec<u8>) -> usize {
         gathered.extend_from_slice(slice.get(..left.min(slice.len())).unwrap_or_default());
     }
     gathered.len()
+}
+
+/// One write of all segments that fit into it; returns how much was written, and how much offered.
+fn write_segments(socket: &mut impl Socket, queue: &SendQueue) -> Result<(usize, usize), CloseReason> {
+    let mut slices = [IoSlice::new(&[]); WRITE_SEGMENTS];
+    let count = queue.slices(&mut slices);
+    let slices = slices.get(..count).unwrap_or_default();
+    let offered = slices.iter().map(|slice| slice.len()).sum();
+    Ok((write(socket, slices)?, offered))
 }
 
 /// One write; a socket that takes nothing now has taken 0 bytes. After a signal it is tried again at once: no

@@ -16,7 +16,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 #[cfg(feature = "tls")]
 use rustls::pki_types::ServerName;
@@ -28,7 +28,7 @@ use super::server::token;
 use super::tls::{ClientTls, Tls};
 use crate::engine::{ConnId, Engine, Fate, Refused};
 use crate::error::CloseReason;
-use crate::limits::{CONNECT_ADDRESS_TIMEOUT, DIALS_PER_TURN};
+use crate::limits::{ADDRESSES_TRIED, CONNECT_ADDRESS_TIMEOUT, DIALS_PER_TURN};
 use crate::time::micros;
 use crate::wire::http::UpgradeRequest;
 use crate::wire::url::Url;
@@ -43,6 +43,12 @@ pub struct Dial {
     /// Whom to trust; `None` connects without TLS. The server's certificate must be for `host`.
     #[cfg(feature = "tls")]
     pub tls: Option<ClientTls>,
+    /// Addresses at which it is tried, in this order, at most [`ADDRESSES_TRIED`]: nobody is asked for those of `host`, which
+    /// remains the name of the server. Empty, as [`Dial::plain`] has it: they are looked up.
+    pub addrs: Vec<SocketAddr>,
+    /// The address of this machine to connect from, with any port; `None` leaves that to the system. Addresses of the other
+    /// kind (IPv4, IPv6) are not connected to.
+    pub source: Option<IpAddr>,
     /// The request for the upgrade. One that [`UpgradeRequest::check`] does not pass connects to nobody.
     pub upgrade: UpgradeRequest,
 }
@@ -55,6 +61,8 @@ impl Dial {
             port: url.port(),
             #[cfg(feature = "tls")]
             tls: None,
+            addrs: Vec::new(),
+            source: None,
             upgrade: UpgradeRequest::to(url),
         }
     }
@@ -79,6 +87,8 @@ pub(super) struct Dials<S> {
     /// When addresses are given up: each has the same time, so the earliest stands first. An entry may be of an address
     /// that has failed before.
     deadlines: VecDeque<Deadline>,
+    /// Those whose addresses the host has told: they have their turn with the answers to names.
+    told: VecDeque<(ConnId, Vec<SocketAddr>)>,
     /// A turn's share was spent: there may be more answers, though nothing will wake the loop.
     has_answers: bool,
 }
@@ -86,6 +96,7 @@ pub(super) struct Dials<S> {
 struct Attempt<S> {
     id: ConnId,
     host: String,
+    source: Option<IpAddr>,
     security: Security,
     phase: Phase<S>,
     /// Addresses so far, the one under way among them.
@@ -107,7 +118,7 @@ struct Deadline {
 
 impl<S> Default for Dials<S> {
     fn default() -> Self {
-        Dials { attempts: BTreeMap::new(), deadlines: VecDeque::new(), has_answers: false }
+        Dials { attempts: BTreeMap::new(), deadlines: VecDeque::new(), told: VecDeque::new(), has_answers: false }
     }
 }
 
@@ -122,16 +133,24 @@ impl<S: Socket> Dials<S> {
         let (is_secure, security) = (dial.tls.is_some(), security(&dial));
         #[cfg(not(feature = "tls"))]
         let (is_secure, security) = (false, Ok(None));
-        let Dial { host, port, upgrade, .. } = dial;
+        let Dial { host, port, mut addrs, source, upgrade, .. } = dial;
         let checked = upgrade.check();
         let id = engine.connect(upgrade, is_secure, entropy)?;
-        let started = checked.and(security).and_then(|security| match io.resolve(id.to_bits(), &host, port) {
-            Ok(()) => Ok(security),
-            Err(error) => Err(format!("cannot look up `{host}`: {error}")),
+        let started = checked.and(security).and_then(|security| {
+            if !addrs.is_empty() {
+                addrs.truncate(ADDRESSES_TRIED);
+                self.told.push_back((id, addrs));
+                return Ok(security);
+            }
+            match io.resolve(id.to_bits(), &host, port) {
+                Ok(()) => Ok(security),
+                Err(error) => Err(format!("cannot look up `{host}`: {error}")),
+            }
         });
         match started {
             Ok(security) => {
-                self.attempts.insert(token(id), Attempt { id, host, security, phase: Phase::Resolving, tried: 0 });
+                let attempt = Attempt { id, host, source, security, phase: Phase::Resolving, tried: 0 };
+                self.attempts.insert(token(id), attempt);
                 // An address is answered at once, and has its turn with the others.
                 self.has_answers = true;
             }
@@ -210,7 +229,8 @@ impl<S: Socket> Dials<S> {
     fn take_answers<I: Io<Socket = S>>(&mut self, io: &mut I, engine: &mut Engine) {
         self.has_answers = true;
         for _ in 0..DIALS_PER_TURN {
-            let Some((ticket, answer)) = io.poll_resolved() else {
+            let told = self.told.pop_front().map(|(id, addrs)| (id.to_bits(), Ok(addrs)));
+            let Some((ticket, answer)) = told.or_else(|| io.poll_resolved()) else {
                 self.has_answers = false;
                 return;
             };
@@ -238,7 +258,11 @@ impl<S: Socket> Dials<S> {
         let Some(attempt) = self.attempts.get_mut(&token(id)).filter(|_| is_wanted) else { return };
         while let Some(addr) = rest.pop_front() {
             attempt.tried += 1;
-            let connected = io.connect(addr).and_then(|mut socket| {
+            if let Some(source) = attempt.source.filter(|source| source.is_ipv4() != addr.is_ipv4()) {
+                failure = format!("cannot connect to {addr} from {source}: one is IPv4, the other IPv6");
+                continue;
+            }
+            let connected = io.connect(addr, attempt.source).and_then(|mut socket| {
                 io.register(&mut socket, token(id))?;
                 Ok(socket)
             });
@@ -252,7 +276,12 @@ impl<S: Socket> Dials<S> {
                     attempt.phase = Phase::Connecting { socket, addr, rest };
                     return self.forget_stale();
                 }
-                Err(error) => failure = of_failure(addr, &error),
+                Err(error) => {
+                    failure = match attempt.source {
+                        Some(source) => format!("cannot connect to {addr} from {source}: {error}"),
+                        None => of_failure(addr, &error),
+                    }
+                }
             }
         }
         if attempt.tried > 1 {

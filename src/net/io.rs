@@ -5,7 +5,7 @@
 //! (`net/resolver.rs`).
 
 use std::io::{self, IoSlice, Read, Write};
-use std::net::{Shutdown, SocketAddr};
+use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -16,7 +16,7 @@ use socket2::{Domain, Protocol, Type};
 
 use super::resolver::{Lookup, Resolver, system_lookup};
 use crate::error::Error;
-use crate::limits::{LISTEN_BACKLOG, LISTENERS_MAX, READY_PER_TURN};
+use crate::limits::{LISTEN_BACKLOG, LISTENERS_MAX, READY_PER_TURN, WALL_CLOCK_INTERVAL};
 use crate::time::{Now, micros};
 
 /// One stream, non-blocking.
@@ -63,10 +63,12 @@ pub trait Io {
     fn register(&mut self, socket: &mut Self::Socket, token: usize) -> io::Result<()>;
     /// Closes all listeners.
     fn close_listeners(&mut self);
-    /// Reads both clocks.
+    /// What both clocks say. The wall clock may be read less often: it lags by at most
+    /// [`WALL_CLOCK_INTERVAL`](crate::limits::WALL_CLOCK_INTERVAL) where it is set.
     fn now(&mut self) -> Now;
-    /// Begins to connect; [`Socket::poll_connected`] tells how it ended.
-    fn connect(&mut self, _addr: SocketAddr) -> io::Result<Self::Socket> {
+    /// Begins to connect, from this address of the machine where one is given, and any port; [`Socket::poll_connected`]
+    /// tells how it ended.
+    fn connect(&mut self, _addr: SocketAddr, _source: Option<IpAddr>) -> io::Result<Self::Socket> {
         Err(io::ErrorKind::Unsupported.into())
     }
     /// Asks for the addresses of a host, without blocking: [`Io::poll_resolved`] answers under the same ticket, for an
@@ -133,6 +135,22 @@ pub struct SystemIo {
     waker: Arc<Waker>,
     resolver: Resolver,
     epoch: Instant,
+    wall: Wall,
+}
+
+/// The wall clock, as it was last read.
+#[derive(Debug)]
+struct Wall {
+    /// Since 1970-01-01 UTC.
+    unix: Duration,
+    /// When that was, after the epoch of the monotonic clock.
+    read_at: Duration,
+}
+
+impl Wall {
+    fn read(read_at: Duration) -> Wall {
+        Wall { unix: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(), read_at }
+    }
 }
 
 impl SystemIo {
@@ -153,7 +171,8 @@ impl SystemIo {
         let events = Events::with_capacity(READY_PER_TURN);
         let waker = Arc::new(waker);
         let resolver = resolver(Box::new(system_lookup), &waker);
-        Ok(SystemIo { poll, events, listeners, waker, resolver, epoch: Instant::now() })
+        let wall = Wall::read(Duration::ZERO);
+        Ok(SystemIo { poll, events, listeners, waker, resolver, epoch: Instant::now(), wall })
     }
 
     /// The same, but names are looked up by this: host and port in, addresses out, in the order in which they are to be
@@ -210,8 +229,11 @@ impl Io for SystemIo {
         self.listeners.clear();
     }
 
-    fn connect(&mut self, addr: SocketAddr) -> io::Result<TcpStream> {
-        let stream = TcpStream::connect(addr)?;
+    fn connect(&mut self, addr: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream> {
+        let stream = match source {
+            None => TcpStream::connect(addr)?,
+            Some(source) => connect_from(source, addr)?,
+        };
         stream.set_nodelay(true)?;
         Ok(stream)
     }
@@ -235,8 +257,13 @@ impl Io for SystemIo {
     }
 
     fn now(&mut self) -> Now {
-        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Now { mono_us: micros(self.epoch.elapsed()), unix_ms: u64::try_from(unix.as_millis()).unwrap_or(u64::MAX) }
+        let elapsed = self.epoch.elapsed();
+        // Two clocks a turn would be a tenth of what a turn with one small message costs.
+        if elapsed.saturating_sub(self.wall.read_at) >= WALL_CLOCK_INTERVAL {
+            self.wall = Wall::read(elapsed);
+        }
+        let unix = self.wall.unix.saturating_add(elapsed.saturating_sub(self.wall.read_at));
+        Now { mono_us: micros(elapsed), unix_ms: u64::try_from(unix.as_millis()).unwrap_or(u64::MAX) }
     }
 
     fn waker(&self) -> Option<Arc<Waker>> {
@@ -249,6 +276,18 @@ fn resolver(lookup: Box<Lookup>, waker: &Arc<Waker>) -> Resolver {
     let waker = waker.clone();
     // Where waking fails, the loop finds the answer at the latest at its next deadline.
     Resolver::new(lookup, Box::new(move || drop(waker.wake())))
+}
+
+/// Begins to connect from an address of this machine.
+fn connect_from(source: IpAddr, addr: SocketAddr) -> io::Result<TcpStream> {
+    let socket = socket2::Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&SocketAddr::new(source, 0).into())?;
+    match socket.connect(&addr.into()) {
+        // It is under way, and an edge tells what became of it (POSIX connect, EINPROGRESS).
+        Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => Err(error),
+        Ok(()) | Err(_) => Ok(TcpStream::from_std(socket.into())),
+    }
 }
 
 /// mio's own `bind` fixes the backlog at 128, so the socket is made by hand. An IPv6 wildcard takes IPv4 too,

@@ -118,6 +118,8 @@ struct State {
     resolved: VecDeque<Resolved>,
     /// Whom the server has connected to, and the wire that came of it.
     dialed: Vec<(SocketAddr, usize)>,
+    /// From where.
+    sources: Vec<Option<IpAddr>>,
     /// How many there were of each kind.
     calls: [usize; Call::KINDS],
     /// How long the last wait would have lasted.
@@ -242,6 +244,11 @@ impl Network {
     /// Whom the server has connected to so far, and the number of each connection.
     pub fn dialed(&self) -> Vec<(SocketAddr, usize)> {
         self.state().dialed.clone()
+    }
+
+    /// From where the server has connected, where it was told.
+    pub fn sources(&self) -> Vec<Option<IpAddr>> {
+        self.state().sources.clone()
     }
 
     pub fn send(&self, peer: usize, bytes: &[u8]) {
@@ -400,9 +407,10 @@ impl Io for MemoryIo {
         }
     }
 
-    fn connect(&mut self, addr: SocketAddr) -> io::Result<MemorySocket> {
+    fn connect(&mut self, addr: SocketAddr, source: Option<IpAddr>) -> io::Result<MemorySocket> {
         let mut state = self.0.state();
         state.enter(Call::Connect, None)?;
+        state.sources.push(source);
         let wire = state.lay_wire(Some(Standing::Connecting(addr)));
         state.dialed.push((addr, wire));
         Ok(MemorySocket { network: self.0.clone(), wire })

@@ -2,8 +2,8 @@
 //!
 //! Not here: what needs a clock (`dialing.rs` beside this folder).
 
-use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::io::{self, Read as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::process::Command;
 use std::sync::Mutex;
 use std::sync::mpsc::channel;
@@ -58,7 +58,7 @@ fn dial(addr: SocketAddr, tls: Option<ClientTls>) -> Dial {
     let mut upgrade = crate::upgrade();
     let header = common::GOOD.trim_end().split_once(": ").unwrap();
     upgrade.headers = vec![(header.0.into(), header.1.into())];
-    Dial { host: addr.ip().to_string(), port: addr.port(), tls, upgrade }
+    Dial { host: addr.ip().to_string(), port: addr.port(), tls, addrs: Vec::new(), source: None, upgrade }
 }
 
 /// The next event. The server must not need longer for it than any single thing may take.
@@ -140,6 +140,81 @@ fn a_server_is_connected_to_over_plain_tcp_and_over_tls_by_name_and_by_address()
     }
     let ends = upstream.ends(5);
     assert!(ends.iter().all(|end| end.contains("PeerClosed")), "{ends:?}");
+}
+
+#[test]
+fn a_name_is_verified_at_addresses_that_are_told_and_not_looked_up() {
+    let upstream = secure(pem!("server"));
+    let tls = ClientTls::with_roots(pem!("ca")).unwrap();
+    let mut server = dialer(knows_nobody);
+    let dial = |host: &str| Dial {
+        host: host.into(),
+        addrs: vec![upstream.tls_addr()],
+        ..dial(upstream.tls_addr(), Some(tls.clone()))
+    };
+    check_echo(&mut server, dial("localhost"));
+    server.connect(dial("another.example")).unwrap();
+    let reason = end(&mut server);
+    assert!(matches!(&reason, CloseReason::Tls(cause) if cause.contains("another.example")), "{reason:?}");
+}
+
+/// All of 127.0.0.0/8 is an address of this machine on Linux.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_connection_comes_from_the_address_that_was_told() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let addr = listener.local_addr().unwrap();
+    let mut server = dialer(knows_nobody);
+    let from = |source| Dial { source: Some(source), ..dial(addr, None) };
+    for last in [2, 3, 2] {
+        let source = IpAddr::from([127, 0, 0, last]);
+        server.connect(from(source)).unwrap();
+        server.poll(Some(Duration::ZERO)).unwrap();
+        let (peer, peer_addr) = listener.accept().unwrap();
+        assert_eq!(peer_addr.ip(), source);
+        drop(peer);
+        end(&mut server);
+        wind_down(&mut server, 0);
+    }
+    // RFC 5737: an address of no machine.
+    server.connect(from([192, 0, 2, 1].into())).unwrap();
+    let reason = end(&mut server);
+    let sentence = format!("cannot connect to {addr} from 192.0.2.1: ");
+    assert!(matches!(&reason, CloseReason::NotConnected(cause) if cause.starts_with(&sentence)), "{reason:?}");
+    server.connect(from(Ipv6Addr::LOCALHOST.into())).unwrap();
+    let kinds = format!("cannot connect to {addr} from ::1: one is IPv4, the other IPv6");
+    assert_eq!(end(&mut server), CloseReason::NotConnected(kinds));
+}
+
+#[test]
+fn a_session_is_resumed_by_the_next_connection_unless_that_is_not_wanted() {
+    let upstream = secure(pem!("server"));
+    let mut server = dialer(knows_nobody);
+    let mut connect = |tls: Option<ClientTls>| {
+        let addr = if tls.is_some() { upstream.tls_addr() } else { upstream.plain_addr() };
+        let id = server.connect(dial(addr, tls)).unwrap();
+        assert_eq!(server.is_resumed(id), None, "it is not connected yet");
+        assert!(matches!(next(&mut server), Event::Connected { .. }));
+        let is_resumed = server.is_resumed(id);
+        // A ticket comes behind the handshake: an echo from there says that it is read.
+        assert!(server.engine().send(id, Message::Text("echo".into())));
+        assert!(matches!(next(&mut server), Event::Message { .. }));
+        server.engine().close(id, 1000, "");
+        end(&mut server);
+        wind_down(&mut server, 0);
+        assert_eq!(server.is_resumed(id), None, "it has gone");
+        is_resumed
+    };
+    let tls = ClientTls::with_roots(pem!("ca")).unwrap();
+    assert_eq!([tls.clone(), tls.clone()].map(|tls| connect(Some(tls))), [Some(false), Some(true)]);
+    let whole = tls.clone().without_resumption();
+    assert_eq!([whole.clone(), whole, tls].map(|tls| connect(Some(tls))), [Some(false), Some(false), Some(true)]);
+    assert_eq!(connect(None), None);
+    let apart = ClientTls::with_roots(pem!("ca")).unwrap();
+    assert_eq!(connect(Some(apart.clone())), Some(false));
+    let [one, other] = [apart.remembering_apart(), apart.remembering_apart()];
+    let known = [one.clone(), other, one, apart].map(|tls| connect(Some(tls)));
+    assert_eq!(known, [Some(false), Some(false), Some(true), Some(true)]);
 }
 
 #[test]
@@ -299,4 +374,34 @@ fn the_authorities_of_the_system_are_those_that_ssl_cert_file_names() {
         let told = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success() && told.contains("1 passed"), "{file}: {told}");
     }
+}
+
+#[test]
+fn what_is_flushed_between_two_polls_is_on_the_wire_before_the_next() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let addr = listener.local_addr().unwrap();
+    let mut server = dialer(knows_nobody);
+    server.flush();
+    let id = server.connect(dial(addr, None)).unwrap();
+    let (mut peer, _) = loop {
+        server.poll(Some(Duration::ZERO)).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        if let Ok(accepted) = listener.accept() {
+            break accepted;
+        }
+    };
+    peer.set_nonblocking(false).unwrap();
+    peer.set_read_timeout(Some(DEADLINE)).unwrap();
+    // The upgrade is asked for in the turn after the connection stands.
+    while server.engine().peer(id).is_none_or(|peer| peer.port() == 0) {
+        server.poll(Some(Duration::from_millis(10))).unwrap();
+    }
+    let request = String::from_utf8(crate::server::read_past(&mut peer, b"\r\n\r\n")).unwrap();
+    peer.write_all(common::switch(&request).as_bytes()).unwrap();
+    assert!(matches!(next(&mut server), Event::Connected { .. }));
+    assert!(server.engine().send(id, Message::Text("at once".into())));
+    server.flush();
+    let mut frame = [0; 13];
+    peer.read_exact(&mut frame).unwrap();
+    assert_eq!(frame[..2], [0x81, 0x80 | 7]);
 }

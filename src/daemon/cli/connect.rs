@@ -1,23 +1,21 @@
 //! What can be typed behind `barewire connect`, for clap; the doc comments of the fields are the help.
 //!
-//! Not here: the other subcommands (`daemon/cli.rs`), what is done with it (`daemon/connect/`).
+//! Not here: the other subcommands (`daemon/cli.rs`), the flags that `bench` has too (`daemon/cli/reach.rs`), what is done with
+//! it (`daemon/connect/`).
 
-use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use barewire::client::AuthenticateBy;
 use barewire::limits::{HEARTBEAT_INTERVAL_MIN, MESSAGE_BYTES_MAX, TIMEOUT_MAX};
 use clap::Args;
 use log::LevelFilter;
 
+use super::reach::{TypedServer, TypedWho, reach};
 use crate::daemon::config::{self, Secret};
-use crate::daemon::connect::{Connect, Who};
+use crate::daemon::connect::Connect;
 
-const WHO: &str = "Who you are";
 const SAID: &str = "What is said and shown";
 const BACK: &str = "Coming back";
-const SERVER: &str = "The server";
 
 #[derive(Debug, Args)]
 pub struct TypedConnect {
@@ -25,24 +23,8 @@ pub struct TypedConnect {
     #[arg(value_name = "URL")]
     url: Secret,
 
-    /// A user's name and password: other users of the machine can read them here
-    #[arg(long, value_name = "USER:PASSWORD", help_heading = WHO, conflicts_with_all = ["basic_file", "token", "token_file"])]
-    basic: Option<Secret>,
-    /// File of one line USER:PASSWORD
-    #[arg(long, value_name = "FILE", help_heading = WHO, conflicts_with_all = ["token", "token_file"])]
-    basic_file: Option<PathBuf>,
-    /// A token (JWT): other users of the machine can read it here
-    #[arg(long, value_name = "JWT", help_heading = WHO, conflicts_with = "token_file")]
-    token: Option<Secret>,
-    /// File of one line, the token
-    #[arg(long, value_name = "FILE", help_heading = WHO)]
-    token_file: Option<PathBuf>,
-    /// How it is told: upgrade (a header, which any server knows), or message (an auth message, which barewire knows)
-    #[arg(long, value_name = "WAY", default_value = "upgrade", value_parser = way, help_heading = WHO)]
-    auth_by: AuthenticateBy,
-    /// Tell it over ws:// to another machine too, for everybody on the way to read
-    #[arg(long, help_heading = WHO)]
-    allow_plain: bool,
+    #[command(flatten)]
+    who: TypedWho,
 
     /// Subscribe to this channel, on every open; repeatable
     #[arg(long, value_name = "CHANNEL", help_heading = SAID)]
@@ -79,36 +61,14 @@ pub struct TypedConnect {
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = heartbeat, help_heading = BACK)]
     heartbeat: Duration,
 
-    /// Trust the authorities in this PEM file, and no others
-    #[arg(long, value_name = "FILE", help_heading = SERVER, conflicts_with = "insecure")]
-    ca: Option<PathBuf>,
-    /// Trust whoever answers: anyone on the way can pose as the server, and read the credentials
-    #[arg(long, help_heading = SERVER)]
-    insecure: bool,
-    /// Offer this subprotocol; repeatable, the preferred one first
-    #[arg(long, value_name = "NAME", help_heading = SERVER)]
-    protocol: Vec<Secret>,
-    /// A further header of the upgrade; repeatable
-    #[arg(long, value_name = "NAME: VALUE", help_heading = SERVER)]
-    header: Vec<Secret>,
-    /// The Origin header, as a page's browser sends it
-    #[arg(long, value_name = "ORIGIN", help_heading = SERVER)]
-    origin: Option<String>,
+    #[command(flatten)]
+    server: TypedServer,
 }
 
 impl TypedConnect {
     pub fn into_command(self) -> Connect {
-        let given = [
-            self.basic.map(Who::Basic),
-            self.basic_file.map(Who::BasicFile),
-            self.token.map(Who::Token),
-            self.token_file.map(Who::TokenFile),
-        ];
         Connect {
-            url: self.url,
-            who: given.into_iter().flatten().next().unwrap_or(Who::Environment),
-            authenticate_by: self.auth_by,
-            allow_plain: self.allow_plain,
+            reach: reach(self.url, self.who, self.server),
             subscribe: self.subscribe,
             publish: self.publish,
             json: self.json,
@@ -119,20 +79,7 @@ impl TypedConnect {
             log_level: self.log_level,
             max_attempts: if self.no_reconnect { Some(0) } else { self.max_attempts },
             heartbeat: self.heartbeat,
-            ca: self.ca,
-            insecure: self.insecure,
-            protocols: self.protocol,
-            headers: self.header,
-            origin: self.origin,
         }
-    }
-}
-
-fn way(text: &str) -> Result<AuthenticateBy, &'static str> {
-    match text {
-        "upgrade" => Ok(AuthenticateBy::Upgrade),
-        "message" => Ok(AuthenticateBy::Message),
-        _ => Err("allowed: upgrade or message"),
     }
 }
 

@@ -2,12 +2,14 @@
 //!
 //! Not here: what the keys mean (tested in `daemon/config/tests.rs`), the program as a whole (`tests/daemon.rs`).
 
+mod bench;
+
 use barewire::client::AuthenticateBy;
 use clap::CommandFactory;
 use log::LevelFilter;
 
 use super::*;
-use crate::daemon::connect::Who;
+use crate::daemon::reach::{Reach, Who};
 
 fn typed(arguments: &[&str]) -> Result<Invocation, Outcome> {
     parse(["barewire"].iter().chain(arguments))
@@ -186,13 +188,25 @@ fn hash_password_takes_a_name_and_an_algorithm() {
     assert!(misuse(&["hash-password", "--algorithm=md5"]).contains("allowed: argon2id or bcrypt"));
 }
 
-/// What `connect` does without flags.
-fn plain_connect() -> Connect {
-    Connect {
+/// How a server is reached without flags.
+fn plain_reach() -> Reach {
+    Reach {
         url: "wss://example.org/ws".into(),
         who: Who::Environment,
         authenticate_by: AuthenticateBy::Upgrade,
         allow_plain: false,
+        ca: None,
+        insecure: false,
+        protocols: Vec::new(),
+        headers: Vec::new(),
+        origin: None,
+    }
+}
+
+/// What `connect` does without flags.
+fn plain_connect() -> Connect {
+    Connect {
+        reach: plain_reach(),
         subscribe: Vec::new(),
         publish: None,
         json: false,
@@ -203,11 +217,6 @@ fn plain_connect() -> Connect {
         log_level: LevelFilter::Warn,
         max_attempts: None,
         heartbeat: Duration::from_secs(30),
-        ca: None,
-        insecure: false,
-        protocols: Vec::new(),
-        headers: Vec::new(),
-        origin: None,
     }
 }
 
@@ -243,10 +252,18 @@ fn connect_takes_a_url_and_flags_of_its_own() {
         "--header=B: 2",
         "--origin=https://example.org",
     ];
-    let everything = Connect {
+    let reach = Reach {
         who: Who::Basic("user:-pass".into()),
         authenticate_by: AuthenticateBy::Message,
         allow_plain: true,
+        ca: Some("ca.pem".into()),
+        protocols: vec!["x".into(), "y".into()],
+        headers: vec!["A: 1".into(), "B: 2".into()],
+        origin: Some("https://example.org".into()),
+        ..plain_reach()
+    };
+    let everything = Connect {
+        reach,
         subscribe: vec!["a".into(), "b".into()],
         publish: Some("c".into()),
         json: true,
@@ -257,18 +274,18 @@ fn connect_takes_a_url_and_flags_of_its_own() {
         log_level: LevelFilter::Trace,
         max_attempts: Some(3),
         heartbeat: Duration::from_secs(10),
-        ca: Some("ca.pem".into()),
-        protocols: vec!["x".into(), "y".into()],
-        headers: vec!["A: 1".into(), "B: 2".into()],
-        origin: Some("https://example.org".into()),
-        ..plain_connect()
     };
     assert_eq!(connect(&flags), everything);
+    for (flag, expected) in [
+        ("--basic-file=f", Reach { who: Who::BasicFile("f".into()), ..plain_reach() }),
+        ("--token=t", Reach { who: Who::Token("t".into()), ..plain_reach() }),
+        ("--token-file=f", Reach { who: Who::TokenFile("f".into()), ..plain_reach() }),
+        ("--insecure", Reach { insecure: true, ..plain_reach() }),
+    ] {
+        assert_eq!(connect(&[flag]), Connect { reach: expected, ..plain_connect() });
+    }
     for (flags, expected) in [
-        (&["--basic-file=f"][..], Connect { who: Who::BasicFile("f".into()), ..plain_connect() }),
-        (&["--token=t"], Connect { who: Who::Token("t".into()), ..plain_connect() }),
-        (&["--token-file=f"], Connect { who: Who::TokenFile("f".into()), ..plain_connect() }),
-        (&["--insecure", "--quiet"], Connect { insecure: true, quiet: true, ..plain_connect() }),
+        (&["--quiet"][..], Connect { quiet: true, ..plain_connect() }),
         (&["--no-reconnect"], Connect { max_attempts: Some(0), ..plain_connect() }),
         (&["--message-bytes=1"], Connect { message_bytes: 1, ..plain_connect() }),
         (&["--message-bytes=1GiB"], Connect { message_bytes: 1 << 30, ..plain_connect() }),
@@ -301,19 +318,20 @@ fn what_connect_is_given_is_in_its_range_one_way_only_and_not_shown_where_it_is_
 }
 
 #[test]
-fn a_flag_of_the_configuration_before_connect_is_refused_and_not_passed_over() {
-    let text = misuse(&["--log-level=trace", "connect", "ws://x"]);
-    assert!(text.starts_with("barewire: --log-level before connect is of no use to it; allowed: "), "{text}");
+fn a_flag_of_the_configuration_before_connect_or_bench_is_refused_and_not_passed_over() {
+    for (arguments, name) in [(&["connect", "ws://x"][..], "connect"), (&["bench", "echo", "ws://x"], "bench")] {
+        let text = misuse(&[&["--log-level=trace"], arguments].concat());
+        let expected = format!("barewire: --log-level before {name} is of no use to it; allowed: ");
+        assert!(text.starts_with(&expected), "{text}");
+    }
 }
 
-#[test]
-fn the_readme_lists_every_flag_of_connect_with_its_meaning_and_default() {
-    let table = include_str!("../../../README.md").split_once("| flag of `connect` | what |\n|---|---|\n").unwrap().1;
-    let told: Vec<&str> = table.lines().take_while(|line| line.starts_with('|')).collect();
+/// The rows of a subcommand's flags, as the README has them.
+fn rows_of_flags(subcommand: &str) -> Vec<String> {
     let mut command = CommandLine::command();
     command.build();
-    let connect = command.find_subcommand("connect").unwrap();
-    let flags = connect.get_arguments().filter(|flag| flag.get_long().is_some_and(|long| long != "help"));
+    let command = command.find_subcommand(subcommand).unwrap();
+    let flags = command.get_arguments().filter(|flag| flag.get_long().is_some_and(|long| long != "help"));
     let row = |flag: &clap::Arg| {
         let takes_value = flag.get_action().takes_values();
         let value = flag.get_value_names().filter(|_| takes_value).map(|names| format!(" {}", names[0]));
@@ -322,10 +340,21 @@ fn the_readme_lists_every_flag_of_connect_with_its_meaning_and_default() {
         let (long, help) = (flag.get_long().unwrap(), flag.get_help().unwrap());
         format!("| `--{long}{}` | {help}{} |", value.unwrap_or_default(), default.unwrap_or_default())
     };
-    assert_eq!(told, flags.map(row).collect::<Vec<_>>());
-    let help = answer(&["connect", "--help"]);
-    for needed in ["BAREWIRE_CONNECT_BASIC", "BAREWIRE_CONNECT_TOKEN", "Exit codes: 0 ", "development certificate"] {
-        assert!(help.contains(needed), "{needed}");
+    flags.map(row).collect()
+}
+
+#[test]
+fn the_readme_lists_every_flag_of_connect_and_bench_with_its_meaning_and_default() {
+    for name in ["connect", "bench"] {
+        let head = format!("| flag of `{name}` | what |\n|---|---|\n");
+        let table = include_str!("../../../README.md").split_once(&head).unwrap().1;
+        let told: Vec<&str> = table.lines().take_while(|line| line.starts_with('|')).collect();
+        assert_eq!(told, rows_of_flags(name));
+        let help = answer(&[name, "--help"]);
+        for needed in ["BAREWIRE_CONNECT_BASIC", "BAREWIRE_CONNECT_TOKEN", "Exit codes: 0 ", "development certificate"]
+        {
+            assert!(help.contains(needed), "{name}: {needed}");
+        }
     }
 }
 

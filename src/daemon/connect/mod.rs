@@ -4,7 +4,8 @@
 //! In this folder: `prepare.rs` (what was asked for becomes a configuration), `input.rs` (the thread that reads lines),
 //! `output.rs` (what is shown, and how), `conversation.rs` (the loop).
 //!
-//! Not here: how it comes back (the library's `client`), the flags (`daemon/cli/connect.rs`).
+//! Not here: how it comes back (the library's `client`), credentials and trust (`daemon/reach.rs`), the flags
+//! (`daemon/cli/connect.rs`).
 
 mod conversation;
 mod input;
@@ -13,17 +14,16 @@ mod prepare;
 
 use std::env;
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use barewire::Client;
-use barewire::client::AuthenticateBy;
 use log::LevelFilter;
 
-use super::config::{LogFormat, Secret};
+use super::config::LogFormat;
 use super::failure::Failure;
+use super::reach::Reach;
 use super::{complain, logger, signals};
 use conversation::{Conversation, Manner};
 use input::Input;
@@ -33,14 +33,8 @@ use prepare::Prepared;
 /// What was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Connect {
-    /// Where to. Its query may hold a secret.
-    pub url: Secret,
-    /// Where the credentials are.
-    pub who: Who,
-    /// How they are told.
-    pub authenticate_by: AuthenticateBy,
-    /// Whether they may be told over `ws://` to another machine.
-    pub allow_plain: bool,
+    /// Where to, and as whom.
+    pub reach: Reach,
     /// Channels to subscribe to.
     pub subscribe: Vec<String>,
     /// The channel that lines are said to; without one they are sent as they are.
@@ -61,31 +55,6 @@ pub struct Connect {
     pub max_attempts: Option<u32>,
     /// Between two pings.
     pub heartbeat: Duration,
-    /// PEM file of the authorities to trust.
-    pub ca: Option<PathBuf>,
-    /// Whether whoever answers is trusted.
-    pub insecure: bool,
-    /// Subprotocols to offer; a token may be among them.
-    pub protocols: Vec<Secret>,
-    /// Further headers, each `Name: value`.
-    pub headers: Vec<Secret>,
-    /// The `Origin` header.
-    pub origin: Option<String>,
-}
-
-/// Where the credentials are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Who {
-    /// In the environment, if anywhere: `BAREWIRE_CONNECT_BASIC`, `BAREWIRE_CONNECT_TOKEN`.
-    Environment,
-    /// `--basic`.
-    Basic(Secret),
-    /// `--basic-file`.
-    BasicFile(PathBuf),
-    /// `--token`.
-    Token(Secret),
-    /// `--token-file`.
-    TokenFile(PathBuf),
 }
 
 /// Connects, and goes on until the input has ended and is answered, a signal comes, nobody reads the output any more, or it

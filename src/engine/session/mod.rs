@@ -29,7 +29,8 @@
 //!
 //! In this folder: `head.rs` (HTTP and the way in), `head_out.rs` (the way to a server), `open.rs` (frames), `inflating.rs`
 //! (deflated messages), `heartbeat.rs` (is it alive), `in_band.rs` (authentication by message), `ending.rs` (the ways out),
-//! `closing.rs` (what still comes behind our Close), `weight.rs` (what it makes the process hold).
+//! `closing.rs` (what still comes behind our Close), `leftover.rs` (what is looked at later), `pauses.rs` (when it is not
+//! read), `weight.rs` (what it makes the process hold).
 //! Not here: who is subscribed to what (`engine/hub.rs`), sockets and TLS (`net/`).
 
 mod closing;
@@ -39,7 +40,9 @@ mod head_out;
 mod heartbeat;
 mod in_band;
 mod inflating;
+mod leftover;
 mod open;
+mod pauses;
 mod weight;
 
 use std::net::SocketAddr;
@@ -63,7 +66,9 @@ pub(super) use closing::Closing;
 pub(super) use head::{Await, Head, Welcome};
 pub(super) use head_out::HeadOut;
 pub(super) use heartbeat::Heartbeat;
+use leftover::Leftover;
 pub(super) use open::Open;
+use pauses::{Pause, Pauses};
 pub(super) use weight::fixed_weight;
 
 /// See the module.
@@ -105,7 +110,7 @@ pub(super) struct Session {
     pub connected_us: u64,
     pub phase: Phase,
     /// What was read and could not be looked at yet.
-    leftover: Vec<u8>,
+    leftover: Leftover,
     queue: Option<Box<SendQueue>>,
     pub memberships: Memberships,
     timers: TimerTable,
@@ -117,8 +122,8 @@ pub(super) struct Session {
     held: u32,
     /// The queue was not empty when it was last written.
     behind: bool,
-    /// Not read, because too many replies wait.
-    paused: bool,
+    /// Not read, for these reasons.
+    paused: Pauses,
     /// The peer has ended its half of the stream.
     input_ended: bool,
     in_dirty: bool,
@@ -152,7 +157,7 @@ impl Session {
             secure,
             connected_us: shared.now.mono_us,
             phase,
-            leftover: Vec::new(),
+            leftover: Leftover::default(),
             queue: None,
             memberships: Memberships::default(),
             timers: TimerTable::default(),
@@ -160,7 +165,7 @@ impl Session {
             charged: 0,
             held: 0,
             behind: false,
-            paused: false,
+            paused: Pauses::default(),
             input_ended: false,
             in_dirty: false,
             in_ready: false,
@@ -179,14 +184,13 @@ impl Session {
             return;
         }
         if !self.leftover.is_empty() || !self.takes_input() {
-            self.leftover.extend_from_slice(input);
-            return;
+            return self.leftover.append(input);
         }
         let consumed = self.take(shared, input);
         if let Some(rest) = input.get(consumed..)
             && !rest.is_empty()
         {
-            self.leftover = rest.to_vec();
+            self.leftover.append(rest);
             self.mark_ready(shared);
         }
     }
@@ -198,11 +202,10 @@ impl Session {
             return;
         }
         if !self.leftover.is_empty() {
-            let leftover = std::mem::take(&mut self.leftover);
+            let leftover = self.leftover.take();
             let consumed = self.take(shared, &leftover);
             if consumed < leftover.len() {
-                self.leftover = leftover;
-                self.leftover.drain(..consumed);
+                self.leftover.keep(leftover, consumed);
                 self.mark_ready(shared);
             } else if self.input_ended {
                 // The host answers what it has just been told before the end counts.
@@ -235,9 +238,9 @@ impl Session {
         matches!(&self.phase, Phase::Open(open) if open.is_doomed())
     }
 
-    /// Whether what it has sent may be gone on with: neither its replies nor a verdict are waited for.
+    /// Whether what it has sent may be gone on with: neither its replies nor a verdict are waited for, nor the host.
     fn is_served(&self) -> bool {
-        !self.paused
+        !self.paused.any()
             && match &self.phase {
                 Phase::Head(_) | Phase::Body { .. } | Phase::HeadOut(_) => true,
                 Phase::Closing(..) | Phase::Ending | Phase::Gone => true,
@@ -350,8 +353,9 @@ impl Session {
     /// Replies wait: beyond a mark the session is not read until half of them are gone.
     pub fn check_pause(&mut self) {
         // What is sent to a server are no replies: where neither end read while it waited to be read, both would for ever.
-        self.paused |=
-            !self.is_outbound() && self.queue.as_ref().is_some_and(|queue| queue.own_cost() > SEND_QUEUE_PAUSE_BYTES);
+        if !self.is_outbound() && self.queue.as_ref().is_some_and(|queue| queue.own_cost() > SEND_QUEUE_PAUSE_BYTES) {
+            self.paused.begin(Pause::Replies);
+        }
     }
 
     /// The shell has written what it could. `progress`: anything at all; `pending`: something still waits, in
@@ -384,8 +388,9 @@ impl Session {
                 }
             }
         }
-        if self.paused && self.queue.as_ref().is_none_or(|queue| queue.own_cost() <= SEND_QUEUE_RESUME_BYTES) {
-            self.paused = false;
+        let has_few = |queue: &SendQueue| queue.own_cost() <= SEND_QUEUE_RESUME_BYTES;
+        if self.paused.holds(Pause::Replies) && self.queue.as_deref().is_none_or(has_few) {
+            self.paused.end(Pause::Replies);
             self.mark_ready(shared);
         }
     }

@@ -34,8 +34,7 @@ pub struct Open {
     /// Where messages may be deflated.
     pub(super) deflate: Option<Deflate>,
     heartbeat: Heartbeat,
-    /// From the first message, ping or pong on that is counted.
-    pace: Option<Box<Pace>>,
+    pace: Pace,
 }
 
 /// See [`Open::pending`].
@@ -101,7 +100,7 @@ impl Open {
             pending: None,
             deflate,
             heartbeat: Heartbeat::new(),
-            pace: None,
+            pace: Pace::default(),
         }
     }
 
@@ -160,8 +159,9 @@ impl Open {
         self.heartbeat.hear();
     }
 
-    fn pace(&mut self) -> &mut Pace {
-        self.pace.get_or_insert_default()
+    /// The peer may be heard no more, for a reason that is not its own: no silence is held against it.
+    pub fn is_not_listened_to(&mut self) {
+        self.heartbeat.hear();
     }
 
     pub fn take_framing(&mut self) -> (FrameWalker, Option<Box<Context>>) {
@@ -207,6 +207,9 @@ impl Session {
         shared.share.frames -= walk.frames;
         let mut context = open.context.take().unwrap_or_else(|| shared.lend_context(role));
         let mut rest = Input::new(input, &walk);
+        // Where nothing but whole messages comes, the context has no more to say behind the last of them.
+        let whole = walk.frames == walk.messages && open.walker.is_clean();
+        let mut messages = 0;
         let mut replies = std::mem::take(&mut shared.replies);
         let violation = loop {
             let received = context.receive(&mut rest, &mut replies);
@@ -219,6 +222,7 @@ impl Session {
                     break Some(CloseReason::PeerClosed { code, reason });
                 }
                 Received::Message(message) => {
+                    messages += 1;
                     let taken = match walk.deflated {
                         Some(kind) => self.inflate(shared, kind, message.into_payload()),
                         None => self.take_message(shared, message),
@@ -237,6 +241,9 @@ impl Session {
             }
             if !matches!(self.phase, Phase::Open(_)) {
                 break None;
+            }
+            if whole && messages == walk.messages {
+                break walk.violation;
             }
         };
         shared.replies = replies;
@@ -309,7 +316,7 @@ impl Session {
             0 => Admission::Taken,
             // A server says as much as it likes to those who came to hear it.
             _ if matches!(open.who, Who::Server(_)) => Admission::Taken,
-            _ => open.pace().take_message(shared.now.mono_us, limits),
+            _ => open.pace.take_message(shared.now.mono_us, limits),
         };
         shared.events.push_back(match admission {
             Admission::Taken => Event::Message { id: self.id, message },
@@ -323,7 +330,7 @@ impl Session {
     fn may_send_control_frame(&mut self, shared: &Shared) -> bool {
         let Phase::Open(open) = &mut self.phase else { return true };
         let limits = &shared.config.limits;
-        limits.control_frames_per_second == 0 || open.pace().take_control_frame(shared.now.mono_us, limits)
+        limits.control_frames_per_second == 0 || open.pace.take_control_frame(shared.now.mono_us, limits)
     }
 
     /// Queues a message of the host. Says whether the session took it.

@@ -77,6 +77,23 @@ impl ClientTls {
         Ok(tls)
     }
 
+    /// The same, but each handshake is a whole one: no session is remembered, and none is resumed. It costs both ends more; it
+    /// shows what a newcomer costs, and two connections cannot be told to be of one client by it.
+    #[must_use]
+    pub fn without_resumption(mut self) -> ClientTls {
+        Arc::make_mut(&mut self.config).resumption = Resumption::disabled();
+        self
+    }
+
+    /// The same, but sessions are remembered apart: it resumes none that another has made. Of one server only a few are
+    /// remembered at once, too few for many connections to it, each of which stands for a client of its own.
+    #[must_use]
+    pub fn remembering_apart(&self) -> ClientTls {
+        let mut apart = self.clone();
+        Arc::make_mut(&mut apart.config).resumption = Resumption::in_memory_sessions(TLS_CLIENT_SESSIONS);
+        apart
+    }
+
     /// TLS over `stream`, a blocking one that is connected to the server of this name or address, for who asks one question and
     /// has no loop. The handshake is part of the first read or write; what TLS has against it is an error of the kind
     /// `InvalidData`. An error here: `host` is no name.

@@ -12,6 +12,7 @@
 use std::fmt;
 use std::ops::DerefMut;
 
+use rustls::HandshakeKind;
 use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
 use rustls::pki_types::ServerName;
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
@@ -201,6 +202,15 @@ impl Tls {
         }
     }
 
+    /// Whether a session of an earlier connection was resumed; `None` while that is not known.
+    pub fn is_resumed(&self) -> Option<bool> {
+        let kind = match &self.end {
+            End::Server(connection) => connection.handshake_kind(),
+            End::Client(connection) => connection.handshake_kind(),
+        };
+        kind.map(|kind| kind == HandshakeKind::Resumed)
+    }
+
     /// Takes the kept tail and what was read behind it. Plain text is appended to `plain`, and what must be
     /// sent to `out`. Says whether the peer has closed in good order.
     pub fn receive(&mut self, input: &mut [u8], plain: &mut Vec<u8>, out: &mut Output) -> Result<bool, TlsFailure> {
@@ -250,6 +260,7 @@ fn receive<R: Records>(
     let mut received = Received::default();
     loop {
         let rest = input.get_mut(received.used..).unwrap_or_default();
+        let length = rest.len();
         let UnbufferedStatus { mut discard, state } = records.process(rest);
         let goes_on = match state {
             Ok(ConnectionState::ReadTraffic(mut traffic)) => {
@@ -258,7 +269,8 @@ fn receive<R: Records>(
                     discard += record.discard;
                     plain.extend_from_slice(record.payload);
                 }
-                true
+                // At the end of the input, with nothing to send, one more call would say nothing.
+                discard < length || records.wants_write()
             }
             Ok(ConnectionState::EncodeTlsData(data)) => {
                 encode(data, out)?;

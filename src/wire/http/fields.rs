@@ -40,7 +40,8 @@ impl Fields {
 
     /// The values of all lines named `name`, in any case.
     pub(super) fn values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
-        self.all().filter(move |(line, _)| line.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        let is_named = move |line: &&Line| self.bytes(&line.name).eq_ignore_ascii_case(name.as_bytes());
+        self.lines.iter().filter(is_named).map(|line| self.bytes(&line.value))
     }
 
     /// The elements of the list that all lines named `name` make together (RFC 9110, section 5.6.1).

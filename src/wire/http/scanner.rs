@@ -10,6 +10,9 @@ use crate::limits::{INTERIM_RESPONSES, Limits};
 /// What an answer begins with, whatever it is (RFC 9112, section 4).
 const STATUS_LINE_START: &[u8] = b"HTTP/1.";
 
+/// How many bytes what a head begins with may depend on: those of [`STATUS_LINE_START`], or an empty line and one more.
+const BEGINNING: usize = STATUS_LINE_START.len();
+
 /// What the alert begins with that a server of TLS has for who speaks without it (RFC 8446, section 5.1).
 const TLS_ALERT: u8 = 21;
 
@@ -101,32 +104,37 @@ enum Scan {
     GoesOn(u32),
 }
 
-/// Looks at the bytes of `window` behind the first `scanned`. `begins` says whether a byte may stand where it does, as
-/// far as that depends on the place.
+/// Looks at the bytes of `window` behind the first `scanned`. `begins` says whether a byte may stand where it does, among
+/// the first [`BEGINNING`].
 fn find_end(window: &[u8], scanned: u32, begins: impl Fn(usize, u8) -> bool) -> Result<Scan, &'static str> {
-    let scanned = scanned as usize;
-    let mut previous = scanned.checked_sub(1).and_then(|at| window.get(at)).copied();
-    for (at, &byte) in window.iter().enumerate().skip(scanned) {
-        if let Some(fault) = fault(previous, byte) {
+    let mut at = scanned as usize;
+    let mut behind_cr = at.checked_sub(1).and_then(|at| window.get(at)) == Some(&b'\r');
+    while let Some(&byte) = window.get(at) {
+        if let Some(fault) = fault(behind_cr, byte) {
             return Err(fault);
         }
-        if !begins(at, byte) {
+        if at < BEGINNING && !begins(at, byte) {
             return Err("this does not begin like a message of HTTP/1");
         }
         if byte == b'\n' && window.get(..=at).is_some_and(|head| head.ends_with(b"\r\n\r\n")) {
             return Ok(Scan::Ends(at + 1));
         }
-        previous = Some(byte);
+        (behind_cr, at) = (byte == b'\r', at + 1);
+        // Most bytes stand neither at the beginning nor at the end of a line: nothing is wrong with them.
+        if at >= BEGINNING && !behind_cr {
+            let rest = window.get(at..).unwrap_or_default();
+            at += rest.iter().take_while(|byte| !byte.is_ascii_control()).count();
+        }
     }
     Ok(Scan::GoesOn(u32::try_from(window.len()).unwrap_or(u32::MAX)))
 }
 
-/// What makes `byte` impossible in a head behind `previous`.
-fn fault(previous: Option<u8>, byte: u8) -> Option<&'static str> {
-    match (previous, byte) {
-        (Some(b'\r'), b'\n') => None,
-        (_, b'\n') => Some("a line feed without a carriage return"),
-        (Some(b'\r'), _) => Some("a carriage return without a line feed"),
+/// What makes `byte` impossible in a head, behind a carriage return or not.
+fn fault(behind_cr: bool, byte: u8) -> Option<&'static str> {
+    match (behind_cr, byte) {
+        (true, b'\n') => None,
+        (false, b'\n') => Some("a line feed without a carriage return"),
+        (true, _) => Some("a carriage return without a line feed"),
         (_, b'\r' | b'\t') => None,
         _ => byte.is_ascii_control().then_some("a control character in the head"),
     }

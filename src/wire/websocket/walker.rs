@@ -114,15 +114,8 @@ impl FrameWalker {
         let mut walk = Walk::default();
         let is_turns_first = limits.frames == FRAMES_PER_TURN;
         loop {
-            let rest = input.get(walk.end..).unwrap_or_default();
-            if self.remaining > 0 {
-                let taken = usize::try_from(self.remaining).unwrap_or(usize::MAX).min(rest.len());
-                self.remaining -= taken as u64;
-                walk.end += taken;
-                if self.remaining > 0 {
-                    return walk;
-                }
-            } else {
+            if self.remaining == 0 {
+                let rest = input.get(walk.end..).unwrap_or_default();
                 let is_first = is_turns_first && walk.frames == 0;
                 let spent = walk.frames == limits.frames || walk.messages == limits.messages;
                 let is_close = self.close_is_next(rest);
@@ -149,9 +142,13 @@ impl FrameWalker {
                     return walk;
                 }
                 walk.end += length;
-                if self.remaining > 0 {
-                    continue;
-                }
+            }
+            let there = input.len() - walk.end;
+            let taken = usize::try_from(self.remaining).unwrap_or(usize::MAX).min(there);
+            self.remaining -= taken as u64;
+            walk.end += taken;
+            if self.remaining > 0 {
+                return walk;
             }
             walk.frames += 1;
             if self.ends_message {
@@ -184,13 +181,17 @@ impl FrameWalker {
         Some((kind, first & !(RSV1 | OPCODE) | BINARY))
     }
 
-    /// Completes the header under way from `rest`; with it, how many bytes of `rest` belong to it.
+    /// The header that begins, or is gone on with, in `rest`; with it, how many bytes of `rest` belong to it.
     fn take_header(&mut self, rest: &[u8]) -> Option<(Header, usize)> {
-        if self.header_bytes == 0
-            && let Some(header) = Header::parse(rest)
-        {
-            return Some((header, header.bytes));
+        match Header::parse(rest) {
+            Some(header) if self.header_bytes == 0 => Some((header, header.bytes)),
+            _ => self.take_cut_header(rest),
         }
+    }
+
+    /// The same for a header that comes in pieces.
+    #[cold]
+    fn take_cut_header(&mut self, rest: &[u8]) -> Option<(Header, usize)> {
         let mut bytes = [0; HEADER_BYTES];
         let mut have = usize::from(self.header_bytes);
         let taken = rest.len().min(HEADER_BYTES - have);

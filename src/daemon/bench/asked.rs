@@ -1,0 +1,363 @@
+//! What was asked of `barewire bench`, and what becomes of it before anything is opened: a [`Plan`].
+//!
+//! Not here: the flags' own grammar (`daemon/cli/bench.rs`), how a server is reached (`daemon/reach.rs`), what is done
+//! (`load.rs`).
+
+use std::ffi::OsString;
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use barewire::client::{AuthenticateBy, Credentials};
+use barewire::wire::message::check_channel;
+use barewire::{Dial, Message};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+
+use super::template::Template;
+use crate::daemon::config::Secret;
+use crate::daemon::failure::Failure;
+use crate::daemon::prepare::{random, read};
+use crate::daemon::reach::{self, Notice, Reach, Reached};
+
+/// What was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// Where to, and as whom.
+    pub reach: Reach,
+    /// What is measured.
+    pub mode: Mode,
+    /// Connections that are measured, at least 1.
+    pub connections: usize,
+    /// How long is measured; what it bounds in each mode, [`Mode`] says.
+    pub duration: Duration,
+    /// How long it goes on before that.
+    pub warm_up: Duration,
+    /// What is said.
+    pub content: Content,
+    /// Whether it is said in binary messages.
+    pub is_binary: bool,
+    /// Said by each connection when it is open, before anything is measured; a token may be in it.
+    pub on_open: Vec<Secret>,
+    /// Whether permessage-deflate is offered.
+    pub deflate: bool,
+    /// Addresses to come from, which the connections take in turn; none for the system's choice.
+    pub sources: Vec<IpAddr>,
+    /// Processes of the server, on this machine.
+    pub pids: Vec<u32>,
+    /// Whether the report is JSON.
+    pub json: bool,
+    /// Whether nothing but the report is shown.
+    pub quiet: bool,
+    /// For all that is random; `None` for another each time.
+    pub seed: Option<u64>,
+    /// Handshakes under way at a time, while it opens; at least 1.
+    pub open_at_once: usize,
+}
+
+/// What is measured, and what it needs beside what all need.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mode {
+    /// A closed loop: each connection has so many messages in flight, and sends the next when one is answered.
+    Echo { depth: usize },
+    /// An open loop: so many messages a second in all, sent when they are due, whether or not the last ones are answered.
+    Rate { per_second: u64 },
+    /// One more connection publishes, so many messages in flight, each of which every other one is to get. With a channel it
+    /// speaks the protocol of barewire.
+    FanOut { depth: usize, channel: Option<String> },
+    /// In each wave all connections are opened, held for the duration, and closed.
+    Idle { waves: usize },
+    /// Each connection is opened and closed, over and over.
+    Connect { resumes: bool },
+    /// Beside the connections, which echo as [`Mode::Echo`] of one message in flight, so many that send and never read.
+    Slow { stalled: usize },
+    /// All are cut at once, and come back, so many times; each time they have the duration for it.
+    Storm { jitter: Jitter, rounds: usize },
+}
+
+impl Mode {
+    /// As it is typed and reported.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Mode::Echo { .. } => "echo",
+            Mode::Rate { .. } => "rate",
+            Mode::FanOut { .. } => "fan-out",
+            Mode::Idle { .. } => "idle",
+            Mode::Connect { .. } => "connect",
+            Mode::Slow { .. } => "slow",
+            Mode::Storm { .. } => "storm",
+        }
+    }
+
+    /// Whether something is said while it is measured.
+    pub fn speaks(&self) -> bool {
+        match self {
+            Mode::Echo { .. } | Mode::Rate { .. } | Mode::FanOut { .. } | Mode::Slow { .. } => true,
+            Mode::Idle { .. } | Mode::Connect { .. } | Mode::Storm { .. } => false,
+        }
+    }
+}
+
+/// How those who come back spread: see [`barewire::client`] for what each does to the waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Jitter {
+    /// All at the same moments.
+    None,
+    /// Up to 30 % later.
+    Proportional,
+    /// Anywhere between nothing and the whole wait.
+    Full,
+}
+
+impl fmt::Display for Jitter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Jitter::None => "none",
+            Jitter::Proportional => "proportional",
+            Jitter::Full => "full",
+        })
+    }
+}
+
+/// What is said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// Printable text of so many bytes.
+    Size(usize),
+    /// A template.
+    Message(Secret),
+    /// A template, in this file.
+    File(PathBuf),
+}
+
+/// All that the load needs, in good order. It has no `Debug`: what is said may be a credential.
+pub struct Plan {
+    pub mode: Mode,
+    pub connections: usize,
+    pub duration: Duration,
+    pub warm_up: Duration,
+    /// What each connection dials, credentials in the upgrade among it.
+    pub dial: Dial,
+    /// What each connection says once it is open, before anything is measured; the `auth` message is the first of it.
+    pub on_open: Vec<Message>,
+    pub template: Template,
+    pub deflate: bool,
+    pub sources: Vec<IpAddr>,
+    pub seed: u64,
+    pub open_at_once: usize,
+    /// Where it goes, fit to be shown.
+    pub place: String,
+    /// What the person must know before.
+    pub notices: Vec<Notice>,
+}
+
+/// Checks and reads. `variable` is the environment. An error names flag or variable, and shows nothing secret.
+pub fn plan(asked: &Asked, variable: impl Fn(&str) -> Option<OsString>) -> Result<Plan, Failure> {
+    let Reached { url, credentials, upgrade, tls, notices } = reach::reach(&asked.reach, variable)?;
+    let mut dial = Dial { tls, upgrade, ..Dial::plain(&url) };
+    let told = tell(credentials, asked.reach.authenticate_by)?;
+    dial.upgrade.headers.extend(told.header);
+    dial.upgrade.check().map_err(Failure::usage)?;
+    if let Mode::FanOut { channel: Some(channel), .. } = &asked.mode {
+        check_channel(channel).map_err(|reason| Failure::usage(format!("--channel = {channel:?}: {reason}")))?;
+    }
+    let on_open = asked.on_open.iter().map(|text| text.expose().to_owned());
+    let seed = match asked.seed {
+        Some(seed) => seed,
+        None => u64::from_ne_bytes(random()?),
+    };
+    Ok(Plan {
+        mode: asked.mode.clone(),
+        connections: asked.connections,
+        duration: asked.duration,
+        warm_up: asked.warm_up,
+        dial,
+        on_open: told.message.into_iter().chain(on_open).map(|text| Message::Text(text.into())).collect(),
+        template: template(&asked.content, asked.is_binary, seed)?,
+        deflate: asked.deflate,
+        sources: asked.sources.clone(),
+        seed,
+        open_at_once: asked.open_at_once,
+        place: url.to_string(),
+        notices,
+    })
+}
+
+fn template(content: &Content, is_binary: bool, seed: u64) -> Result<Template, Failure> {
+    match content {
+        Content::Size(bytes) => Ok(Template::of_size(*bytes, is_binary, seed)),
+        Content::Message(text) => Template::parse(text.expose().as_bytes(), is_binary, seed)
+            .map_err(|reason| Failure::usage(format!("--message: {reason}"))),
+        Content::File(path) => Template::parse(&read("--message-file", path)?, is_binary, seed)
+            .map_err(|reason| Failure::usage(format!("--message-file = {}: {reason}", path.display()))),
+    }
+}
+
+/// How the credentials are told.
+#[derive(Default)]
+struct Told {
+    header: Option<(String, String)>,
+    message: Option<String>,
+}
+
+fn tell(credentials: Credentials, way: AuthenticateBy) -> Result<Told, Failure> {
+    let (scheme, text) = match credentials {
+        Credentials::None => return Ok(Told::default()),
+        Credentials::Basic { user, password } => ("Basic ", STANDARD.encode(format!("{user}:{password}"))),
+        Credentials::Token(barewire::client::Source::Fixed(token)) => ("Bearer ", token),
+        other => return Err(Failure::runtime(format!("credentials of a kind that bench does not tell: {other:?}"))),
+    };
+    match way {
+        AuthenticateBy::Upgrade => {
+            Ok(Told { header: Some(("Authorization".to_owned(), format!("{scheme}{text}"))), message: None })
+        }
+        AuthenticateBy::Message => {
+            let token = if scheme == "Basic " { format!("{scheme}{text}") } else { text };
+            Ok(Told { header: None, message: Some(json!({ "type": "auth", "token": token }).to_string()) })
+        }
+        other => Err(Failure::runtime(format!("a way to tell credentials that bench does not know: {other:?}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::daemon::config::CONNECT_TOKEN_VARIABLE;
+    use crate::daemon::reach::Who;
+
+    fn echo(who: Who, authenticate_by: AuthenticateBy) -> Asked {
+        let reach = Reach {
+            url: "ws://localhost:81/ws?key=1".into(),
+            who,
+            authenticate_by,
+            allow_plain: false,
+            ca: None,
+            insecure: false,
+            protocols: vec!["json".into()],
+            headers: vec!["X: 1".into()],
+            origin: Some("http://localhost".into()),
+        };
+        Asked {
+            reach,
+            mode: Mode::Echo { depth: 1 },
+            connections: 1,
+            duration: Duration::from_secs(1),
+            warm_up: Duration::ZERO,
+            content: Content::Size(20),
+            is_binary: false,
+            on_open: vec!["hello".into()],
+            deflate: false,
+            sources: Vec::new(),
+            pids: Vec::new(),
+            json: false,
+            quiet: false,
+            seed: None,
+            open_at_once: 1,
+        }
+    }
+
+    fn planned(asked: &Asked) -> Plan {
+        match plan(asked, |_| None) {
+            Ok(plan) => plan,
+            Err(failure) => panic!("{failure:?}"),
+        }
+    }
+
+    fn refused(asked: &Asked) -> String {
+        match plan(asked, |_| None) {
+            Ok(plan) => panic!("{}", plan.place),
+            Err(failure) => {
+                assert_eq!(failure.exit_code, 2);
+                failure.sentence
+            }
+        }
+    }
+
+    fn texts(plan: &Plan) -> Vec<&str> {
+        let text = |message: &'_ Message| matches!(message, Message::Text(_));
+        assert!(plan.on_open.iter().all(text));
+        plan.on_open
+            .iter()
+            .filter_map(|message| if let Message::Text(text) = message { Some(text.as_str()) } else { None })
+            .collect()
+    }
+
+    #[test]
+    fn credentials_are_told_by_a_header_or_by_the_first_message() {
+        let basic = || Who::Basic("user:pass".into());
+        let token = || Who::Token("abc".into());
+        for (who, way, header, message) in [
+            (Who::Environment, AuthenticateBy::Upgrade, None, None),
+            (basic(), AuthenticateBy::Upgrade, Some("Basic dXNlcjpwYXNz"), None),
+            (token(), AuthenticateBy::Upgrade, Some("Bearer abc"), None),
+            (basic(), AuthenticateBy::Message, None, Some(r#"{"token":"Basic dXNlcjpwYXNz","type":"auth"}"#)),
+            (token(), AuthenticateBy::Message, None, Some(r#"{"token":"abc","type":"auth"}"#)),
+        ] {
+            let plan = planned(&echo(who, way));
+            let headers = &plan.dial.upgrade.headers;
+            let told = headers.iter().find(|(name, _)| name == "Authorization").map(|(_, value)| value.as_str());
+            assert_eq!(told, header);
+            assert_eq!(texts(&plan), message.into_iter().chain(["hello"]).collect::<Vec<_>>());
+            let others: Vec<&str> = headers.iter().map(|(name, _)| name.as_str()).take(2).collect();
+            assert_eq!((others, &plan.dial.upgrade.protocols), (vec!["X", "Origin"], &vec!["json".to_owned()]));
+        }
+    }
+
+    #[test]
+    fn credentials_of_the_environment_are_those_of_connect() {
+        let token = |name: &str| (name == CONNECT_TOKEN_VARIABLE).then(|| "abc".into());
+        let Ok(plan) = plan(&echo(Who::Environment, AuthenticateBy::Upgrade), token) else { panic!("refused") };
+        assert!(plan.dial.upgrade.headers.contains(&("Authorization".to_owned(), "Bearer abc".to_owned())));
+    }
+
+    #[test]
+    fn where_it_goes_is_dialed_whole_and_shown_without_its_query() {
+        let plan = planned(&echo(Who::Environment, AuthenticateBy::Upgrade));
+        assert_eq!((plan.dial.host.as_str(), plan.dial.port), ("localhost", 81));
+        assert_eq!(plan.dial.upgrade.target, "/ws?key=1");
+        assert_eq!(plan.place, "ws://localhost:81/ws?…");
+    }
+
+    #[test]
+    fn a_seed_that_is_given_is_taken_and_otherwise_each_has_its_own() {
+        let asked = echo(Who::Environment, AuthenticateBy::Upgrade);
+        assert_eq!(planned(&Asked { seed: Some(7), ..asked.clone() }).seed, 7);
+        assert_ne!(planned(&asked).seed, planned(&asked).seed);
+    }
+
+    #[test]
+    fn what_cannot_be_is_told_with_its_flag() {
+        let asked = echo(Who::Environment, AuthenticateBy::Upgrade);
+        let fan_out = |channel: &str| Mode::FanOut { depth: 1, channel: Some(channel.into()) };
+        let remote = |url: &str| Reach { url: url.into(), who: Who::Token("hush".into()), ..asked.reach.clone() };
+        let file = std::env::temp_dir().join(format!("barewire-bench-{}", std::process::id()));
+        fs::write(&file, b"\xff").unwrap();
+        for (asked, told) in [
+            (Asked { mode: fan_out(""), ..asked.clone() }, "--channel = \"\": "),
+            (Asked { mode: fan_out(&"a".repeat(256)), ..asked.clone() }, "--channel = \"aaa"),
+            (Asked { reach: remote("ws://example.org"), ..asked.clone() }, "ws://example.org/ would show everybody"),
+            (Asked { reach: remote("ftp://example.org"), ..asked.clone() }, "the URL \"ftp://example.org\""),
+            (Asked { content: Content::File("/nowhere".into()), ..asked.clone() }, "--message-file = /nowhere: "),
+            (
+                Asked { content: Content::File(file.clone()), ..asked.clone() },
+                &format!("--message-file = {}: not UTF-8", file.display()),
+            ),
+        ] {
+            let sentence = refused(&asked);
+            assert!(sentence.starts_with(told) && !sentence.contains("hush"), "{sentence}");
+        }
+        let binary = Asked { content: Content::File(file.clone()), is_binary: true, ..asked };
+        assert_eq!(planned(&binary).template.constant(), Some(Message::Binary(b"\xff".to_vec().into())));
+        fs::remove_file(file).unwrap();
+    }
+
+    #[test]
+    fn a_channel_has_at_most_255_bytes() {
+        let mode = Mode::FanOut { depth: 1, channel: Some("a".repeat(255)) };
+        planned(&Asked { mode, ..echo(Who::Environment, AuthenticateBy::Upgrade) });
+    }
+}

@@ -1,0 +1,63 @@
+//! `barewire bench`: a load for a WebSocket server, and what comes of it.
+//!
+//! In this folder: `asked.rs` (what was asked for becomes a plan), `template.rs` and `said.rs` (what is said), `load.rs` (the
+//! load), `crowd.rs` (its connections), `course.rs` (how a measure goes), `echo.rs`, `rate.rs`, `fan_out.rs`, `idle.rs`,
+//! `connecting.rs`, `slow.rs` and `storm.rs` (the modes), `histogram.rs` (how long things took), `figures.rs` (how figures are
+//! written), `process.rs` (what processes spend), `progress.rs` (what is seen meanwhile), `report.rs` (what is told at the end).
+//!
+//! Not here: the flags (`daemon/cli/bench.rs`), credentials and trust (`daemon/reach.rs`).
+
+mod asked;
+mod connecting;
+mod course;
+mod crowd;
+mod echo;
+mod fan_out;
+mod figures;
+mod histogram;
+mod idle;
+mod load;
+mod process;
+mod progress;
+mod rate;
+mod report;
+mod said;
+mod slow;
+mod storm;
+mod template;
+
+use std::env;
+use std::io;
+
+use log::LevelFilter;
+
+use super::config::LogFormat;
+use super::failure::Failure;
+use super::{complain, logger, say};
+pub use asked::{Asked, Content, Jitter, Mode};
+use process::Meter;
+use progress::Progress;
+
+/// Loads the server as it was asked for, and reports.
+pub fn bench(asked: &Asked) -> Result<(), Failure> {
+    let mut plan = asked::plan(asked, |name| env::var_os(name))?;
+    let mut meter = Meter::open(&asked.pids)?;
+    let cannot = |what: &str, error: io::Error| Failure::runtime(format!("cannot {what}: {error}"));
+    logger::start(LevelFilter::Error, LogFormat::Text).map_err(|error| cannot("start the log", error))?;
+    plan.notices.iter().filter(|notice| notice.is_loud || !asked.quiet).for_each(|notice| {
+        complain(format_args!("barewire: {}", notice.text));
+    });
+    let mut progress = Progress::new(asked.quiet);
+    let report = load::run(&mut plan, &mut meter, &mut progress);
+    progress.erase();
+    let report = report?;
+    if asked.json {
+        say(report.json(&plan));
+    } else {
+        say(report.table(&plan));
+    }
+    match report.errors.summary() {
+        Some(errors) => Err(Failure::runtime(format!("measured with errors: {errors}"))),
+        None => Ok(()),
+    }
+}
