@@ -403,6 +403,8 @@ pub const LOG_EXIT_TIMEOUT: Duration = Duration::from_secs(1);
 pub const TICK_MILLIS: u64 = 32;
 /// Slots of the timer wheel. A deadline beyond the horizon is looked at once a revolution.
 pub const WHEEL_SLOTS: usize = 1024;
+/// Entries, of four bytes each, for which an empty slot of the wheel keeps room; what a crowd has taken beyond is given back.
+pub const WHEEL_SLOT_KEEP: usize = 64;
 /// How long the wall clock, once read, is taken to go as the monotonic one does: where it is set, that is known so much later.
 pub const WALL_CLOCK_INTERVAL: Duration = Duration::from_millis(100);
 
