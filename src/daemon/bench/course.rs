@@ -210,6 +210,7 @@ impl<'a> Course<'a> {
         let now_ns = self.crowd.now_ns();
         let of = |until_ns: u64| Duration::from_nanos(until_ns.saturating_sub(now_ns));
         let wait = match due_ns.map(of) {
+            Some(Duration::ZERO) => Duration::ZERO,
             Some(wait) if wait < AWAKE => {
                 // Whoever shares this core has it first.
                 thread::yield_now();
