@@ -147,10 +147,8 @@ impl Rate {
         };
         for (index, lane) in self.lanes.iter().enumerate() {
             let before = self.schedule.of_lane(index, first).max(lane.heard);
-            for nth in before..self.schedule.of_lane(index, end) {
-                let due_ns = self.schedule.due_ns(self.schedule.message(index, nth));
-                self.latency.record_nanos(now_ns.saturating_sub(due_ns));
-            }
+            let took_ns = |nth| now_ns.saturating_sub(self.schedule.due_ns(self.schedule.message(index, nth)));
+            self.latency.record_falling(before..self.schedule.of_lane(index, end), took_ns);
         }
         let due = end - first;
         let (outstanding, late) = (due.saturating_sub(self.answered), self.late.percentile(LATE_PERCENTILE));
@@ -197,6 +195,19 @@ impl Rate {
         if let Some(lane) = self.lanes.get_mut(index).filter(|lane| lane.state != LaneState::Lost) {
             lane.state = state;
         }
+    }
+
+    /// What is due is due, though no turn has come to it, however much that is: it is sent as what is behind.
+    fn fall_behind(&mut self, due: u64) {
+        for (index, lane) in self.lanes.iter_mut().enumerate().filter(|(_, lane)| lane.state != LaneState::Lost) {
+            let more = self.schedule.of_lane(index, due).saturating_sub(self.schedule.of_lane(index, self.next));
+            self.awaited += more;
+            if more > 0 && lane.state == LaneState::Level {
+                lane.state = LaneState::Behind;
+                self.behind.push(index);
+            }
+        }
+        self.next = self.next.max(due);
     }
 
     /// Takes up what is due.
@@ -272,11 +283,7 @@ impl Load for Rate {
 
     fn stop(&mut self, crowd: &mut Crowd) {
         if let Stage::Measuring { first } = self.stage {
-            // What is due by now is due, though the last turn has not seen it.
-            let now_ns = crowd.read_clock();
-            while self.next < self.schedule.count(now_ns) {
-                self.take_up(crowd, now_ns);
-            }
+            self.fall_behind(self.schedule.count(crowd.read_clock()));
             self.stage = Stage::Stopped { first, end: self.next.max(first) };
         }
     }
