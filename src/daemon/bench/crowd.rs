@@ -36,7 +36,7 @@ const MESSAGE_BYTES: usize = 64 * 1024 * 1024;
 /// What may wait for a server that does not read, for each connection, where a message in flight does not need more.
 const QUEUE_BYTES: usize = 256 * 1024;
 /// What a message in flight costs beside its bytes, generously.
-const QUEUED_BYTES: usize = 256;
+pub const QUEUED_BYTES: usize = 256;
 
 /// What has happened to a connection.
 #[derive(Debug)]
@@ -106,7 +106,7 @@ impl Crowd {
         check_room(size)?;
         let mut dial = plan.dial.clone();
         dial.addrs = lookup(&dial)?;
-        let engine = EngineConfig { limits: limits(plan.template.bytes(), depth), ..EngineConfig::default() };
+        let engine = EngineConfig { limits: limits(plan, depth), ..EngineConfig::default() };
         let mut config = ServerConfig { engine, seed: plan.seed, ..ServerConfig::default() };
         config.engine.deflate.enabled = plan.deflate;
         let away =
@@ -376,13 +376,14 @@ fn lookup(dial: &Dial) -> Result<Vec<SocketAddr>, Failure> {
 }
 
 /// The load is not what the limits are to keep away: they are as wide as can be.
-fn limits(message_bytes: usize, depth: usize) -> Limits {
+fn limits(plan: &Plan, depth: usize) -> Limits {
     // A message with placeholders may be longer than its first.
-    let longest = 2 * message_bytes;
+    let longest = 2 * plan.template.bytes();
+    let on_open: usize = plan.on_open.iter().map(|message| message.len() + QUEUED_BYTES).sum();
     let in_flight = longest.saturating_add(QUEUED_BYTES).saturating_mul(depth);
     Limits {
         message_bytes: longest.clamp(MESSAGE_BYTES, MESSAGE_BYTES_MAX),
-        send_queue_bytes: in_flight.clamp(QUEUE_BYTES, MESSAGE_BYTES_MAX),
+        send_queue_bytes: in_flight.saturating_add(on_open).clamp(QUEUE_BYTES, MESSAGE_BYTES_MAX),
         connections: COUNT_MAX,
         control_frames_per_second: 0,
         max_memory: MAX_MEMORY_MAX,

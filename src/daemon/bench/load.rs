@@ -140,7 +140,7 @@ fn slow(course: &mut Course<'_>, stalled: usize) -> Result<Found, Failure> {
     let mut load = Slow::new(said, connections, stalled);
     let found = measure(course, connections + stalled, &mut load)?;
     let (opened, cut) = (load.began_with(), load.began_with() - load.stalled());
-    let findings = Findings::Slow { stalled: opened, cut };
+    let findings = Findings::Slow { stalled: opened, cut, outstanding: load.outstanding() };
     let connections = found.connections.saturating_sub(opened);
     Ok(Found { connections, latency: Some(load.into_latency()), findings, ..found })
 }

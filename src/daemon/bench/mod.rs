@@ -58,6 +58,9 @@ pub fn bench(asked: &Asked) -> Result<(), Failure> {
     }
     match report.errors.summary() {
         Some(errors) => Err(Failure::runtime(format!("measured with errors: {errors}"))),
+        None if report.is_cut_short && report.units == 0 => {
+            Err(Failure::runtime("nothing was measured: a signal has ended it before"))
+        }
         None => Ok(()),
     }
 }

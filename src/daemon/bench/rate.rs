@@ -197,7 +197,7 @@ impl Rate {
         }
     }
 
-    /// What is due is due, though no turn has come to it, however much that is: it is sent as what is behind.
+    /// What is due so far and is more than a turn takes up, however much: it is sent as what is behind.
     fn fall_behind(&mut self, due: u64) {
         for (index, lane) in self.lanes.iter_mut().enumerate().filter(|(_, lane)| lane.state != LaneState::Lost) {
             let more = self.schedule.of_lane(index, due).saturating_sub(self.schedule.of_lane(index, self.next));
@@ -283,7 +283,10 @@ impl Load for Rate {
 
     fn stop(&mut self, crowd: &mut Crowd) {
         if let Stage::Measuring { first } = self.stage {
-            self.fall_behind(self.schedule.count(crowd.read_clock()));
+            // What is due by now is due, though the last turn has not seen it.
+            let now_ns = crowd.read_clock();
+            self.take_up(crowd, now_ns);
+            self.fall_behind(self.schedule.count(now_ns));
             self.stage = Stage::Stopped { first, end: self.next.max(first) };
         }
     }

@@ -152,6 +152,11 @@ impl TypedBench {
     /// An error is a sentence.
     pub fn into_command(self) -> Result<Asked, String> {
         self.check_flags()?;
+        if self.binary && self.channel.is_some() {
+            return Err(
+                "--binary is of no use with --channel, whose messages are JSON; allowed: one of them".to_owned()
+            );
+        }
         let mode = match self.mode {
             ModeName::Echo => Mode::Echo { depth: self.depth.unwrap_or(1) },
             ModeName::Rate => Mode::Rate { per_second: self.rate.unwrap_or(1000) },

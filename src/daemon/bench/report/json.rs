@@ -78,7 +78,7 @@ enum Found {
     FanOut { published: u64, missing: u64 },
     Idle { waves: Vec<Wave> },
     Connect { resumed: u64 },
-    Slow { stalled_open: usize, stalled_cut: usize },
+    Slow { stalled_open: usize, stalled_cut: usize, outstanding: u64 },
     Storm { rounds: Vec<Round> },
 }
 
@@ -200,7 +200,9 @@ fn found(findings: &Findings) -> Found {
             Found::Idle { waves: waves.iter().map(wave).collect() }
         }
         Findings::Connect { resumed } => Found::Connect { resumed: *resumed },
-        Findings::Slow { stalled, cut } => Found::Slow { stalled_open: *stalled, stalled_cut: *cut },
+        Findings::Slow { stalled, cut, outstanding } => {
+            Found::Slow { stalled_open: *stalled, stalled_cut: *cut, outstanding: *outstanding }
+        }
         Findings::Storm { rounds } => {
             let round = |round: &super::Round| Round {
                 back: round.back,

@@ -132,9 +132,10 @@ fn found(findings: &Findings, plan: &Plan) -> Vec<String> {
         Findings::Idle { waves } => waves.iter().enumerate().map(|(number, wave)| wave_row(number + 1, wave)).collect(),
         Findings::Connect { .. } if plan.dial.tls.is_none() => Vec::new(),
         Findings::Connect { resumed } => vec![row("TLS resumed", &count(*resumed), "")],
-        Findings::Slow { stalled, cut } => {
-            vec![row("stalled", &count(*stalled as u64), &format!("{} of them cut by the server", count(*cut as u64)))]
-        }
+        Findings::Slow { stalled, cut, outstanding } => vec![
+            row("unanswered", &count(*outstanding), ""),
+            row("stalled", &count(*stalled as u64), &format!("{} of them cut by the server", count(*cut as u64))),
+        ],
         Findings::Storm { rounds } => {
             rounds.iter().enumerate().map(|(number, round)| round_row(number + 1, round)).collect()
         }

@@ -159,7 +159,7 @@ fn each_mode_has_rows_of_its_own() {
         (Mode::Connect { resumes: false }, Findings::Connect { resumed: 0 }, &["opened and closed over and over\n"]),
         (
             Mode::Slow { stalled: 10 },
-            Findings::Slow { stalled: 10, cut: 9 },
+            Findings::Slow { stalled: 10, cut: 9, outstanding: 0 },
             &["and 10 that do not read", "stalled                 10   9 of them cut by the server"],
         ),
         (
@@ -239,7 +239,7 @@ fn every_field_of_json_is_in_the_readme() {
         (Mode::FanOut { depth: 1, channel: Some("a".into()) }, Findings::FanOut { published: 0, missing: 0 }),
         (Mode::Idle { waves: 1 }, Findings::Idle { waves: vec![wave] }),
         (Mode::Connect { resumes: true }, Findings::Connect { resumed: 0 }),
-        (Mode::Slow { stalled: 1 }, Findings::Slow { stalled: 0, cut: 0 }),
+        (Mode::Slow { stalled: 1 }, Findings::Slow { stalled: 0, cut: 0, outstanding: 0 }),
         (Mode::Storm { jitter: Jitter::None, rounds: 1 }, Findings::Storm { rounds: vec![round] }),
     ] {
         let value = serde_json::from_str(&report(Unit::Message, findings).json(&plan_of(mode))).unwrap();
@@ -291,6 +291,10 @@ fn what_makes_a_figure_untrue_is_warned_of_and_not_before() {
         (Report { connections: 999, ..echo() }, "missing in this: 1 of 1 000"),
         (Report { is_cut_short: true, ..echo() }, "before its time"),
         (Report { findings: Findings::Echo { outstanding: 2 }, ..echo() }, "not answered in the end: 2"),
+        (
+            Report { findings: Findings::Slow { stalled: 9, cut: 0, outstanding: 3 }, ..echo() },
+            "not answered in the end: 3",
+        ),
         (Report { findings: Findings::FanOut { published: 9, missing: 1 }, ..echo() }, "not come: 1"),
     ] {
         let warnings = report.warnings(&plan_of(ECHO));

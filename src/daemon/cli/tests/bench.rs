@@ -178,6 +178,10 @@ fn what_bench_is_given_is_in_its_range_one_way_only_and_not_shown_where_it_is_a_
         misuse(&["bench", "dance", "ws://x"]).contains("allowed: echo, rate, fan-out, idle, connect, slow or storm")
     );
     assert!(misuse(&["bench", "echo"]).contains("<URL>"));
+    assert!(
+        misuse(&["bench", "fan-out", "ws://x", "--channel=a", "--binary"])
+            .starts_with("barewire: --binary is of no use with --channel")
+    );
     let flags = ["--token=hush", "--on-open=hush", "--message=hush", "--header=A: hush"];
     let invocation = typed(&[&["bench", "echo", "ws://x?hush"], &flags[..]].concat()).unwrap();
     assert!(!format!("{invocation:?}").contains("hush"));
