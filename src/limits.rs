@@ -319,7 +319,7 @@ pub const TLS_WRITE_BYTES: usize = 128 * KIB;
 /// Servers whose TLS sessions a client remembers, to resume them. For one more the oldest is forgotten.
 pub const TLS_CLIENT_SESSIONS: usize = 32;
 /// What an idle session may take in the table of sessions. One byte more does not compile: each of them pays it.
-pub const SESSION_BYTES: usize = 256;
+pub const SESSION_BYTES: usize = 272;
 /// Open files the process needs beside its connections (listeners, poller, log, standard streams).
 pub const FILES_RESERVED: usize = 32;
 
@@ -403,6 +403,8 @@ pub const LOG_EXIT_TIMEOUT: Duration = Duration::from_secs(1);
 pub const TICK_MILLIS: u64 = 32;
 /// Slots of the timer wheel. A deadline beyond the horizon is looked at once a revolution.
 pub const WHEEL_SLOTS: usize = 1024;
+/// Entries, of four bytes each, for which an empty slot of the wheel keeps room; what a crowd has taken beyond is given back.
+pub const WHEEL_SLOT_KEEP: usize = 64;
 /// How long the wall clock, once read, is taken to go as the monotonic one does: where it is set, that is known so much later.
 pub const WALL_CLOCK_INTERVAL: Duration = Duration::from_millis(100);
 

@@ -40,7 +40,7 @@ const SECURE: usize = 0;
 const PLAIN: usize = 1;
 /// Rounds that let every buffer grow to its use.
 const WARM_UP: usize = 32;
-const ROUNDS: usize = 100;
+const ROUNDS: usize = 20;
 
 /// What the host does with a message.
 type Host = fn(&mut Engine, ConnId, Message);

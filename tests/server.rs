@@ -20,7 +20,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 use barewire::auth::{Attempt, Authenticate, Decision, Identity, NoAuth, Ticket, Verdict};
-use barewire::limits::{COMMANDS_PER_TURN, COMMANDS_WAITING};
+use barewire::limits::{COMMANDS_PER_TURN, COMMANDS_WAITING, TIMEOUT_MAX};
 use barewire::net::io::{Io, SystemIo};
 use barewire::wire::http::Response;
 use barewire::{ConnId, EngineConfig, Event, HandleError, Limits, Message, PreparedMessage, Server, ServerConfig};
@@ -124,7 +124,7 @@ fn a_client_that_reads_while_it_writes_far_past_the_limit_sees_1009_first() {
 
 /// No heartbeat comes between the answers, however slow the machine is.
 fn quiet() -> ServerConfig {
-    let limits = Limits { heartbeat_interval: Duration::from_secs(3600), ..Limits::default() };
+    let limits = Limits { heartbeat_interval: TIMEOUT_MAX, ..Limits::default() };
     ServerConfig { engine: EngineConfig { limits, ..EngineConfig::default() }, ..ServerConfig::default() }
 }
 

@@ -103,9 +103,10 @@ impl Driver {
         id
     }
 
-    /// What a peer sends, read in the portions in which a socket would be, over as many turns as it takes. Each event is
-    /// handed on.
+    /// What a peer sends, read in the portions in which a socket would be, over as many turns as it takes, of which this
+    /// begins the first. Each event is handed on.
     pub fn hear(&mut self, id: ConnId, mut bytes: &[u8], mut host: impl FnMut(&mut Engine, Event)) {
+        self.engine.handle_now(self.now);
         loop {
             if let Intake::Read(limit) = self.engine.intake(id)
                 && !bytes.is_empty()

@@ -5,13 +5,21 @@
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
-/// Who a session belongs to. Cheap to clone; one pointer wide, because every session has one.
+/// Who a session belongs to. Cheap to clone, and small, because every session has one.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Identity(Arc<Person>);
+pub struct Identity(Person);
 
 #[derive(Clone, PartialEq, Eq)]
-struct Person {
-    user: Box<str>,
+enum Person {
+    /// Good for ever, with all rights.
+    Plain(Arc<str>),
+    Bounded(Arc<Bounded>),
+}
+
+/// Somebody who is not known for ever, or may not do everything.
+#[derive(Clone, PartialEq, Eq)]
+struct Bounded {
+    user: Arc<str>,
     expires_unix_ms: Option<u64>,
     /// `None` for all.
     rights: Option<Box<Rights>>,
@@ -26,7 +34,7 @@ impl Identity {
     /// The identity with this user id, good for ever, with all rights. A host must keep the id within
     /// [`crate::limits::USER_ID_BYTES`].
     pub fn new(user: impl Into<Box<str>>) -> Identity {
-        Identity(Arc::new(Person { user: user.into(), expires_unix_ms: None, rights: None }))
+        Identity(Person::Plain(user.into().into()))
     }
 
     /// Where nobody is asked who they are.
@@ -35,40 +43,58 @@ impl Identity {
     }
 
     /// The same, good until this moment (milliseconds since 1970 UTC): then the session is closed with 4401.
-    pub fn expiring(mut self, unix_ms: u64) -> Identity {
-        Arc::make_mut(&mut self.0).expires_unix_ms = Some(unix_ms);
-        self
+    pub fn expiring(self, unix_ms: u64) -> Identity {
+        self.bounded(|bounded| bounded.expires_unix_ms = Some(unix_ms))
     }
 
     /// The same with these rights.
-    pub fn with_rights(mut self, rights: Rights) -> Identity {
-        Arc::make_mut(&mut self.0).rights = (rights != ALL_RIGHTS).then(|| Box::new(rights));
-        self
+    pub fn with_rights(self, rights: Rights) -> Identity {
+        self.bounded(|bounded| bounded.rights = (rights != ALL_RIGHTS).then(|| Box::new(rights)))
+    }
+
+    fn bounded(self, bound: impl FnOnce(&mut Bounded)) -> Identity {
+        let mut bounded = match self.0 {
+            Person::Plain(user) => Bounded { user, expires_unix_ms: None, rights: None },
+            Person::Bounded(bounded) => Arc::unwrap_or_clone(bounded),
+        };
+        bound(&mut bounded);
+        match bounded {
+            Bounded { user, expires_unix_ms: None, rights: None } => Identity(Person::Plain(user)),
+            bounded => Identity(Person::Bounded(Arc::new(bounded))),
+        }
     }
 
     /// Until when it is good, in milliseconds since 1970 UTC; `None` for ever.
     pub fn expires_unix_ms(&self) -> Option<u64> {
-        self.0.expires_unix_ms
+        match &self.0 {
+            Person::Plain(_) => None,
+            Person::Bounded(bounded) => bounded.expires_unix_ms,
+        }
     }
 
     /// The user id.
     pub fn user(&self) -> &str {
-        &self.0.user
+        match &self.0 {
+            Person::Plain(user) => user,
+            Person::Bounded(bounded) => &bounded.user,
+        }
     }
 
     /// What it may.
     pub fn rights(&self) -> &Rights {
-        self.0.rights.as_deref().unwrap_or(&ALL_RIGHTS)
+        match &self.0 {
+            Person::Plain(_) => &ALL_RIGHTS,
+            Person::Bounded(bounded) => bounded.rights.as_deref().unwrap_or(&ALL_RIGHTS),
+        }
     }
 }
 
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Person { user, expires_unix_ms, rights } = &*self.0;
         let mut shown = f.debug_struct("Identity");
-        shown.field("user", user).field("expires_unix_ms", expires_unix_ms);
-        if let Some(rights) = rights {
-            shown.field("rights", rights);
+        shown.field("user", &self.user()).field("expires_unix_ms", &self.expires_unix_ms());
+        if self.rights() != &ALL_RIGHTS {
+            shown.field("rights", self.rights());
         }
         shown.finish()
     }
@@ -206,7 +232,18 @@ mod tests {
     }
 
     #[test]
-    fn an_identity_is_one_pointer_wide() {
-        assert_eq!(size_of::<Option<Identity>>(), size_of::<usize>());
+    fn an_identity_takes_three_words_of_a_session_at_most() {
+        assert!(size_of::<Identity>() <= 3 * size_of::<usize>(), "{}", size_of::<Identity>());
+    }
+
+    #[test]
+    fn bounds_are_kept_beside_each_other_and_none_is_none() {
+        let some = Rights { channels: vec!["own".into()], ..Rights::default() };
+        let plain = Identity::new("a");
+        let bounded = plain.clone().with_rights(some.clone()).expiring(7);
+        assert_eq!((bounded.user(), bounded.expires_unix_ms(), bounded.rights()), ("a", Some(7), &some));
+        assert_eq!(bounded, plain.clone().expiring(7).with_rights(some));
+        assert_eq!((plain.expires_unix_ms(), plain.rights()), (None, &Rights::default()));
+        assert_eq!(plain.clone().with_rights(Rights::default()), plain, "all rights are no bound");
     }
 }

@@ -3,10 +3,13 @@
 //!
 //! Not here: what the keys mean and which layer is stronger (`daemon/config`); who prints and exits (`daemon/mod.rs`).
 
+#[cfg(feature = "tools")]
 mod bench;
+#[cfg(feature = "tools")]
 mod connect;
+#[cfg(feature = "tools")]
 mod reach;
-#[cfg(test)]
+#[cfg(all(test, feature = "tools"))]
 mod tests;
 
 use std::ffi::OsString;
@@ -17,12 +20,16 @@ use std::time::Duration;
 use barewire::auth::HashAlgorithm;
 use clap::{Args, Parser, Subcommand};
 
+#[cfg(feature = "tools")]
 use super::bench::Asked;
 use super::config::{self, EXIT_CODE, FILE_VARIABLE, Flag, Flags, KEYS, Secret, VARIABLE_PREFIX, in_one_line};
+#[cfg(feature = "tools")]
 use super::connect::Connect;
 use super::gen_token::{GenToken, TOKEN_LIFE_MAX, TOKEN_LIFE_MIN};
 use super::hash_password::HashPassword;
+#[cfg(feature = "tools")]
 use bench::TypedBench;
+#[cfg(feature = "tools")]
 use connect::TypedConnect;
 
 /// What to do, and the flags to do it with.
@@ -50,8 +57,10 @@ pub enum Command {
     /// Hash a password.
     HashPassword(HashPassword),
     /// Talk to a server.
+    #[cfg(feature = "tools")]
     Connect(Box<Connect>),
     /// Measure a server under load.
+    #[cfg(feature = "tools")]
     Bench(Box<Asked>),
 }
 
@@ -123,9 +132,11 @@ enum TypedCommand {
     /// Hash the password on standard input (one line), for a users file
     HashPassword(TypedPassword),
     /// Talk to a WebSocket server: lines become messages, messages become lines; comes back when it is cut off
+    #[cfg(feature = "tools")]
     #[command(after_help = format!("{REACH_HELP_END}{CONNECT_HELP_END}"))]
     Connect(Box<TypedConnect>),
     /// Load a WebSocket server, and report rates, latencies, and what its process spends
+    #[cfg(feature = "tools")]
     #[command(after_help = format!("{BENCH_HELP_END}{REACH_HELP_END}{BENCH_EXIT_CODES}"))]
     Bench(Box<TypedBench>),
 }
@@ -167,15 +178,18 @@ struct TypedPassword {
 const SHORT_HELP_END: &str = "--help (not -h) lists every key of the configuration.";
 
 /// Of all that reach a server of others.
+#[cfg(feature = "tools")]
 const REACH_HELP_END: &str = "\
 Credentials may also come from the environment: BAREWIRE_CONNECT_BASIC (USER:PASSWORD) or BAREWIRE_CONNECT_TOKEN.
 With wss:// to this machine barewire's development certificate is trusted beside the system's authorities.
 ";
 
+#[cfg(feature = "tools")]
 const CONNECT_HELP_END: &str = "\
 After the last line everything is answered before it closes. Exit codes: 0 closed by us in good order; 1 refused for good,
 given up, or an answer lost; 2 asked wrongly.";
 
+#[cfg(feature = "tools")]
 const BENCH_HELP_END: &str = "\
 Modes:
   echo     each connection has --depth messages in flight, and sends the next one when one is answered
@@ -188,6 +202,7 @@ Modes:
 
 ";
 
+#[cfg(feature = "tools")]
 const BENCH_EXIT_CODES: &str =
     "Exit codes: 0 measured without an error; 1 with errors, or not at all; 2 asked wrongly.";
 
@@ -243,7 +258,9 @@ impl CommandLine {
                 (Command::GenToken(asked.into_command()), self.flags.then(*flags))
             }
             Some(TypedCommand::HashPassword(typed)) => (Command::HashPassword(typed.into_command()?), self.flags),
+            #[cfg(feature = "tools")]
             Some(TypedCommand::Connect(typed)) => (Command::Connect(Box::new(typed.into_command())), self.flags),
+            #[cfg(feature = "tools")]
             Some(TypedCommand::Bench(typed)) => (Command::Bench(Box::new(typed.into_command()?)), self.flags),
         };
         let flags = flags.into_flags();
@@ -251,7 +268,9 @@ impl CommandLine {
             (Command::HashPassword(_), Some(flag)) => {
                 return Err(format!("{flag} is of no use to hash-password; allowed: NAME and --algorithm"));
             }
+            #[cfg(feature = "tools")]
             (Command::Connect(_), Some(flag)) => return Err(before("connect", flag)),
+            #[cfg(feature = "tools")]
             (Command::Bench(_), Some(flag)) => return Err(before("bench", flag)),
             _ => {}
         }
@@ -324,6 +343,7 @@ impl TypedFlags {
 }
 
 /// A flag of the configuration stands before a subcommand that has none.
+#[cfg(feature = "tools")]
 fn before(subcommand: &str, flag: &str) -> String {
     format!("{flag} before {subcommand} is of no use to it; allowed: its own flags, behind it")
 }

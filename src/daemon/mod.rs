@@ -4,10 +4,12 @@
 //!
 //! Not here: anything that a host without this program would need (the library).
 
+#[cfg(feature = "tools")]
 mod bench;
 mod check;
 mod cli;
 mod config;
+#[cfg(feature = "tools")]
 mod connect;
 mod credentials;
 mod failure;
@@ -17,6 +19,7 @@ mod health;
 mod logger;
 mod prepare;
 mod print_config;
+#[cfg(feature = "tools")]
 mod reach;
 mod serve;
 mod signals;
@@ -69,7 +72,9 @@ fn run(invocation: &Invocation) -> Result<(), Failure> {
         Command::Health => health::health(&load()?.settings),
         Command::GenToken(asked) => gen_token::gen_token(&load()?.settings, asked),
         Command::HashPassword(asked) => hash_password::hash_password(asked),
+        #[cfg(feature = "tools")]
         Command::Connect(asked) => connect::connect(asked),
+        #[cfg(feature = "tools")]
         Command::Bench(asked) => bench::bench(asked),
     }
 }

@@ -49,9 +49,14 @@ fn announce(settings: &Settings, server: &mut Server, open_files: u64) {
     if let Some((addr, is_secure)) = first {
         let addr = reachable(addr);
         let (page, scheme) = if is_secure { ("https", "wss") } else { ("http", "ws") };
-        let page = if settings.page { format!("{page}://{addr}/ in a browser, or ") } else { String::new() };
-        let (program, login) = (env::args().next().unwrap_or_default(), login_to_try(settings));
-        say(format_args!("Try it: {page}{program} connect {scheme}://{addr}{}{login}", settings.path));
+        let page = settings.page.then(|| format!("{page}://{addr}/ in a browser"));
+        let program = cfg!(feature = "tools").then(|| env::args().next().unwrap_or_default());
+        let connect = program
+            .map(|program| format!("{program} connect {scheme}://{addr}{}{}", settings.path, login_to_try(settings)));
+        let ways: Vec<String> = page.into_iter().chain(connect).collect();
+        if !ways.is_empty() {
+            say(format_args!("Try it: {}", ways.join(", or ")));
+        }
     }
     if connections < settings.limits.connections {
         log::warn!(

@@ -28,6 +28,7 @@ pub fn watch(handle: Handle) -> io::Result<()> {
 }
 
 /// For a client: calls this with the first of the signals that end it.
+#[cfg(feature = "tools")]
 pub fn watch_for_end(end: impl Fn() + Send + 'static) -> io::Result<()> {
     on_signal(&[SIGTERM, SIGINT], move |_| end())
 }

@@ -4,8 +4,8 @@
 //! Not here: the delivery to subscribers (`engine/mod.rs`), the right to subscribe (`app/router.rs`).
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::Arc;
+use std::{fmt, slice};
 
 use slab::Slab;
 
@@ -56,22 +56,91 @@ impl fmt::Display for ConnId {
     }
 }
 
-/// A session's place in a channel.
+/// A session's place in a channel. There are never more of either than 32 bits count: ids hold the sessions in as many, and
+/// a channel is there for one of them.
 #[derive(Debug, Clone, Copy)]
 struct Membership {
-    channel: usize,
+    channel: u32,
     /// Where in the channel's subscribers the session stands.
-    position: usize,
+    position: u32,
+}
+
+impl Membership {
+    fn new(channel: usize, position: usize) -> Membership {
+        let narrow = |index| u32::try_from(index).unwrap_or(u32::MAX);
+        Membership { channel: narrow(channel), position: narrow(position) }
+    }
+
+    fn channel(self) -> usize {
+        self.channel as usize
+    }
+
+    fn position(self) -> usize {
+        self.position as usize
+    }
 }
 
 /// The channels of one session, as the session keeps them.
 #[derive(Debug, Default)]
-pub struct Memberships(Vec<Membership>);
+pub struct Memberships(Places);
+
+/// Most sessions are in one channel at most, which takes no memory beside the session's own.
+#[derive(Debug, Default)]
+enum Places {
+    #[default]
+    None,
+    One(Membership),
+    #[expect(clippy::box_collection, reason = "every session has room for the pointer, and few need more")]
+    Many(Box<Vec<Membership>>),
+}
 
 impl Memberships {
     /// How many channels there are.
     pub fn count(&self) -> usize {
-        self.0.len()
+        self.places().len()
+    }
+
+    fn places(&self) -> &[Membership] {
+        match &self.0 {
+            Places::None => &[],
+            Places::One(place) => slice::from_ref(place),
+            Places::Many(places) => places,
+        }
+    }
+
+    fn places_mut(&mut self) -> &mut [Membership] {
+        match &mut self.0 {
+            Places::None => &mut [],
+            Places::One(place) => slice::from_mut(place),
+            Places::Many(places) => places,
+        }
+    }
+
+    fn push(&mut self, place: Membership) {
+        match &mut self.0 {
+            Places::None => self.0 = Places::One(place),
+            Places::One(first) => self.0 = Places::Many(Box::new(vec![*first, place])),
+            Places::Many(places) => places.push(place),
+        }
+    }
+
+    /// Takes one out; the last one moves to its place.
+    fn remove(&mut self, channel: usize) -> Option<Membership> {
+        let at = self.places().iter().position(|place| place.channel() == channel)?;
+        match &mut self.0 {
+            Places::Many(places) if places.len() > 1 => Some(places.swap_remove(at)),
+            Places::None | Places::One(_) | Places::Many(_) => self.pop(),
+        }
+    }
+
+    /// Takes the last one out.
+    fn pop(&mut self) -> Option<Membership> {
+        let last = self.places().last().copied();
+        match &mut self.0 {
+            Places::Many(places) if places.len() > 1 => drop(places.pop()),
+            places => *places = Places::None,
+        }
+        last
     }
 }
 
@@ -108,16 +177,14 @@ impl Hub {
 
     /// The names of the channels in `memberships`.
     pub fn names<'a>(&'a self, memberships: &'a Memberships) -> impl Iterator<Item = &'a str> {
-        memberships
-            .0
-            .iter()
-            .filter_map(|membership| self.channels.get(membership.channel))
-            .map(|channel| &*channel.name)
+        let channels = memberships.places().iter().filter_map(|place| self.channels.get(place.channel()));
+        channels.map(|channel| &*channel.name)
     }
 
     /// Whether the session with these memberships is subscribed to `name`.
     pub fn is_subscribed(&self, memberships: &Memberships, name: &str) -> bool {
-        self.by_name.get(name).is_some_and(|channel| memberships.0.iter().any(|place| place.channel == *channel))
+        let is_it = |&channel: &usize| memberships.places().iter().any(|place| place.channel() == channel);
+        self.by_name.get(name).is_some_and(is_it)
     }
 
     /// Adds a session that is not subscribed yet.
@@ -132,11 +199,7 @@ impl Hub {
             }
         };
         if let Some(entry) = self.channels.get_mut(channel) {
-            if memberships.0.is_empty() {
-                // Most sessions are in one channel: room for that one, not for four.
-                memberships.0.reserve_exact(1);
-            }
-            memberships.0.push(Membership { channel, position: entry.subscribers.len() });
+            memberships.push(Membership::new(channel, entry.subscribers.len()));
             entry.subscribers.push(id);
         }
     }
@@ -145,37 +208,34 @@ impl Hub {
     pub fn unsubscribe(&mut self, id: ConnId, name: &str, directory: &mut impl Directory) -> bool {
         let Some(&channel) = self.by_name.get(name) else { return false };
         let Some(memberships) = directory.memberships(id) else { return false };
-        let Some(found) = memberships.0.iter().position(|membership| membership.channel == channel) else {
-            return false;
-        };
-        let membership = memberships.0.swap_remove(found);
+        let Some(membership) = memberships.remove(channel) else { return false };
         self.leave(membership, directory);
         true
     }
 
     /// Removes a session from all its channels.
     pub fn unsubscribe_all(&mut self, id: ConnId, directory: &mut impl Directory) {
-        while let Some(membership) = directory.memberships(id).and_then(|memberships| memberships.0.pop()) {
+        while let Some(membership) = directory.memberships(id).and_then(Memberships::pop) {
             self.leave(membership, directory);
         }
     }
 
     /// Takes a subscriber out of its channel; the last one of the channel moves to its place.
     fn leave(&mut self, place: Membership, directory: &mut impl Directory) {
-        let Some(channel) = self.channels.get_mut(place.channel) else { return };
-        if place.position < channel.subscribers.len() {
-            channel.subscribers.swap_remove(place.position);
+        let Some(channel) = self.channels.get_mut(place.channel()) else { return };
+        if place.position() < channel.subscribers.len() {
+            channel.subscribers.swap_remove(place.position());
         }
-        if let Some(&moved) = channel.subscribers.get(place.position)
+        if let Some(&moved) = channel.subscribers.get(place.position())
             && let Some(memberships) = directory.memberships(moved)
         {
-            let entry = memberships.0.iter_mut().find(|membership| membership.channel == place.channel);
+            let entry = memberships.places_mut().iter_mut().find(|membership| membership.channel == place.channel);
             if let Some(entry) = entry {
                 entry.position = place.position;
             }
         }
         if channel.subscribers.is_empty() {
-            let channel = self.channels.remove(place.channel);
+            let channel = self.channels.remove(place.channel());
             self.by_name.remove(&channel.name);
         }
     }
@@ -185,9 +245,9 @@ impl Hub {
     pub fn check_invariants<'a>(&self, sessions: impl Iterator<Item = (ConnId, &'a Memberships)>) {
         let mut places = 0;
         for (id, memberships) in sessions {
-            for membership in &memberships.0 {
-                let channel = self.channels.get(membership.channel);
-                let found = channel.and_then(|channel| channel.subscribers.get(membership.position));
+            for membership in memberships.places() {
+                let channel = self.channels.get(membership.channel());
+                let found = channel.and_then(|channel| channel.subscribers.get(membership.position()));
                 assert_eq!(found, Some(&id), "a membership points at its session");
                 places += 1;
             }

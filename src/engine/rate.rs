@@ -22,13 +22,14 @@ pub enum Admission {
     Exhausted,
 }
 
-/// See the module. A session has one from the first message, ping or pong on that is counted.
+/// See the module.
 #[derive(Debug, Default)]
 pub struct Pace {
     /// What came in this window; with [`RateAlgorithm::Bucket`] what was refused in it.
     window: Span,
-    messages: Bucket,
     control_frames: Bucket,
+    /// With [`RateAlgorithm::Bucket`], from the first message on.
+    messages: Option<Box<Bucket>>,
 }
 
 impl Pace {
@@ -42,7 +43,11 @@ impl Pace {
             RateAlgorithm::Window => self.window.count(now_us, window_us).saturating_sub(most),
             RateAlgorithm::Bucket => {
                 let rate = Rate { cost: window_us, drain: most, room: most.saturating_mul(window_us) };
-                if self.messages.take(now_us, &rate) { 0 } else { self.window.count(now_us, window_us) }
+                if self.messages.get_or_insert_default().take(now_us, &rate) {
+                    0
+                } else {
+                    self.window.count(now_us, window_us)
+                }
             }
         };
         match refusals {

@@ -11,7 +11,7 @@
 
 use std::time::Duration;
 
-use crate::limits::{TICK_MILLIS, WHEEL_SLOTS};
+use crate::limits::{TICK_MILLIS, WHEEL_SLOT_KEEP, WHEEL_SLOTS};
 use crate::time::{Now, micros};
 
 /// A moment in the wheel's resolution of [`TICK_MILLIS`], counted modulo 2^32: after 4.3 years it starts again,
@@ -203,8 +203,13 @@ impl TimerWheel {
         let reached = Tick::reached(now);
         while reached.ahead_of(self.current) >= 0 {
             let slot = self.current.slot();
-            if let Some(index) = self.slots.get_mut(slot).and_then(Vec::pop) {
-                return Some(index);
+            if let Some(entries) = self.slots.get_mut(slot) {
+                if let Some(index) = entries.pop() {
+                    return Some(index);
+                }
+                if entries.capacity() > WHEEL_SLOT_KEEP {
+                    *entries = Vec::new();
+                }
             }
             self.mark(slot, false);
             if self.current == reached {
@@ -379,6 +384,20 @@ mod tests {
         fired.sort_by_key(|&(index, _)| index);
         assert_eq!(fired.len(), 5000);
         assert!(fired.iter().enumerate().all(|(i, &(index, _))| i as u32 == index));
+    }
+
+    #[test]
+    fn a_slot_keeps_room_for_few_and_gives_back_what_a_crowd_took() {
+        for (crowd, keeps) in [(WHEEL_SLOT_KEEP, true), (WHEEL_SLOT_KEEP + 1, false)] {
+            let mut wheel = TimerWheel::new(at(0));
+            let mut sessions: Vec<TimerTable> = (0..crowd).map(|_| TimerTable::default()).collect();
+            for (i, timers) in sessions.iter_mut().enumerate() {
+                timers.set(Timer::Close, Tick::after(at(0), Duration::from_secs(5)));
+                wheel.arm(i as u32, timers);
+            }
+            assert_eq!(fire(&mut wheel, &mut sessions, at(6000)).len(), crowd);
+            assert_eq!(wheel.slots.iter().any(|entries| entries.capacity() > 0), keeps, "{crowd} entries");
+        }
     }
 
     #[test]

@@ -2,15 +2,16 @@
 //!
 //! Not here: what is refused before anything is opened (`bench_report.rs` beside this folder).
 
-use std::net::Ipv4Addr;
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Command, Output};
 
 use barewire::{Event, Message};
 use serde_json::Value;
 
 use crate::program::{BARE, Daemon, barewire};
-use crate::server::eventually;
-use crate::{Subject, bench, number};
+use crate::server::{eventually, read_past};
+use crate::{Subject, bench, common, number};
 
 /// The one line of a failure.
 fn line(output: &Output) -> &str {
@@ -141,6 +142,24 @@ fn a_signal_ends_it_early_and_it_reports_all_the_same() {
         assert_eq!(value["cut_short"], true, "{mode}: {output:?}");
         subject.seen();
     }
+}
+
+/// It takes the upgrade, and says no word after that.
+#[test]
+fn a_server_that_answers_no_ping_is_given_up() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let url = format!("ws://{}/ws", listener.local_addr().unwrap());
+    let mute = std::thread::spawn(move || {
+        let (mut peer, _) = listener.accept().unwrap();
+        let request = String::from_utf8(read_past(&mut peer, b"\r\n\r\n")).unwrap();
+        peer.write_all(common::switch(&request).as_bytes()).unwrap();
+        // To its end: the client gives up, and closes.
+        drop(peer.read_to_end(&mut Vec::new()));
+    });
+    let output = bench("echo", &url, &["--connections=1"]);
+    let why = format!("barewire: no connection to {url} can be opened: no answer to a ping in time");
+    assert_eq!(line(&output), why);
+    mute.join().unwrap();
 }
 
 #[test]

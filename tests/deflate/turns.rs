@@ -313,3 +313,20 @@ fn messages_that_many_begin_at_once_wait_while_the_ceiling_of_memory_is_passed()
     }
     assert_eq!(world.engine.ready(), 0, "all have been served or closed");
 }
+
+#[test]
+fn a_pause_in_the_middle_of_a_large_one_holds_it_up_and_nobody_else() {
+    let mut world = world();
+    let (id, other) = (open(&mut world, OFFER), open(&mut world, OFFER));
+    bring(&mut world, id, &[bomb(1024 * KIB), message(TEXT, b"behind it")].concat());
+    assert!(told(&mut world).is_empty());
+    assert!(world.engine.pause(id));
+    // That this comes to rest says that nothing spins.
+    world.turn();
+    world.input(other, &message(TEXT, b"of another"));
+    world.input(other, &bomb(1024 * KIB));
+    assert_eq!(told(&mut world).iter().map(Message::len).collect::<Vec<_>>(), [10, 1024 * KIB]);
+    assert!(world.engine.resume(id));
+    world.turn();
+    assert_eq!(told(&mut world).iter().map(Message::len).collect::<Vec<_>>(), [1024 * KIB, 9]);
+}

@@ -2,7 +2,7 @@
 //!
 //! Not here: what needs a clock (`dialing.rs` beside this folder).
 
-use std::io;
+use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::process::Command;
 use std::sync::Mutex;
@@ -374,4 +374,34 @@ fn the_authorities_of_the_system_are_those_that_ssl_cert_file_names() {
         let told = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success() && told.contains("1 passed"), "{file}: {told}");
     }
+}
+
+#[test]
+fn what_is_flushed_between_two_polls_is_on_the_wire_before_the_next() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let addr = listener.local_addr().unwrap();
+    let mut server = dialer(knows_nobody);
+    server.flush();
+    let id = server.connect(dial(addr, None)).unwrap();
+    let (mut peer, _) = loop {
+        server.poll(Some(Duration::ZERO)).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        if let Ok(accepted) = listener.accept() {
+            break accepted;
+        }
+    };
+    peer.set_nonblocking(false).unwrap();
+    peer.set_read_timeout(Some(DEADLINE)).unwrap();
+    // The upgrade is asked for in the turn after the connection stands.
+    while server.engine().peer(id).is_none_or(|peer| peer.port() == 0) {
+        server.poll(Some(Duration::from_millis(10))).unwrap();
+    }
+    let request = String::from_utf8(crate::server::read_past(&mut peer, b"\r\n\r\n")).unwrap();
+    peer.write_all(common::switch(&request).as_bytes()).unwrap();
+    assert!(matches!(next(&mut server), Event::Connected { .. }));
+    assert!(server.engine().send(id, Message::Text("at once".into())));
+    server.flush();
+    let mut frame = [0; 13];
+    peer.read_exact(&mut frame).unwrap();
+    assert_eq!(frame[..2], [0x81, 0x80 | 7]);
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use barewire::CloseReason;
 
 use super::asked::Plan;
-use super::crowd::{Crowd, Happening};
+use super::crowd::{Crowd, Happening, NO_PONG};
 use super::histogram::Histogram;
 use super::process::Meter;
 use super::progress::{Progress, Standing};
@@ -164,6 +164,7 @@ impl<'a> Course<'a> {
         let begun_ns = self.crowd.read_clock();
         let mut stage = Stage::WarmingUp { until_ns: begun_ns + nanos(self.plan.warm_up) };
         load.begin(&mut self.crowd);
+        self.crowd.flush();
         loop {
             let now_ns = self.crowd.now_ns();
             let is_over = self.is_ended() || self.crowd.open() == 0 || load.is_over();
@@ -188,6 +189,7 @@ impl<'a> Course<'a> {
                 other => other,
             };
             let due_ns = load.go_on(&mut self.crowd);
+            self.crowd.flush();
             self.sleep(due_ns, stage)?;
             self.take(load);
             match stage {
@@ -208,6 +210,7 @@ impl<'a> Course<'a> {
         let now_ns = self.crowd.now_ns();
         let of = |until_ns: u64| Duration::from_nanos(until_ns.saturating_sub(now_ns));
         let wait = match due_ns.map(of) {
+            Some(Duration::ZERO) => Duration::ZERO,
             Some(wait) if wait < AWAKE => {
                 // Whoever shares this core has it first.
                 thread::yield_now();
@@ -235,6 +238,7 @@ impl<'a> Course<'a> {
                 Happening::Opened { .. } => {}
             }
         }
+        self.crowd.flush();
     }
 
     /// What is spent counts from here on.
@@ -314,6 +318,7 @@ fn sentence(reason: &CloseReason) -> String {
         }
         CloseReason::PeerClosed { code: Some(code), reason } => format!("closed by the server with {code} {reason:?}"),
         CloseReason::PeerClosed { code: None, .. } => "closed by the server without a code".to_owned(),
+        CloseReason::Host { code: NO_PONG, .. } => "no answer to a ping in time".to_owned(),
         CloseReason::PeerVanished => "ended by the server without a Close".to_owned(),
         other => other.to_string(),
     }
@@ -337,6 +342,7 @@ mod tests {
             (closed(Some(1001), ""), "closed by the server with 1001"),
             (closed(Some(1008), "no\nmore"), "closed by the server with 1008 \"no\\nmore\""),
             (closed(None, ""), "closed by the server without a code"),
+            (CloseReason::Host { code: NO_PONG, reason: "".into() }, "no answer to a ping in time"),
             (CloseReason::PeerVanished, "ended by the server without a Close"),
             (CloseReason::Transport(io::ErrorKind::ConnectionReset), "the connection failed: connection reset"),
         ] {

@@ -4,7 +4,8 @@
 //! answered two pings, the second sent when the first was answered: what it hears before that is a greeting and counts
 //! nowhere. A host name is looked up once, for all.
 //!
-//! The clock is read after each poll, so right behind the one read(2) whose messages are then looked at.
+//! The clock is read after each poll, so right behind the one read(2) whose messages are then looked at; and what is sent
+//! upon them is on the wire before the next is read.
 //!
 //! Not here: what is sent and measured (`course.rs` and the modes beside it).
 
@@ -24,6 +25,10 @@ use crate::daemon::failure::Failure;
 
 /// For a server to let one in, from the first packet to its answer.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(30);
+/// For a server to answer the pings of its greeting, in nanoseconds.
+const PONG_TIMEOUT_NS: u64 = 10_000_000_000;
+/// The code with which one is closed that does not (RFC 6455, section 5.5.2: it must).
+pub const NO_PONG: u16 = 1002;
 /// For a server to answer a Close, and to end the stream.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The largest message that is taken, where none that is sent is larger.
@@ -268,6 +273,10 @@ impl Crowd {
             };
             let engine = self.server.engine();
             if engine.awaits_pong(member.id) || !engine.is_open(member.id) {
+                let since_ns = member.dialed_ns + member.took_ns;
+                if self.now_ns.saturating_sub(since_ns) > PONG_TIMEOUT_NS {
+                    engine.close(member.id, NO_PONG, "no pong");
+                }
                 next += 1;
             } else if pings_left > 0 {
                 engine.ping(member.id);
@@ -308,6 +317,11 @@ impl Crowd {
     /// Queues a message. `false` where the connection is not open, or its server does not read what waits already.
     pub fn send(&mut self, number: usize, message: Message) -> bool {
         self.members.get(number).is_some_and(|member| self.server.engine().send(member.id, message))
+    }
+
+    /// Has what was sent on the wire now, and not when all others have been read too: so nobody waits for this loop's turn.
+    pub fn flush(&mut self) {
+        self.server.flush();
     }
 
     /// Reads this one no more.

@@ -15,7 +15,7 @@ use crate::daemon::failure::Failure;
 #[derive(Debug, Default)]
 pub struct Waves {
     pub each: Vec<Wave>,
-    /// How long connections were held, all waves together.
+    /// How long connections were held in the last wave: what the server has spent then is measured.
     pub held: Duration,
     /// From the dial to the answer of each.
     pub opened: Histogram,
@@ -41,14 +41,12 @@ pub fn run(course: &mut Course<'_>, waves: usize) -> Result<Waves, Failure> {
         let opened_in = Duration::from_nanos(course.crowd.read_clock().saturating_sub(begun_ns));
         if number == 0 {
             all.first = course.crowd.open();
-            course.meter_begin()?;
         }
-        all.held += hold(course, all.units)?;
+        course.meter_begin()?;
+        all.held = hold(course, all.units)?;
+        course.meter_end()?;
         let held = course.crowd.open();
         let resident_full = course.resident_bytes()?;
-        if number + 1 == waves || course.is_ended() {
-            course.meter_end()?;
-        }
         course.leave()?;
         let resident_after = course.resident_bytes()?;
         all.each.push(Wave { held, opened_in, resident_full, resident_after });

@@ -33,6 +33,11 @@ impl Said {
         Said { template, channel: Some(channel.to_owned()), constant, number: 0 }
     }
 
+    /// Bytes of a message, or of the first where they differ.
+    pub fn bytes(&self) -> usize {
+        self.constant.as_ref().map_or_else(|| self.template.bytes(), Message::len)
+    }
+
     /// The next message, which this connection says.
     pub fn next(&mut self, crowd: &mut Crowd, connection: usize) -> Message {
         match &self.constant {

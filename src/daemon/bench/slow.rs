@@ -14,8 +14,9 @@ use super::said::Said;
 
 /// Between two moments at which each that is stalled sends some more.
 const PESTER: Duration = Duration::from_millis(10);
-/// What it sends then, at most.
+/// What it sends then, at most, in messages and in bytes: many of them must not keep this loop busy.
 const MESSAGES: usize = 64;
+const BYTES: usize = 64 * 1024;
 
 /// See the module. The stalled ones have the numbers behind those that echo.
 pub struct Slow {
@@ -25,14 +26,17 @@ pub struct Slow {
     /// By number, less that of connections: whether it is still there.
     stalled: Vec<bool>,
     began_with: usize,
+    /// Messages that each of them sends at a time.
+    burst: usize,
     next_ns: u64,
 }
 
 impl Slow {
     /// Of the first so many connections of the crowd, and so many stalled ones behind them.
     pub fn new([echoed, said]: [Said; 2], connections: usize, stalled: usize) -> Slow {
+        let burst = BYTES.checked_div(said.bytes()).unwrap_or(MESSAGES).clamp(1, MESSAGES);
         let echo = Echo::new(echoed, connections, 1);
-        Slow { echo, said, connections, stalled: vec![false; stalled], began_with: 0, next_ns: 0 }
+        Slow { echo, said, connections, stalled: vec![false; stalled], began_with: 0, burst, next_ns: 0 }
     }
 
     /// What was measured.
@@ -82,7 +86,7 @@ impl Load for Slow {
             self.next_ns = now_ns + nanos(PESTER);
             for (offset, _) in self.stalled.iter().enumerate().filter(|(_, is_there)| **is_there) {
                 let number = self.connections + offset;
-                for _ in 0..MESSAGES {
+                for _ in 0..self.burst {
                     let message = self.said.next(crowd, number);
                     if !crowd.send(number, message) {
                         break;

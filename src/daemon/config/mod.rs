@@ -310,6 +310,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// A size as any key takes it: `64KiB`, `1MiB`, or bytes.
+#[cfg(feature = "tools")]
 pub fn size(text: &str) -> Result<usize, String> {
     value::Value::Text(text.into()).size()
 }

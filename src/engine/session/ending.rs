@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::{Closing, Pause, Pauses, Phase, Session, head};
+use super::{Closing, Leftover, Pause, Pauses, Phase, Session, head};
 use crate::engine::shared::Shared;
 use crate::engine::timer::Timer;
 use crate::error::CloseReason;
@@ -98,7 +98,7 @@ impl Session {
     /// Nothing more is parsed; what is queued is still written. The deadline is set already.
     pub(super) fn wind_down(&mut self, shared: &mut Shared) {
         self.phase = Phase::Ending;
-        self.leftover = Vec::new();
+        self.leftover = Leftover::default();
         self.paused = Pauses::default();
         self.mark_dirty(shared);
     }
@@ -112,7 +112,7 @@ impl Session {
     pub(super) fn drop_socket(&mut self, shared: &mut Shared) {
         self.timers.stop_all();
         self.phase = Phase::Gone;
-        self.leftover = Vec::new();
+        self.leftover = Leftover::default();
         self.queue = None;
         self.held = 0;
         self.mark_dirty(shared);

@@ -29,7 +29,8 @@
 //!
 //! In this folder: `head.rs` (HTTP and the way in), `head_out.rs` (the way to a server), `open.rs` (frames), `inflating.rs`
 //! (deflated messages), `heartbeat.rs` (is it alive), `in_band.rs` (authentication by message), `ending.rs` (the ways out),
-//! `closing.rs` (what still comes behind our Close), `pauses.rs` (when it is not read), `weight.rs` (what it makes the process hold).
+//! `closing.rs` (what still comes behind our Close), `leftover.rs` (what is looked at later), `pauses.rs` (when it is not
+//! read), `weight.rs` (what it makes the process hold).
 //! Not here: who is subscribed to what (`engine/hub.rs`), sockets and TLS (`net/`).
 
 mod closing;
@@ -39,6 +40,7 @@ mod head_out;
 mod heartbeat;
 mod in_band;
 mod inflating;
+mod leftover;
 mod open;
 mod pauses;
 mod weight;
@@ -64,6 +66,7 @@ pub(super) use closing::Closing;
 pub(super) use head::{Await, Head, Welcome};
 pub(super) use head_out::HeadOut;
 pub(super) use heartbeat::Heartbeat;
+use leftover::Leftover;
 pub(super) use open::Open;
 use pauses::{Pause, Pauses};
 pub(super) use weight::fixed_weight;
@@ -107,7 +110,7 @@ pub(super) struct Session {
     pub connected_us: u64,
     pub phase: Phase,
     /// What was read and could not be looked at yet.
-    leftover: Vec<u8>,
+    leftover: Leftover,
     queue: Option<Box<SendQueue>>,
     pub memberships: Memberships,
     timers: TimerTable,
@@ -154,7 +157,7 @@ impl Session {
             secure,
             connected_us: shared.now.mono_us,
             phase,
-            leftover: Vec::new(),
+            leftover: Leftover::default(),
             queue: None,
             memberships: Memberships::default(),
             timers: TimerTable::default(),
@@ -181,14 +184,13 @@ impl Session {
             return;
         }
         if !self.leftover.is_empty() || !self.takes_input() {
-            self.leftover.extend_from_slice(input);
-            return;
+            return self.leftover.append(input);
         }
         let consumed = self.take(shared, input);
         if let Some(rest) = input.get(consumed..)
             && !rest.is_empty()
         {
-            self.leftover = rest.to_vec();
+            self.leftover.append(rest);
             self.mark_ready(shared);
         }
     }
@@ -200,11 +202,10 @@ impl Session {
             return;
         }
         if !self.leftover.is_empty() {
-            let leftover = std::mem::take(&mut self.leftover);
+            let leftover = self.leftover.take();
             let consumed = self.take(shared, &leftover);
             if consumed < leftover.len() {
-                self.leftover = leftover;
-                self.leftover.drain(..consumed);
+                self.leftover.keep(leftover, consumed);
                 self.mark_ready(shared);
             } else if self.input_ended {
                 // The host answers what it has just been told before the end counts.

@@ -34,8 +34,7 @@ pub struct Open {
     /// Where messages may be deflated.
     pub(super) deflate: Option<Deflate>,
     heartbeat: Heartbeat,
-    /// From the first message, ping or pong on that is counted.
-    pace: Option<Box<Pace>>,
+    pace: Pace,
 }
 
 /// See [`Open::pending`].
@@ -101,7 +100,7 @@ impl Open {
             pending: None,
             deflate,
             heartbeat: Heartbeat::new(),
-            pace: None,
+            pace: Pace::default(),
         }
     }
 
@@ -163,10 +162,6 @@ impl Open {
     /// The peer may be heard no more, for a reason that is not its own: no silence is held against it.
     pub fn is_not_listened_to(&mut self) {
         self.heartbeat.hear();
-    }
-
-    fn pace(&mut self) -> &mut Pace {
-        self.pace.get_or_insert_default()
     }
 
     pub fn take_framing(&mut self) -> (FrameWalker, Option<Box<Context>>) {
@@ -321,7 +316,7 @@ impl Session {
             0 => Admission::Taken,
             // A server says as much as it likes to those who came to hear it.
             _ if matches!(open.who, Who::Server(_)) => Admission::Taken,
-            _ => open.pace().take_message(shared.now.mono_us, limits),
+            _ => open.pace.take_message(shared.now.mono_us, limits),
         };
         shared.events.push_back(match admission {
             Admission::Taken => Event::Message { id: self.id, message },
@@ -335,7 +330,7 @@ impl Session {
     fn may_send_control_frame(&mut self, shared: &Shared) -> bool {
         let Phase::Open(open) = &mut self.phase else { return true };
         let limits = &shared.config.limits;
-        limits.control_frames_per_second == 0 || open.pace().take_control_frame(shared.now.mono_us, limits)
+        limits.control_frames_per_second == 0 || open.pace.take_control_frame(shared.now.mono_us, limits)
     }
 
     /// Queues a message of the host. Says whether the session took it.

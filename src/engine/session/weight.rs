@@ -58,7 +58,7 @@ impl Session {
             Phase::Closing(closing) => closing.weight(),
             Phase::Body { .. } | Phase::Ending | Phase::Gone => 0,
         };
-        self.leftover.capacity() + under_way
+        self.leftover.weight() + under_way
     }
 
     /// What its end may free: its load and the broadcasts that it keeps, perhaps not alone. 0 for one that only is there.

@@ -120,7 +120,11 @@ impl<I: Io> Server<I> {
 
     /// Writes what the turn has queued, one write per connection; what can go on without waiting is for the
     /// next turn.
-    pub(super) fn flush(&mut self) {
+    ///
+    /// The turn does so at its end, when all sockets have been read: that is cheapest for whoever answers them. A host whose
+    /// words must not wait for those of others may call it between two polls, at any time; where nothing is queued it costs
+    /// next to nothing.
+    pub fn flush(&mut self) {
         let mut again = Vec::new();
         while let Some(id) = self.engine.poll_dirty() {
             let fate = self.engine.fate(id);
