@@ -89,6 +89,17 @@ fn only_an_open_session_is_paused_and_its_end_is_the_end_of_that() {
 }
 
 #[test]
+fn one_that_is_dropped_is_paused_no_more() {
+    let mut world = world();
+    let id = open(&mut world);
+    assert!(world.engine.pause(id));
+    world.engine.drop_all();
+    assert!(!world.engine.resume(id), "it is not open");
+    world.turn();
+    assert!(world.is_gone(id));
+}
+
+#[test]
 fn a_paused_session_that_is_closed_finds_the_peers_close_behind_what_waits() {
     let mut world = world();
     let id = open(&mut world);
