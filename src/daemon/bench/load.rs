@@ -24,8 +24,10 @@ use super::{connecting, idle, storm};
 use crate::daemon::failure::Failure;
 use crate::daemon::signals;
 
-/// Messages in flight that a connection of an open loop must have room for, before what is due waits.
+/// Messages in flight that a connection of an open loop must have room for, before what is due waits; and their bytes, where
+/// that is more than one: a server that stalls must not fill the memory of this machine.
 const RATE_DEPTH: usize = 64;
+const RATE_BYTES: usize = 1024 * 1024;
 
 /// Does it. A signal ends it early, with what was measured until then. It is a failure where nobody gets in, or the system
 /// does not play along; what goes wrong after that is in the report.
@@ -37,7 +39,7 @@ pub fn run(plan: &mut Plan, meter: &mut Meter, progress: &mut Progress) -> Resul
     let mode = plan.mode.clone();
     let (size, depth, greeting) = match &mode {
         Mode::Echo { depth } => (plan.connections, *depth, Greeting::Awaited),
-        Mode::Rate { .. } => (plan.connections, RATE_DEPTH, Greeting::Awaited),
+        Mode::Rate { .. } => (plan.connections, rate_depth(plan.template.bytes()), Greeting::Awaited),
         Mode::FanOut { depth, .. } => (plan.connections + 1, *depth, Greeting::Awaited),
         Mode::Slow { stalled } => (plan.connections + stalled, 1, Greeting::Awaited),
         Mode::Idle { .. } | Mode::Storm { .. } => (plan.connections, 1, Greeting::Awaited),
@@ -73,6 +75,10 @@ pub fn run(plan: &mut Plan, meter: &mut Meter, progress: &mut Progress) -> Resul
         is_cut_short: course.is_ended(),
         errors: course.errors,
     })
+}
+
+fn rate_depth(message_bytes: usize) -> usize {
+    RATE_BYTES.checked_div(message_bytes).map_or(RATE_DEPTH, |fit| fit.clamp(1, RATE_DEPTH))
 }
 
 /// What a mode has found.
@@ -199,4 +205,16 @@ fn cut(course: &mut Course<'_>, jitter: Jitter, rounds: usize) -> Result<Found, 
         findings: Findings::Storm { rounds: found.each },
         ended_ns: 0,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_open_loop_has_room_for_many_small_messages_or_few_large_ones_and_for_one_at_least() {
+        for (bytes, depth) in [(0, 64), (20, 64), (16 * 1024, 64), (16 * 1024 + 1, 63), (RATE_BYTES, 1), (1 << 30, 1)] {
+            assert_eq!(rate_depth(bytes), depth, "{bytes}");
+        }
+    }
 }
