@@ -4,7 +4,7 @@
 //! Not here: how long a wait is (the library's `Backoff`), who is back (`crowd.rs`: one that has been greeted).
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeSet, BinaryHeap};
 use std::time::Duration;
 
 use barewire::client::Backoff;
@@ -35,6 +35,8 @@ pub struct Storms {
 struct Arrivals {
     /// How many in each [`BUCKET`] since the cut.
     buckets: Vec<u64>,
+    /// Those who were cut and have not been back.
+    awaited: BTreeSet<usize>,
     /// When each was back, since the cut.
     back: Vec<Duration>,
     attempts: u64,
@@ -51,6 +53,15 @@ impl Arrivals {
         if let Some(count) = self.buckets.get_mut(bucket) {
             *count += 1;
         }
+    }
+
+    /// One is open. Says whether it is back with that: it was there at the cut, and has not been back already.
+    fn come_back(&mut self, number: usize, after: Duration) -> bool {
+        let is_back = self.awaited.remove(&number);
+        if is_back {
+            self.back.push(after);
+        }
+        is_back
     }
 
     /// `of`: how many were cut.
@@ -125,7 +136,8 @@ pub fn run(course: &mut Course<'_>, backoff: Backoff, rounds: usize) -> Result<S
 
 /// One round. Gives back what chance is left for the next.
 fn storm(course: &mut Course<'_>, mut waits: Waits, all: &mut Histogram) -> Result<(Round, StdRng), Failure> {
-    let mut arrivals = Arrivals::default();
+    let awaited = (0..course.plan.connections).filter(|number| course.crowd.is_open(*number)).collect();
+    let mut arrivals = Arrivals { awaited, ..Arrivals::default() };
     let of = course.crowd.open();
     course.crowd.cut_all();
     let cut_ns = course.crowd.read_clock();
@@ -142,9 +154,10 @@ fn storm(course: &mut Course<'_>, mut waits: Waits, all: &mut Histogram) -> Resu
         while let Some(happening) = course.crowd.next() {
             let now_ns = course.crowd.now_ns();
             match happening {
-                Happening::Opened { .. } => {
-                    arrivals.back.push(after(now_ns));
-                    all.record(after(now_ns));
+                Happening::Opened { number, .. } => {
+                    if arrivals.come_back(number, after(now_ns)) {
+                        all.record(after(now_ns));
+                    }
                 }
                 // Cut by us, at the beginning.
                 Happening::Lost { number, reason: barewire::CloseReason::ServerShutdown, .. } => {
@@ -180,6 +193,18 @@ mod tests {
         }
         let round = arrivals.round(1, millis(9_999));
         assert_eq!((round.attempts, round.fullest), (7, 3));
+    }
+
+    #[test]
+    fn whoever_is_let_in_and_cut_again_is_back_once_and_stands_for_nobody_else() {
+        let mut arrivals = Arrivals { awaited: [0, 1].into(), ..Arrivals::default() };
+        assert_eq!(
+            [(0, 10), (0, 20), (7, 30)].map(|(who, at)| arrivals.come_back(who, millis(at))),
+            [true, false, false]
+        );
+        assert_eq!((arrivals.back.len(), arrivals.round(2, millis(9_999)).back_in), (1, millis(9_999)));
+        assert!(arrivals.come_back(1, millis(40)));
+        assert_eq!(arrivals.round(2, millis(9_999)).back_in, millis(40));
     }
 
     #[test]
