@@ -160,6 +160,23 @@ fn a_signal_before_anything_is_measured_is_no_good_order() {
     }
 }
 
+/// It lets the first one in, and answers nobody else.
+#[test]
+fn a_server_that_answers_no_more_is_an_error_of_those_who_wait() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let url = format!("ws://{}/ws", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let (mut first, _) = listener.accept().unwrap();
+        let request = String::from_utf8(read_past(&mut first, b"\r\n\r\n")).unwrap();
+        first.write_all(common::switch(&request).as_bytes()).unwrap();
+        drop(first);
+        let _others: Vec<_> = listener.incoming().collect();
+    });
+    let output = bench("connect", &url, &["--connections=1", "--duration=2s"]);
+    assert_eq!(line(&output), "barewire: measured with errors: not answered in the end");
+    assert_eq!(number(&report(&output), "units"), 1, "{output:?}");
+}
+
 /// It takes the upgrade, and says no word after that.
 #[test]
 fn a_server_that_answers_no_ping_is_given_up() {
