@@ -345,8 +345,10 @@ impl Session {
             }
             return false;
         }
+        let bytes = message.payload().len();
         self.push(shared, message);
         self.check_pause();
+        shared.count_sent(bytes);
         true
     }
 

@@ -16,14 +16,31 @@ pub enum Pause {
     Host = 2,
 }
 
-/// Any of them, in a byte.
+/// Any of them, and whether the shell waits for the end of them, in a byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Pauses(u8);
+
+/// The shell wanted to read.
+const TOLD: u8 = 4;
 
 impl Pauses {
     /// Whether it is not read.
     pub fn any(self) -> bool {
-        self != Pauses::default()
+        self.0 & !TOLD != 0
+    }
+
+    /// The shell has something to read, and is told that it may not.
+    pub fn tell(&mut self) {
+        if self.any() {
+            self.0 |= TOLD;
+        }
+    }
+
+    /// Whether the shell was told, which is forgotten.
+    pub fn take_told(&mut self) -> bool {
+        let told = self.0 & TOLD != 0;
+        self.0 &= !TOLD;
+        told
     }
 
     pub fn begin(&mut self, pause: Pause) {
