@@ -159,8 +159,8 @@ impl Open {
         self.heartbeat.hear();
     }
 
-    /// The peer may be heard no more, for a reason that is not its own: no silence is held against it.
-    pub fn is_not_listened_to(&mut self) {
+    /// It is not the peer's fault that nothing of it is heard: no silence so far is held against it.
+    pub fn excuse_silence(&mut self) {
         self.heartbeat.hear();
     }
 
