@@ -136,8 +136,8 @@ fn fan_out(course: &mut Course<'_>, depth: usize, channel: Option<&str>) -> Resu
 
 fn slow(course: &mut Course<'_>, stalled: usize) -> Result<Found, Failure> {
     let (connections, seed) = (course.plan.connections, course.plan.seed);
-    let said = [seed, seed.wrapping_add(1)].map(|seed| Said::new(course.plan.template.again(seed)));
-    let mut load = Slow::new(said, connections, stalled);
+    let [echoed, said] = [seed, seed.wrapping_add(1)].map(|seed| Said::new(course.plan.template.again(seed)));
+    let mut load = Slow::new(echoed, said, connections, stalled);
     let found = measure(course, connections + stalled, &mut load)?;
     let (opened, cut) = (load.began_with(), load.began_with() - load.stalled());
     let findings = Findings::Slow { stalled: opened, cut };
