@@ -29,9 +29,9 @@ impl Report {
             lines.push(row("errors", &count(self.errors.count()), &kinds.join(", ")));
         }
         lines.extend(found(&self.findings, plan));
-        if let Some(latency) = self.latency.as_ref().filter(|latency| latency.count() > 0) {
-            lines.extend(percentiles(latency));
-            lines.extend(picture(latency));
+        if self.latency.count() > 0 {
+            lines.extend(percentiles(&self.latency));
+            lines.extend(picture(&self.latency));
         }
         lines.push(String::new());
         if let Some(server) = &self.server {
