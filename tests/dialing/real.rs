@@ -17,7 +17,7 @@ use barewire::{
 };
 
 use crate::common;
-use crate::server::{DEADLINE, TestServer};
+use crate::server::{DEADLINE, TestServer, next_event};
 
 macro_rules! pem {
     ($name:literal) => {
@@ -61,20 +61,8 @@ fn dial(addr: SocketAddr, tls: Option<ClientTls>) -> Dial {
     Dial { host: addr.ip().to_string(), port: addr.port(), tls, addrs: Vec::new(), source: None, upgrade }
 }
 
-/// The next event. The server must not need longer for it than any single thing may take.
-fn next(server: &mut Server) -> Event {
-    let start = Instant::now();
-    loop {
-        if let Some(event) = server.poll_event() {
-            return event;
-        }
-        assert!(start.elapsed() < DEADLINE, "no event");
-        server.poll(Some(Duration::from_secs(1))).unwrap();
-    }
-}
-
 fn end(server: &mut Server) -> CloseReason {
-    match next(server) {
+    match next_event(server) {
         Event::Closed { reason, .. } => reason,
         other => panic!("not the end: {other:?}"),
     }
@@ -84,13 +72,13 @@ fn end(server: &mut Server) -> CloseReason {
 fn check_echo(server: &mut Server, dial: Dial) {
     let others = server.engine().sessions();
     let id = server.connect(dial).unwrap();
-    let connected = next(server);
+    let connected = next_event(server);
     assert!(matches!(connected, Event::Connected { .. }), "{connected:?}");
     // In many records, and in more than one read.
     for length in [1, 300_000] {
         let text = "e".repeat(length);
         assert!(server.engine().send(id, Message::Text(text.as_str().into())));
-        match next(server) {
+        match next_event(server) {
             Event::Message { message, .. } => assert!(message == Message::Text(text.as_str().into()), "{length}"),
             other => panic!("no echo: {other:?}"),
         }
@@ -194,11 +182,11 @@ fn a_session_is_resumed_by_the_next_connection_unless_that_is_not_wanted() {
         let addr = if tls.is_some() { upstream.tls_addr() } else { upstream.plain_addr() };
         let id = server.connect(dial(addr, tls)).unwrap();
         assert_eq!(server.is_resumed(id), None, "it is not connected yet");
-        assert!(matches!(next(&mut server), Event::Connected { .. }));
+        assert!(matches!(next_event(&mut server), Event::Connected { .. }));
         let is_resumed = server.is_resumed(id);
         // A ticket comes behind the handshake: an echo from there says that it is read.
         assert!(server.engine().send(id, Message::Text("echo".into())));
-        assert!(matches!(next(&mut server), Event::Message { .. }));
+        assert!(matches!(next_event(&mut server), Event::Message { .. }));
         server.engine().close(id, 1000, "");
         end(&mut server);
         wind_down(&mut server, 0);
@@ -398,7 +386,7 @@ fn what_is_flushed_between_two_polls_is_on_the_wire_before_the_next() {
     }
     let request = String::from_utf8(crate::server::read_past(&mut peer, b"\r\n\r\n")).unwrap();
     peer.write_all(common::switch(&request).as_bytes()).unwrap();
-    assert!(matches!(next(&mut server), Event::Connected { .. }));
+    assert!(matches!(next_event(&mut server), Event::Connected { .. }));
     assert!(server.engine().send(id, Message::Text("at once".into())));
     server.flush();
     let mut frame = [0; 13];
