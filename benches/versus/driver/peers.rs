@@ -1,4 +1,6 @@
 //! The servers: how each is started, and what it can.
+//!
+//! Not here: what they are made of (`../src/bin/`, `../js/`, `../../../examples/echo.rs`).
 
 use std::fmt::Write as _;
 use std::process::Command;

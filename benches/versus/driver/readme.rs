@@ -1,4 +1,6 @@
 //! What `--write` replaces: the README's figures, between two comments, and the picture beside them.
+//!
+//! Not here: the text itself (`told.rs`), the picture (`plot.rs`).
 
 use std::fs;
 use std::path::PathBuf;

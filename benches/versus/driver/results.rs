@@ -1,4 +1,6 @@
 //! All figures of a run: medians, spread, ratios, and whether a bar is met.
+//!
+//! Not here: how they are told (`told.rs`, `plot.rs`).
 
 use super::measure::Figure;
 use super::peers::Peer;

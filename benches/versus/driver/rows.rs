@@ -1,4 +1,6 @@
 //! The work that is measured, and the bar for barewire where there is one.
+//!
+//! Not here: how it is measured (`measure.rs`), whether a bar is met (`results.rs`).
 
 use super::peers::Peer;
 
