@@ -204,3 +204,38 @@ impl Shared {
         (z ^ (z >> 31)) % bound.max(1)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::NoAuth;
+    use crate::limits::SEND_QUEUE_KEEP_BYTES;
+
+    /// One that has sent so many bytes of its own.
+    fn emptied(bytes: usize) -> Box<SendQueue> {
+        let mut queue = Box::<SendQueue>::default();
+        queue.push_http(|out| {
+            out.reserve_exact(bytes);
+            out.resize(bytes, 0);
+        });
+        queue.advance(bytes);
+        queue
+    }
+
+    #[test]
+    fn queues_are_kept_up_to_so_many_and_so_much_memory_of_all_together() {
+        for (bytes, by_count) in [(1, true), (SEND_QUEUE_KEEP_BYTES, false)] {
+            let now = Now { mono_us: 0, unix_ms: 0 };
+            let mut shared = Shared::new(EngineConfig::default(), Box::new(NoAuth), now, 0);
+            for _ in 0..=SEND_QUEUE_POOL {
+                shared.return_queue(emptied(bytes));
+            }
+            let each = emptied(bytes).kept();
+            let kept = if by_count { SEND_QUEUE_POOL } else { SEND_QUEUE_POOL_BYTES / each };
+            assert!(each >= bytes && kept <= SEND_QUEUE_POOL);
+            assert_eq!((shared.queues.len(), shared.pool_bytes), (kept, kept * each), "{bytes} bytes each");
+            (0..=kept).for_each(|_| drop(shared.lend_queue()));
+            assert_eq!((shared.queues.len(), shared.pool_bytes), (0, 0));
+        }
+    }
+}

@@ -64,7 +64,7 @@ impl Session {
     /// where no WebSocket is open.
     pub fn pause(&mut self) -> bool {
         let Phase::Open(open) = &mut self.phase else { return false };
-        open.is_not_listened_to();
+        open.excuse_silence();
         self.paused.begin(Pause::Host);
         true
     }
