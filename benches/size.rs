@@ -1,7 +1,7 @@
 //! How large barewire is, by what is built of it: the stripped program, and what it keeps resident once it listens.
 //! `cargo bench --bench size` builds each with the release profile into `target/size` and prints the table of the README.
 //!
-//! Not here: memory per session (`probe.rs`).
+//! Not here: memory per session (`connections.rs`, `versus.rs`).
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::panic, missing_docs)]
 

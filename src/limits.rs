@@ -27,6 +27,9 @@ pub const MESSAGE_BYTES_UNAUTHENTICATED: usize = 16 * KIB;
 pub const SEND_QUEUE_BYTES_DEFAULT: usize = MIB;
 /// Smallest value that [`Limits::send_queue_bytes`] may be given.
 pub const SEND_QUEUE_BYTES_MIN: usize = KIB;
+/// What may be sent to single sessions, all together, before it is written in the middle of a turn. Less waits for the turn's
+/// end, so that the answers to one peer leave in one write.
+pub const FLUSH_BYTES: usize = 64 * KIB;
 /// What an entry of a send queue costs beside its bytes.
 pub const SEND_QUEUE_ENTRY_BYTES: usize = 64;
 /// What a session's own replies may cost in its queue, broadcasts left out. Above, it is not read until half of

@@ -3,7 +3,7 @@
 //!
 //! Not here: the flags' grammar (`src/daemon/cli/tests/bench.rs`), each figure of a report (`src/daemon/bench/report/`).
 
-#![cfg(feature = "daemon")]
+#![cfg(feature = "tools")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::cast_possible_truncation)]
 

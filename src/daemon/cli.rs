@@ -9,7 +9,8 @@ mod bench;
 mod connect;
 #[cfg(feature = "tools")]
 mod reach;
-#[cfg(all(test, feature = "tools"))]
+#[cfg(feature = "tools")]
+#[cfg(test)]
 mod tests;
 
 use std::ffi::OsString;

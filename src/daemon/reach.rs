@@ -53,7 +53,7 @@ pub enum Who {
     TokenFile(PathBuf),
 }
 
-/// The same, in good order.
+/// What came of that: read and checked.
 #[derive(Debug)]
 pub struct Reached {
     pub url: Url,

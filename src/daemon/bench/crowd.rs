@@ -101,7 +101,7 @@ pub struct Crowd {
 
 impl Crowd {
     /// Room for so many connections, in the manner of the plan; none is dialed. `depth`: messages in flight on each. An error
-    /// is one line: there can be no so many, or the server has no address.
+    /// is one line: there cannot be so many, or the server has no address.
     pub fn new(plan: &Plan, size: usize, depth: usize, greeting: Greeting) -> Result<Crowd, Failure> {
         check_room(size)?;
         let mut dial = plan.dial.clone();
@@ -154,7 +154,7 @@ impl Crowd {
 
     /// Reads the clock anew.
     pub fn read_clock(&mut self) -> u64 {
-        self.now_ns = u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.now_ns = nanos(self.epoch.elapsed());
         self.now_ns
     }
 
@@ -196,7 +196,7 @@ impl Crowd {
         let id = self.server.connect(dial);
         member.id = id.map_err(|refused| Failure::runtime(format!("cannot connect: {refused}")))?;
         member.phase = Phase::Dialed;
-        member.dialed_ns = u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        member.dialed_ns = nanos(self.epoch.elapsed());
         let index = member.id.index();
         if self.numbers.len() <= index {
             self.numbers.resize(index + 1, 0);
@@ -351,6 +351,11 @@ impl Crowd {
     pub fn cut_all(&mut self) {
         self.server.engine().drop_all();
     }
+}
+
+/// As [`Crowd::now_ns`] counts.
+pub fn nanos(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Each connection is an open file.

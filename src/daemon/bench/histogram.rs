@@ -4,7 +4,7 @@
 //! The layout is that of HdrHistogram with three significant digits: below 2048 each value has its bucket; above, each octave
 //! has 1024.
 //!
-//! Not here: how it is shown (`report.rs`), what is measured (`mod.rs`).
+//! Not here: how it is shown (`report.rs`), what takes so long (the modes).
 
 use std::ops::Range;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! What processes of this machine spend and hold, as `/proc` of Linux tells it: those of the server, and this one.
 //!
-//! Not here: what it means for a unit or a connection (`report.rs`), when it is read (`load.rs`).
+//! Not here: what it means for a unit or a connection (`report.rs`), when it is read (`course.rs`).
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,6 +1,6 @@
-//! Mode `rate`: an open loop. Messages are due at even moments, whatever became of the last ones, and each connection says
-//! every so manyth of them; what an answer took is counted from the moment at which its message was due. So a server that
-//! stalls for a second has stalled every message that was due in that second, as its clients would feel it.
+//! Mode `rate`: an open loop. Messages are due at even moments, whatever became of the last ones, and the connections say them
+//! in turn; what an answer took is counted from the moment at which its message was due. So a server that stalls for a second
+//! has stalled every message that was due in that second, as its clients would feel it.
 //!
 //! What a connection cannot send yet, since its server does not read, stays due and is sent as soon as it can be. What is not
 //! answered in the end counts with what it has taken until then: the percentiles are never better for it.

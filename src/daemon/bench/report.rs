@@ -30,8 +30,8 @@ pub struct Report {
     pub connections: usize,
     /// What has gone wrong.
     pub errors: Errors,
-    /// How long each took, where a mode measures that.
-    pub latency: Option<Histogram>,
+    /// How long each took.
+    pub latency: Histogram,
     /// What this mode alone finds.
     pub findings: Findings,
     /// What the server has spent, where its process was named: [`super::process::Meter::server`].
@@ -206,7 +206,7 @@ impl Report {
                 share * 100.0
             ));
         }
-        if self.latency.as_ref().is_some_and(|latency| (1..LATENCIES_FEW).contains(&latency.count())) {
+        if (1..LATENCIES_FEW).contains(&self.latency.count()) {
             warnings.push(format!("of fewer than {} latencies p99.9 is the longest", count(LATENCIES_FEW)));
         }
         // Who holds is meant to spend little.

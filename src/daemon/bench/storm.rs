@@ -11,8 +11,8 @@ use barewire::client::Backoff;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use super::course::{Course, NAP, nanos};
-use super::crowd::Happening;
+use super::course::{Course, NAP};
+use super::crowd::{Happening, nanos};
 use super::histogram::Histogram;
 use super::report::Round;
 use crate::daemon::failure::Failure;
@@ -90,6 +90,17 @@ struct Waits {
 }
 
 impl Waits {
+    /// For so many connections; nobody waits yet.
+    fn new(backoff: Backoff, seed: u64, connections: usize) -> Waits {
+        Waits { backoff, chance: StdRng::seed_from_u64(seed), due: BinaryHeap::new(), attempts: vec![0; connections] }
+    }
+
+    /// All are cut: nobody has tried yet.
+    fn restart(&mut self) {
+        self.due.clear();
+        self.attempts.fill(0);
+    }
+
     fn add(&mut self, number: usize, now_ns: u64) {
         let Some(attempts) = self.attempts.get_mut(number) else { return };
         let delay = self.backoff.delay(*attempts, self.chance.random_range(0.0..1.0));
@@ -109,15 +120,13 @@ impl Waits {
 /// Does so many rounds; all are open already.
 pub fn run(course: &mut Course<'_>, backoff: Backoff, rounds: usize) -> Result<Storms, Failure> {
     let mut all = Storms::default();
-    let mut chance = StdRng::seed_from_u64(course.plan.seed);
+    let mut waits = Waits::new(backoff, course.plan.seed, course.plan.connections);
     course.meter_begin()?;
     for _ in 0..rounds {
         let of = course.crowd.open();
-        let attempts = vec![0; course.plan.connections];
-        let waits = Waits { backoff, chance, due: BinaryHeap::new(), attempts };
         let begun_ns = course.crowd.read_clock();
-        let (round, rest) = storm(course, waits, &mut all.back)?;
-        chance = rest;
+        waits.restart();
+        let round = storm(course, &mut waits, &mut all.back)?;
         all.measured += Duration::from_nanos(course.crowd.now_ns().saturating_sub(begun_ns));
         // Where a signal has ended it, they had less time.
         let missing = if course.is_ended() { 0 } else { of.saturating_sub(round.back) };
@@ -134,8 +143,8 @@ pub fn run(course: &mut Course<'_>, backoff: Backoff, rounds: usize) -> Result<S
     Ok(all)
 }
 
-/// One round. Gives back what chance is left for the next.
-fn storm(course: &mut Course<'_>, mut waits: Waits, all: &mut Histogram) -> Result<(Round, StdRng), Failure> {
+/// One round; how long each took to come back is counted in `all` too.
+fn storm(course: &mut Course<'_>, waits: &mut Waits, all: &mut Histogram) -> Result<Round, Failure> {
     let awaited = (0..course.plan.connections).filter(|number| course.crowd.is_open(*number)).collect();
     let mut arrivals = Arrivals { awaited, ..Arrivals::default() };
     let of = course.crowd.open();
@@ -174,7 +183,7 @@ fn storm(course: &mut Course<'_>, mut waits: Waits, all: &mut Histogram) -> Resu
         course.show("coming back", cut_ns, None, (arrivals.back.len() as u64, Some(all)));
     }
     let took = after(course.crowd.read_clock());
-    Ok((arrivals.round(of, took), waits.chance))
+    Ok(arrivals.round(of, took))
 }
 
 #[cfg(test)]
@@ -231,8 +240,7 @@ mod tests {
     #[test]
     fn whoever_fails_again_waits_longer_and_the_earliest_is_first() {
         let backoff = Backoff { jitter: barewire::client::Jitter::None, ..Backoff::default() };
-        let chance = StdRng::seed_from_u64(1);
-        let mut waits = Waits { backoff, chance, due: BinaryHeap::new(), attempts: vec![0; 2] };
+        let mut waits = Waits::new(backoff, 1, 2);
         waits.add(0, 0);
         assert_eq!((waits.next_due(999_999_999), waits.next_due(1_000_000_000)), (None, Some(0)));
         waits.add(0, 1_000_000_000);
@@ -243,5 +251,9 @@ mod tests {
         );
         waits.add(7, 0);
         assert_eq!(waits.next_due(u64::MAX), None, "there is no such one");
+        waits.add(0, 0);
+        waits.restart();
+        waits.add(1, 0);
+        assert_eq!([999_999_999, 1_000_000_000, u64::MAX].map(|now| waits.next_due(now)), [None, Some(1), None]);
     }
 }

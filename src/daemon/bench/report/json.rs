@@ -29,8 +29,7 @@ struct Object<'a> {
     units_per_second: f64,
     errors: u64,
     errors_by_kind: BTreeMap<&'a str, u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    latency_us: Option<Latency>,
+    latency_us: Latency,
     #[serde(skip_serializing_if = "Option::is_none")]
     server: Option<Server<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -144,7 +143,7 @@ impl Report {
             units_per_second: self.per_second(),
             errors: self.errors.count(),
             errors_by_kind: self.errors.by_kind().into_iter().collect(),
-            latency_us: self.latency.as_ref().map(latency),
+            latency_us: latency(&self.latency),
             server: self.server.as_ref().map(|figures| self.server_object(figures)),
             load_cpu_seconds: self.own_cpu.map(|cpu| cpu.as_secs_f64()),
             findings: found(&self.findings),

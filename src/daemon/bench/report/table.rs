@@ -13,7 +13,7 @@ use crate::daemon::bench::histogram::Histogram;
 const BAR: u32 = 40;
 /// A bar's last column, by eighths.
 const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
-/// Columns of what stands before the figures.
+/// Columns of what a row begins with, and of the figure behind that.
 const NAME: usize = 14;
 const FIGURE: usize = 12;
 
@@ -29,9 +29,9 @@ impl Report {
             lines.push(row("errors", &count(self.errors.count()), &kinds.join(", ")));
         }
         lines.extend(found(&self.findings, plan));
-        if let Some(latency) = self.latency.as_ref().filter(|latency| latency.count() > 0) {
-            lines.extend(percentiles(latency));
-            lines.extend(picture(latency));
+        if self.latency.count() > 0 {
+            lines.extend(percentiles(&self.latency));
+            lines.extend(picture(&self.latency));
         }
         lines.push(String::new());
         if let Some(server) = &self.server {
@@ -186,7 +186,8 @@ fn picture(latency: &Histogram) -> Vec<String> {
     let longest = spans.iter().map(|span| span.2).max().unwrap_or(0);
     let rows = spans.into_iter().skip_while(is_empty).map(|(from, _, number)| {
         let share = per(number as f64 * 100.0, latency.count() as f64);
-        format!("from {:>9}  {:<40}  {}", span(from), bar(number, longest), percent(share)).trim_end().to_owned()
+        let bar = bar(number, longest);
+        format!("from {:>9}  {bar:<width$}  {}", span(from), percent(share), width = BAR as usize).trim_end().to_owned()
     });
     std::iter::once(String::new()).chain(rows).collect()
 }

@@ -58,7 +58,7 @@ fn report(unit: Unit, findings: Findings) -> Report {
         units: 100_000,
         connections: 1000,
         errors: Errors::default(),
-        latency: Some(latency),
+        latency,
         findings,
         server: Some(ServerFigures {
             pids: vec![17],
@@ -215,9 +215,9 @@ fn json_has_the_names_that_the_readme_tells() {
 #[test]
 fn json_leaves_out_what_there_is_not() {
     let idle = report(Unit::Connection, Findings::Idle { waves: Vec::new() });
-    let without = Report { latency: None, server: None, own_cpu: None, units: 0, ..idle.clone() };
+    let without = Report { server: None, own_cpu: None, units: 0, ..idle.clone() };
     let value: Value = serde_json::from_str(&without.json(&plan_of(Mode::Idle { waves: 1 }))).unwrap();
-    for name in ["latency_us", "server", "load_cpu_seconds", "message_bytes", "depth"] {
+    for name in ["server", "load_cpu_seconds", "message_bytes", "depth"] {
         assert!(value.get(name).is_none(), "{name}");
     }
     let nothing = Report { units: 0, measured: Duration::ZERO, ..idle };
@@ -272,7 +272,7 @@ fn what_makes_a_figure_untrue_is_warned_of_and_not_before() {
     let few = |count: u64| {
         let mut latency = Histogram::new();
         (0..count).for_each(|_| latency.record(nano));
-        Some(latency)
+        latency
     };
     let spent = |cpu| echo().server.map(|server| ServerFigures { cpu, ..server });
     let well = [

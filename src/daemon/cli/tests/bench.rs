@@ -56,6 +56,8 @@ fn each_mode_has_options_of_its_own() {
     ] {
         assert_eq!(bench(name, flags), plain(mode.clone()), "{name} {flags:?}");
         assert_eq!(mode.name(), name);
+        let takes_messages = typed(&["bench", name, "ws://x", "--binary"]).is_ok();
+        assert_eq!(takes_messages, mode.speaks(), "{name}");
     }
 }
 
