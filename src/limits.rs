@@ -14,8 +14,7 @@ use std::time::Duration;
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
-/// Largest message a peer may send, in bytes of payload after inflating, exact to the byte. One byte more
-/// closes the session with 1009.
+/// Largest message a peer may send, in bytes of payload after inflating. One byte more closes the session with 1009.
 pub const MESSAGE_BYTES_DEFAULT: usize = MIB;
 /// The same in the preset `hardened`.
 pub const MESSAGE_BYTES_HARDENED: usize = 100 * KIB;
@@ -32,8 +31,7 @@ pub const SEND_QUEUE_BYTES_MIN: usize = KIB;
 pub const FLUSH_BYTES: usize = 64 * KIB;
 /// What an entry of a send queue costs beside its bytes.
 pub const SEND_QUEUE_ENTRY_BYTES: usize = 64;
-/// What a session's own replies may cost in its queue, broadcasts left out. Above, it is not read until half of
-/// that is gone.
+/// What a session's own replies may cost in its queue, broadcasts left out. Above, it is not read until half of that is gone.
 pub const SEND_QUEUE_PAUSE_BYTES: usize = 64 * KIB;
 /// The cost of its own replies at or below which a session that was paused is read again.
 pub const SEND_QUEUE_RESUME_BYTES: usize = SEND_QUEUE_PAUSE_BYTES / 2;
@@ -50,8 +48,10 @@ pub const SEND_QUEUE_POOL_BYTES: usize = 4 * MIB;
 pub const CONNECTIONS_DEFAULT: usize = 10_000;
 /// Largest value that [`Limits::connections`], or another configured count, may be given.
 pub const COUNT_MAX: usize = 1_000_000;
-/// Sessions for which room is set aside at the start (address space, no memory), so that tables do not move.
-pub const CONNECTIONS_RESERVED: usize = 16 * KIB;
+/// Sessions for which room is set aside (address space, no memory), so that tables do not move.
+pub const CONNECTIONS_RESERVED: usize = 160 * KIB;
+/// Sessions at once that are a crowd: as soon as three quarters of one have gone, the room that it took is given back.
+pub const CROWD: usize = 256;
 /// Sessions above [`Limits::connections`] that are let in far enough to be told 503; further ones are closed
 /// unanswered.
 pub const CONNECTIONS_OVERFLOW: usize = 64;

@@ -40,6 +40,7 @@ impl Engine {
             self.shared.ledger.turn_away();
         }
         self.sessions.insert(session);
+        self.tide.rise(self.sessions.len());
         self.shared.ledger.arrive(fixed_weight(secure));
         let sessions = &self.sessions;
         self.shared.newcomers.enter(id, |id| is_newcomer(sessions, id));

@@ -169,6 +169,15 @@ impl Hub {
         self.channels.len()
     }
 
+    /// Gives back room that is not used. O(channels).
+    pub fn shrink(&mut self) {
+        for (_, channel) in &mut self.channels {
+            channel.subscribers.shrink_to_fit();
+        }
+        self.channels.shrink_to_fit();
+        self.by_name.shrink_to_fit();
+    }
+
     /// The subscribers of a channel, in no particular order.
     pub fn subscribers(&self, name: &str) -> &[ConnId] {
         let channel = self.by_name.get(name).and_then(|&channel| self.channels.get(channel));

@@ -102,6 +102,11 @@ impl Ledger {
         self.charged + self.frames.load(Ordering::Relaxed)
     }
 
+    /// Gives back room that is not used.
+    pub fn shrink(&mut self) {
+        self.starved.shrink_to_fit();
+    }
+
     /// A session has come that weighs so much by itself.
     pub fn arrive(&mut self, weight: usize) {
         self.charged += weight;

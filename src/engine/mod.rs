@@ -37,6 +37,7 @@ mod broadcast;
 mod compression;
 mod config;
 mod door;
+mod ebb;
 mod event;
 mod hub;
 mod ledger;
@@ -62,6 +63,7 @@ use std::time::Duration;
 use slab::Slab;
 
 use crate::auth::{Authenticate, Identity, Ticket, Verdict};
+use crate::engine::ebb::Tide;
 use crate::engine::hub::{Directory, Hub, Memberships};
 use crate::engine::session::{Heartbeat, Session};
 use crate::engine::shared::Shared;
@@ -78,6 +80,7 @@ use crate::wire::websocket::Message;
 /// the host's, and where a server is the driver it makes no others.
 pub struct Engine {
     sessions: Slab<Session>,
+    tide: Tide,
     generation: u32,
     hub: Hub,
     shared: Shared,
@@ -94,9 +97,9 @@ impl Engine {
     /// can be. `seed` decides all that is left to chance; the same seed, times and bytes
     /// make the same run.
     pub fn new(config: EngineConfig, authenticator: Box<dyn Authenticate>, now: Now, seed: u64) -> Engine {
-        let room = config.limits.connections.min(CONNECTIONS_RESERVED);
         Engine {
-            sessions: Slab::with_capacity(room),
+            sessions: Slab::with_capacity(CONNECTIONS_RESERVED),
+            tide: Tide::default(),
             generation: 0,
             hub: Hub::default(),
             shared: Shared::new(config, authenticator, now, seed),
@@ -114,6 +117,7 @@ impl Engine {
         self.shared.ledger.begin_turn();
         self.shared.compression.begin_turn();
         self.settle();
+        self.ebb();
     }
 
     /// What the peer sent, in plain text. Whatever cannot be looked at now is kept; [`Engine::intake`] says
@@ -255,7 +259,7 @@ impl Engine {
     /// `None` when only a socket can bring anything.
     pub fn poll_timeout(&self) -> Option<Duration> {
         let Shared { events, ready, dirty, ledger, .. } = &self.shared;
-        let is_short = ledger.is_due() || ledger.resumable() > 0;
+        let is_short = ledger.is_due() || ledger.resumable() > 0 || self.is_ebb();
         if !events.is_empty() || !ready.is_empty() || !dirty.is_empty() || is_short {
             return Some(Duration::ZERO);
         }

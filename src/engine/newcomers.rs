@@ -29,6 +29,14 @@ impl Newcomers {
         self.count
     }
 
+    /// Gives back room that is not used.
+    pub fn shrink(&mut self) {
+        if self.count == 0 {
+            self.queue.clear();
+        }
+        self.queue.shrink_to_fit();
+    }
+
     /// One more. `is_newcomer` says of an id whether it is still one.
     pub fn enter(&mut self, id: ConnId, is_newcomer: impl Fn(ConnId) -> bool) {
         if self.queue.len() >= self.count.saturating_mul(2).saturating_add(NEWCOMERS_SLACK) {

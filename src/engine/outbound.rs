@@ -28,6 +28,7 @@ impl Engine {
         let id = ConnId::new(index, self.generation);
         let session = Session::to_server(&mut self.shared, id, secure, HeadOut::new(upgrade, entropy));
         self.sessions.insert(session);
+        self.tide.rise(self.sessions.len());
         self.shared.ledger.arrive(fixed_weight(secure));
         self.settle();
         Ok(id)

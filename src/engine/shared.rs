@@ -165,6 +165,21 @@ impl Shared {
         }
     }
 
+    /// Whether nothing waits for anybody.
+    pub fn is_at_rest(&self) -> bool {
+        self.events.is_empty() && self.dirty.is_empty() && self.ready.is_empty() && self.departed.is_empty()
+    }
+
+    /// Lets go of what is kept for the next, and of the room in lists. Nothing waits.
+    pub fn shrink(&mut self) {
+        (self.queues, self.pool_bytes) = (Vec::new(), 0);
+        (self.lent, self.lent_to_client) = (None, None);
+        (self.events, self.dirty, self.ready) = (VecDeque::new(), VecDeque::new(), VecDeque::new());
+        (self.departed, self.replies) = (Vec::new(), Vec::new());
+        self.newcomers.shrink();
+        self.ledger.shrink();
+    }
+
     /// Puts a session's earliest deadline on the wheel.
     pub fn arm(&mut self, id: ConnId, timers: &mut TimerTable) {
         // A slab of sessions never grows past u32: their ids hold the index in 32 bits.

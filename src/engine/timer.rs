@@ -181,6 +181,16 @@ impl TimerWheel {
         }
     }
 
+    /// Forgets the entries of sessions that have gone, and gives back the room of all slots. O(entries).
+    pub fn retain(&mut self, is_there: impl Fn(u32) -> bool) {
+        for slot in 0..self.slots.len() {
+            let Some(entries) = self.slots.get_mut(slot) else { return };
+            *entries = entries.iter().copied().filter(|&index| is_there(index)).collect();
+            let is_occupied = !entries.is_empty();
+            self.mark(slot, is_occupied);
+        }
+    }
+
     /// Makes sure that the session at `index` is looked at no later than its earliest deadline. O(1).
     pub fn arm(&mut self, index: u32, timers: &mut TimerTable) {
         let Some(due) = timers.earliest(self.current) else { return };

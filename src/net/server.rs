@@ -114,12 +114,11 @@ impl<I: Io> Server<I> {
         let now = io.now();
         let (sender, commands) = sync_channel(COMMANDS_WAITING);
         let handle = Handle { commands: sender, stop: Arc::default(), waker: io.waker() };
-        let room = config.engine.limits.connections.min(CONNECTIONS_RESERVED);
         Ok(Server {
             io,
             listeners: config.addrs().map(|(_, is_secure)| Listener::new(is_secure)).collect(),
             engine: Engine::new(config.engine, authenticator, now, config.seed),
-            connections: Vec::with_capacity(room),
+            connections: Vec::with_capacity(CONNECTIONS_RESERVED),
             dials: Dials::default(),
             #[cfg(feature = "tls")]
             tls: config.tls,
@@ -326,6 +325,9 @@ impl<I: Io> Server<I> {
         }
         let now = self.io.now();
         self.engine.handle_now(now);
+        if self.engine.poll_ebb() {
+            self.shrink();
+        }
         if self.handle.stop.load(Ordering::Acquire) {
             self.shut_down();
         }

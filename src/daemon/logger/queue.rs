@@ -10,6 +10,9 @@ use std::time::Duration;
 use super::line::Line;
 use barewire::limits::LOG_LINES_WAITING;
 
+/// Lines that wait as a rule.
+const FEW: usize = 64;
+
 /// See the module. Nobody holds its lock longer than it takes to move a line.
 #[derive(Default)]
 pub struct Queue {
@@ -20,23 +23,58 @@ pub struct Queue {
     rest: Condvar,
 }
 
-#[derive(Default)]
 struct State {
-    /// Each with how many were lost right before it.
+    /// Each with how many were lost right before it. Made once, in the heap's low part; a crowd does not move it.
     waiting: VecDeque<(u64, Line)>,
+    /// Those behind them, when these are [`FEW`]: with the last of them its memory is given back.
+    crowd: VecDeque<(u64, Line)>,
     /// Lost since the last one that found room.
     lost: u64,
     /// The writer has taken one, and not come back yet.
     is_writing: bool,
 }
 
+impl Default for State {
+    fn default() -> State {
+        let (waiting, crowd) = (VecDeque::with_capacity(FEW), VecDeque::new());
+        State { waiting, crowd, lost: 0, is_writing: false }
+    }
+}
+
+impl State {
+    fn len(&self) -> usize {
+        self.waiting.len() + self.crowd.len()
+    }
+
+    fn push(&mut self, entry: (u64, Line)) {
+        if self.crowd.is_empty() && self.waiting.len() < FEW {
+            self.waiting.push_back(entry);
+        } else {
+            if self.crowd.is_empty() {
+                self.crowd.reserve(FEW);
+            }
+            self.crowd.push_back(entry);
+        }
+    }
+
+    fn pop(&mut self) -> Option<(u64, Line)> {
+        self.waiting.pop_front().or_else(|| {
+            let entry = self.crowd.pop_front();
+            if self.crowd.is_empty() {
+                self.crowd = VecDeque::new();
+            }
+            entry
+        })
+    }
+}
+
 impl Queue {
     /// Puts a line behind the others, or loses it. Never waits for the writer.
     pub fn push(&self, line: Line) {
         let mut state = self.lock();
-        if state.waiting.len() < LOG_LINES_WAITING {
+        if state.len() < LOG_LINES_WAITING {
             let lost = std::mem::take(&mut state.lost);
-            state.waiting.push_back((lost, line));
+            state.push((lost, line));
             self.work.notify_one();
         } else {
             state.lost += 1;
@@ -49,7 +87,7 @@ impl Queue {
         let mut state = self.lock();
         state.is_writing = false;
         loop {
-            if let Some((lost, line)) = state.waiting.pop_front() {
+            if let Some((lost, line)) = state.pop() {
                 state.is_writing = true;
                 return (lost, Some(line));
             }
@@ -64,7 +102,7 @@ impl Queue {
 
     /// Waits until all that waits now is written, at most this long. Says whether it is.
     pub fn wait_until_written(&self, at_most: Duration) -> bool {
-        let is_busy = |state: &mut State| state.is_writing || state.lost > 0 || !state.waiting.is_empty();
+        let is_busy = |state: &mut State| state.is_writing || state.lost > 0 || state.len() > 0;
         let waited = self.rest.wait_timeout_while(self.lock(), at_most, is_busy);
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
@@ -99,6 +137,26 @@ mod tests {
         }
         assert_eq!(queue.next(), (3, Some(line(1000))));
         assert_eq!(queue.next(), (1, None), "told though nothing comes behind it");
+    }
+
+    #[test]
+    fn a_crowd_of_lines_keeps_its_order_and_no_memory_however_it_is_taken() {
+        for most in [FEW, FEW + 1, 3 * FEW] {
+            let queue = Queue::default();
+            let (mut pushed, mut taken) = (0..1000, 0..1000);
+            for _ in 0..3 {
+                while queue.lock().len() < most {
+                    queue.push(line(pushed.next().unwrap()));
+                }
+                (0..most / 2).for_each(|_| assert_eq!(queue.next(), (0, Some(line(taken.next().unwrap())))));
+            }
+            while queue.lock().len() > 0 {
+                assert_eq!(queue.next(), (0, Some(line(taken.next().unwrap()))));
+            }
+            assert_eq!(pushed, taken);
+            assert_eq!(queue.lock().crowd.capacity(), 0);
+            assert!(queue.lock().waiting.capacity() < 2 * FEW);
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use super::Server;
 use crate::engine::{ConnId, Engine, Fate, Intake};
 use crate::error::CloseReason;
-use crate::limits::{LINGER_BYTES, READ_BYTES_PER_TURN_BULK};
+use crate::limits::{CROWD, LINGER_BYTES, READ_BYTES_PER_TURN_BULK};
 use crate::net::connection::{Connection, Filled};
 use crate::net::io::{Io, Ready};
 
@@ -20,6 +20,15 @@ impl<I: Io> Server<I> {
         if let Some(slot) = self.connections.get_mut(index) {
             *slot = Some(connection);
         }
+    }
+
+    /// Gives back the memory of slots behind the last connection.
+    pub(super) fn shrink(&mut self) {
+        while let Some(None) = self.connections.last() {
+            self.connections.pop();
+        }
+        // Not to nothing: the block stays one that is mapped, and grows where it is.
+        self.connections.shrink_to(CROWD);
     }
 
     /// Takes an edge: the socket may have something to read, or room to write, or stand at last.

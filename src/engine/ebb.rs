@@ -1,0 +1,98 @@
+//! When a crowd has gone: what it has made large is made small again, so that the allocator can give the memory back.
+//!
+//! An allocator gives back what is free in one piece; glibc's only at the end of its heap, so that one block that stays
+//! there keeps all below it. Lists and pools that a crowd has made grow lie all over the heap, among what its sessions held.
+//! So they are let go of. What stays then are blocks that the allocator itself has put by for this thread, a few of each
+//! small size: these are taken, and let go of in a way that joins them to what is free around.
+//!
+//! That is done a few times for a crowd, between two turns. With another allocator the last part does nothing
+//! that anybody would notice.
+//!
+//! Not here: what a session gives back when it ends (`session/`), the table of sockets (`net/server.rs`).
+
+use std::array::from_fn;
+use std::cmp::Reverse;
+use std::hint::black_box;
+
+use slab::Slab;
+
+use crate::engine::Engine;
+use crate::engine::session::Session;
+use crate::limits::{CONNECTIONS_RESERVED, CROWD};
+
+/// glibc puts by at most seven freed blocks of a size, of up to 1032 bytes, which are a multiple of 16 and 8.
+const PUT_BY: usize = 8;
+const PUT_BY_BYTES: usize = 1040;
+const STEP_BYTES: usize = 16;
+const BLOCKS: usize = PUT_BY * (PUT_BY_BYTES / STEP_BYTES);
+/// While some are taken others are put by, fewer each time.
+const ROUNDS: usize = 4;
+
+/// glibc maps what is large, and takes it for a sign that mapping does not pay when that is given back: then it maps only
+/// what is larger still, and keeps twice as much at the end of its heap. Not so above 32 MiB.
+const _: () = assert!(CONNECTIONS_RESERVED * size_of::<Session>() > 32 * 1024 * 1024 || usize::BITS < 64);
+
+/// How far a crowd has gone.
+#[derive(Debug, Default)]
+pub(super) struct Tide {
+    /// The most sessions at once since the tables were last made small; 0 before a crowd comes, and after it has gone.
+    high: usize,
+    /// The driver has not been told of the last time.
+    is_untold: bool,
+}
+
+impl Tide {
+    /// One more has come, and there are so many.
+    pub fn rise(&mut self, sessions: usize) {
+        if sessions >= CROWD {
+            self.high = self.high.max(sessions);
+        }
+    }
+}
+
+impl Engine {
+    /// Whether the tables were made small since this was last asked. That is when of at least [`CROWD`] sessions a
+    /// quarter is left, again with a quarter of these, and so on until none is. The driver may do the same with its own. Asked after [`Engine::handle_now`].
+    pub fn poll_ebb(&mut self) -> bool {
+        std::mem::take(&mut self.tide.is_untold)
+    }
+
+    /// Whether the tables are to be made small.
+    pub(super) fn is_ebb(&self) -> bool {
+        self.tide.high > 0 && self.sessions.len() <= self.tide.high / 4
+    }
+
+    /// Gives back what a crowd has left, if one has gone and nothing waits.
+    pub(super) fn ebb(&mut self) {
+        if !self.is_ebb() || !self.shared.is_at_rest() {
+            return;
+        }
+        self.tide = Tide { high: self.sessions.len(), is_untold: true };
+        self.shared.shrink();
+        self.hub.shrink();
+        let sessions = &mut self.sessions;
+        self.shared.wheel.retain(|index| sessions.contains(index as usize));
+        shrink(sessions);
+        (0..ROUNDS).for_each(|_| join_free_blocks());
+    }
+}
+
+/// Gives back the memory behind the last session, but not the room for more.
+fn shrink(sessions: &mut Slab<Session>) {
+    sessions.shrink_to_fit();
+    sessions.reserve_exact(CONNECTIONS_RESERVED.saturating_sub(sessions.len()));
+}
+
+/// Takes the blocks that the allocator has put by, which it counts as used, and lets go of each at a size of which it puts
+/// by none. From the last to the first: what lies behind a block is free by then, so that it grows where it is.
+fn join_free_blocks() {
+    // Asked for this much, glibc first joins the small blocks that it has only listed so far.
+    drop(black_box(Vec::<u8>::with_capacity(4 * PUT_BY_BYTES)));
+    let size = |i: usize| STEP_BYTES / 2 + i / PUT_BY * STEP_BYTES;
+    // On the stack: on the heap it would lie behind one of them.
+    let mut blocks: [Vec<u8>; BLOCKS] = from_fn(|i| Vec::with_capacity(size(i)));
+    blocks.sort_unstable_by_key(|block| Reverse(block.as_ptr().addr()));
+    for mut block in blocks {
+        block.reserve_exact(PUT_BY_BYTES + STEP_BYTES);
+    }
+}
