@@ -5,7 +5,7 @@
 //!
 //! Not here: how a report is written (`bench_report.rs`), the flags' grammar (`src/daemon/cli/tests.rs`).
 
-#![cfg(feature = "daemon")]
+#![cfg(feature = "tools")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::cast_possible_truncation)]
 

@@ -4,7 +4,6 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
-use std::process::Command;
 use std::sync::Mutex;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
@@ -12,9 +11,7 @@ use std::time::{Duration, Instant};
 use barewire::TlsConfig;
 use barewire::client::ClientConfig;
 use barewire::net::io::SystemIo;
-use barewire::{
-    Client, ClientTls, CloseReason, Dial, EngineConfig, Error, Event, Limits, Message, Server, ServerConfig,
-};
+use barewire::{Client, ClientTls, CloseReason, Dial, EngineConfig, Event, Limits, Message, Server, ServerConfig};
 
 use crate::common;
 use crate::server::{DEADLINE, TestServer};
@@ -345,6 +342,7 @@ fn a_server_that_closes_at_once_or_speaks_no_tls_is_an_end_and_no_hang() {
 }
 
 /// The variable is the process's: each case is a process of its own, this test in it.
+#[cfg(feature = "native-roots")]
 #[test]
 fn the_authorities_of_the_system_are_those_that_ssl_cert_file_names() {
     const CASE: &str = "BAREWIRE_TEST_ROOTS";
@@ -354,7 +352,7 @@ fn the_authorities_of_the_system_are_those_that_ssl_cert_file_names() {
                 let upstream = secure(pem!("server"));
                 check_echo(&mut dialer(knows_nobody), dial(upstream.tls_addr(), Some(tls)));
             }
-            ("none", Err(Error::Tls(sentence))) => {
+            ("none", Err(barewire::Error::Tls(sentence))) => {
                 assert!(sentence.starts_with("the system trusts no authority that could be used"), "{sentence}");
                 assert!(!sentence.contains('\n'), "{sentence}");
             }
@@ -364,7 +362,7 @@ fn the_authorities_of_the_system_are_those_that_ssl_cert_file_names() {
     }
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/certs");
     for (case, file) in [("ca", "ca.pem"), ("none", "key.pem"), ("none", "no-such-file.pem")] {
-        let output = Command::new(std::env::current_exe().unwrap())
+        let output = std::process::Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "real::the_authorities_of_the_system_are_those_that_ssl_cert_file_names"])
             .env(CASE, case)
             .env("SSL_CERT_FILE", format!("{folder}/{file}"))
