@@ -5,7 +5,7 @@
 //! The daemon is a process of its own, and the clients, all in one loop, are another: this binary, run by itself. Where
 //! `taskset` exists the daemon is pinned to core 0, the clients to core 1. No client resumes a TLS session of another.
 //!
-//! Not here: sessions that talk (`benches/probe.rs`), a crowd that comes back by itself (`benches/storm.rs`).
+//! Not here: sessions that talk (`benches/versus.rs`), a crowd that comes back by itself (`benches/storm.rs`).
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 

@@ -4,7 +4,7 @@
 //! The calls are those of the traits in `net/io.rs`, on a network in memory that tells of readiness as epoll does. What the
 //! network and the peers allocate does not count.
 //!
-//! Not here: how long anything takes (`benches/engine.rs`, `benches/probe.rs`).
+//! Not here: how long anything takes (`benches/engine.rs`, `benches/versus.rs`).
 
 #![cfg(feature = "tls")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
