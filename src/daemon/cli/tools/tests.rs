@@ -10,9 +10,9 @@ use barewire::client::AuthenticateBy;
 use clap::CommandFactory;
 use log::LevelFilter;
 
-use super::super::CommandLine;
-use super::super::tests::{answer, misuse, typed};
 use super::*;
+use crate::daemon::cli::CommandLine;
+use crate::daemon::cli::tests::{answer, misuse, typed};
 use crate::daemon::tools::connect::Connect;
 use crate::daemon::tools::reach::{Reach, Who};
 
