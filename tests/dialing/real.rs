@@ -330,6 +330,7 @@ fn a_server_that_closes_at_once_or_speaks_no_tls_is_an_end_and_no_hang() {
 }
 
 /// The variable is the process's: each case is a process of its own, this test in it.
+#[cfg(feature = "native-roots")]
 #[test]
 #[cfg(feature = "native-roots")]
 fn the_authorities_of_the_system_are_those_that_ssl_cert_file_names() {

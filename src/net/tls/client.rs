@@ -25,7 +25,7 @@ pub struct ClientTls {
     config: Arc<ClientConfig>,
     /// Whether the server's certificate is looked at at all.
     verifies: bool,
-    /// How a connection is made. Nothing but this names the client's half of rustls, so that the linker leaves that half (300 KB
+    /// How a connection is made. Nothing but this names the client's half of rustls, so that the linker leaves that half (180 KB
     /// of machine code) out of a program that never makes a `ClientTls`.
     begin: fn(Arc<ClientConfig>, ServerName<'static>) -> Result<UnbufferedClientConnection, rustls::Error>,
 }

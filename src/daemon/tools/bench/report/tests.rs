@@ -1,13 +1,13 @@
 //! What is told of what was found.
 //!
-//! Not here: how single figures are written (`daemon/bench/figures.rs`).
+//! Not here: how single figures are written (`daemon/tools/bench/figures.rs`).
 
 use barewire::client::AuthenticateBy;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::daemon::bench::asked::{self, Asked, Content, Jitter};
-use crate::daemon::reach::{Reach, Who};
+use crate::daemon::tools::bench::asked::{self, Asked, Content, Jitter};
+use crate::daemon::tools::reach::{Reach, Who};
 
 fn plan_of(mode: Mode) -> Plan {
     plan_at("ws://localhost:8080/ws?hush", mode)
@@ -227,7 +227,7 @@ fn json_leaves_out_what_there_is_not() {
 
 #[test]
 fn every_field_of_json_is_in_the_readme() {
-    let told = include_str!("../../../../README.md").split_once("### barewire bench").unwrap().1;
+    let told = include_str!("../../../../../README.md").split_once("### barewire bench").unwrap().1;
     let told = told.split_once("\n## ").unwrap().0;
     let wave = Wave { held: 1, opened_in: Duration::ZERO, resident_full: Some(0), resident_after: Some(0) };
     let round =

@@ -1,13 +1,13 @@
 //! A report as a table for people, with a picture of how the latencies lie.
 //!
-//! Not here: JSON (`json.rs`), how single figures are written (`daemon/bench/figures.rs`).
+//! Not here: JSON (`json.rs`), how single figures are written (`daemon/tools/bench/figures.rs`).
 
 use std::time::Duration;
 
 use super::{Findings, Plan, Report, Round, ServerFigures, Wave, per};
-use crate::daemon::bench::asked::Mode;
-use crate::daemon::bench::figures::{count, memory, micros, rate, span};
-use crate::daemon::bench::histogram::Histogram;
+use crate::daemon::tools::bench::asked::Mode;
+use crate::daemon::tools::bench::figures::{count, memory, micros, rate, span};
+use crate::daemon::tools::bench::histogram::Histogram;
 
 /// Columns of the longest bar.
 const BAR: u32 = 40;

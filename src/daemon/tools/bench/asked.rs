@@ -1,6 +1,6 @@
 //! What was asked of `barewire bench`, and what becomes of it before anything is opened: a [`Plan`].
 //!
-//! Not here: the flags' own grammar (`daemon/cli/bench.rs`), how a server is reached (`daemon/reach.rs`), what is done
+//! Not here: the flags' own grammar (`daemon/cli/tools/bench.rs`), how a server is reached (`daemon/tools/reach.rs`), what is done
 //! (`load.rs`).
 
 use std::ffi::OsString;
@@ -22,7 +22,7 @@ use super::template::Template;
 use crate::daemon::config::Secret;
 use crate::daemon::failure::Failure;
 use crate::daemon::prepare::{random, read};
-use crate::daemon::reach::{self, Notice, Reach, Reached};
+use crate::daemon::tools::reach::{self, Notice, Reach, Reached};
 
 /// Messages in flight, on all connections together.
 const IN_FLIGHT_MAX: usize = 10_000_000;
@@ -255,7 +255,7 @@ mod tests {
 
     use super::*;
     use crate::daemon::config::CONNECT_TOKEN_VARIABLE;
-    use crate::daemon::reach::Who;
+    use crate::daemon::tools::reach::Who;
 
     fn echo(who: Who, authenticate_by: AuthenticateBy) -> Asked {
         let reach = Reach {

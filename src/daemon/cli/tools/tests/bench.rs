@@ -1,9 +1,9 @@
 //! What can be typed behind `barewire bench`.
 //!
-//! Not here: what is done with it (`daemon/bench/`).
+//! Not here: what is done with it (`daemon/tools/bench/`).
 
 use super::*;
-use crate::daemon::bench::{Asked, Content, Jitter, Mode};
+use crate::daemon::tools::bench::{Asked, Content, Jitter, Mode};
 
 /// What `bench` does without flags.
 fn plain(mode: Mode) -> Asked {
@@ -28,7 +28,7 @@ fn plain(mode: Mode) -> Asked {
 
 fn bench(mode: &str, flags: &[&str]) -> Asked {
     match typed(&[&["bench", mode, "wss://example.org/ws"], flags].concat()) {
-        Ok(Invocation { command: Command::Bench(asked), .. }) => *asked,
+        Ok(Invocation { command: Command::Tool(Tool::Bench(asked)), .. }) => *asked,
         other => panic!("{mode} {flags:?}: {other:?}"),
     }
 }

@@ -1,7 +1,7 @@
 //! What can be typed behind `barewire bench`, for clap; the doc comments of the fields are the help.
 //!
-//! Not here: the other subcommands (`daemon/cli.rs`), the flags that `connect` has too (`daemon/cli/reach.rs`), what is done
-//! with it (`daemon/bench/`).
+//! Not here: the other subcommands (`daemon/cli/tools.rs`), the flags that `connect` has too (`reach.rs`), what is done with it
+//! (`daemon/tools/bench/`).
 
 use std::fmt::Display;
 use std::net::IpAddr;
@@ -14,8 +14,8 @@ use barewire::limits::{MESSAGE_BYTES_MAX, TIMEOUT_MAX};
 use clap::Args;
 
 use super::reach::{TypedServer, TypedWho, reach};
-use crate::daemon::bench::{Asked, Content, Jitter, Mode};
 use crate::daemon::config::{self, Secret};
+use crate::daemon::tools::bench::{Asked, Content, Jitter, Mode};
 
 const LOAD: &str = "The load";
 const SAID: &str = "What is said";

@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{Findings, Plan, Report, ServerFigures};
-use crate::daemon::bench::asked::Mode;
-use crate::daemon::bench::histogram::Histogram;
+use crate::daemon::tools::bench::asked::Mode;
+use crate::daemon::tools::bench::histogram::Histogram;
 
 #[derive(Serialize)]
 struct Object<'a> {
