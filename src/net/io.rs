@@ -64,7 +64,7 @@ pub trait Io {
     /// Closes all listeners.
     fn close_listeners(&mut self);
     /// What both clocks say. The wall clock may be read less often: it lags by at most
-    /// [`WALL_CLOCK_INTERVAL`](crate::limits::WALL_CLOCK_INTERVAL) where it is set.
+    /// [`WALL_CLOCK_INTERVAL`] where it is set.
     fn now(&mut self) -> Now;
     /// Begins to connect, from this address of the machine where one is given, and any port; [`Socket::poll_connected`]
     /// tells how it ended.
