@@ -128,9 +128,11 @@ impl Process {
         assert_eq!(self.line(), what);
     }
 
+    /// Resident memory, in bytes.
     fn resident(&self) -> f64 {
-        let statm = fs::read_to_string(format!("/proc/{}/statm", self.child.id())).unwrap();
-        statm.split(' ').nth(1).unwrap().parse::<f64>().unwrap() * 4096.0
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")).unwrap();
+        kib.parse::<f64>().unwrap() * 1024.0
     }
 
     fn descriptors(&self) -> usize {

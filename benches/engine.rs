@@ -4,7 +4,7 @@
 //!
 //! The fastest of a hundred samples is the steady figure on a machine that others use too.
 //!
-//! Not here: system calls and TLS (`benches/versus.rs`), how many of these and of allocations a message may cost
+//! Not here: the same through sockets and TLS (`benches/versus.rs`), how many system calls and allocations a message may cost
 //! (`tests/costs.rs`).
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]

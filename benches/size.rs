@@ -1,7 +1,9 @@
-//! How large barewire is, by what is built of it: the stripped program, and what it keeps resident once it listens.
-//! `cargo bench --bench size` builds each with the release profile into `target/size` and prints the table of the README.
+//! How large barewire is, by what is built of it: the stripped program, and what it keeps resident once it listens. The first
+//! row is a program that only says a word: what the standard library takes by itself. `cargo bench --bench size` builds each
+//! into `target/size` and prints the table of the README; it takes some minutes, for each is optimised as a whole. With a word
+//! behind it, such as `-- host`, only the rows that have it in their name.
 //!
-//! Not here: memory per session (`probe.rs`).
+//! Not here: memory per session (`connections.rs`, `versus.rs`).
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::panic, missing_docs)]
 
@@ -20,12 +22,13 @@ struct Subject {
 
 const SUBJECTS: &[Subject] = &[
     Subject { name: "a host, no features", profile: "release", features: "", is_host: true },
+    Subject { name: "a host, no features, `small`", profile: "small", features: "", is_host: true },
     Subject { name: "a host, `tls`", profile: "release", features: "tls", is_host: true },
     Subject { name: "a host, `tls` and `auth`", profile: "release", features: "tls,auth", is_host: true },
     Subject { name: "the program", profile: "release", features: "tools", is_host: false },
     Subject { name: "the program without `tools`", profile: "release", features: "daemon", is_host: false },
-    Subject { name: "the program, `--profile small`", profile: "small", features: "tools", is_host: false },
-    Subject { name: "the same without `tools`", profile: "small", features: "daemon", is_host: false },
+    Subject { name: "the program, `small`", profile: "small", features: "tools", is_host: false },
+    Subject { name: "the program without `tools`, `small`", profile: "small", features: "daemon", is_host: false },
 ];
 
 fn main() {
@@ -33,12 +36,27 @@ fn main() {
     let rustc = String::from_utf8(rustc.stdout).unwrap();
     println!("barewire {}, {}, {}\n", env!("CARGO_PKG_VERSION"), rustc.trim(), std::env::consts::ARCH);
     println!("| built | stripped, bytes | resident at the start, KiB | of it its own |\n|---|---|---|---|");
-    for subject in SUBJECTS {
+    println!("| a program that says a word | {} | | |", word());
+    // What cargo itself passes begins with a dash.
+    let asked = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
+    for subject in SUBJECTS.iter().filter(|subject| subject.name.contains(&asked)) {
         let program = build(subject);
         let bytes = std::fs::metadata(&program).unwrap().len();
         let Memory { resident, own } = started(&program, subject.is_host);
         println!("| {} | {bytes} | {resident} | {own} |", subject.name);
     }
+}
+
+/// The size of the first row, in bytes.
+fn word() -> u64 {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/size");
+    std::fs::create_dir_all(&folder).unwrap();
+    let (source, program) = (folder.join("word.rs"), folder.join("word"));
+    std::fs::write(&source, "fn main() { println!(\"hello\"); }").unwrap();
+    let options = ["--edition=2024", "-Copt-level=2", "-Clto=fat", "-Ccodegen-units=1", "-Cstrip=symbols", "-o"];
+    let status = Command::new("rustc").args(options).arg(&program).arg(&source).status().unwrap();
+    assert!(status.success(), "rustc builds nothing");
+    std::fs::metadata(&program).unwrap().len()
 }
 
 fn build(subject: &Subject) -> PathBuf {

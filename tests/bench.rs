@@ -5,7 +5,7 @@
 //!
 //! Not here: how a report is written (`bench_report.rs`), the flags' grammar (`src/daemon/cli/tests.rs`).
 
-#![cfg(feature = "daemon")]
+#![cfg(feature = "tools")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::cast_possible_truncation)]
 
@@ -112,14 +112,12 @@ fn assert_left(seen: &Seen) {
 }
 
 fn bench(mode: &str, url: &str, flags: &[&str]) -> Output {
-    let trust = if url.starts_with("wss") { "--ca=tests/certs/ca.pem" } else { "--warm-up=0s" };
-    let short = ["--connections=5", "--duration=200ms", "--warm-up=0s", "--json", trust];
-    // What a test says itself stands in place of these.
-    let name = |flag: &str| flag.split('=').next().unwrap().to_owned();
-    let mut all = vec!["bench", mode, url];
-    for flag in short {
-        if !all.iter().chain(flags).any(|other| name(other) == name(flag)) {
-            all.push(flag);
+    let mut all = vec!["bench", mode, url, "--json"];
+    all.extend(url.starts_with("wss").then_some("--ca=tests/certs/ca.pem"));
+    for (name, value) in [("--connections", "5"), ("--duration", "200ms"), ("--warm-up", "0s")] {
+        // What a test says itself stands in place of these.
+        if !flags.iter().any(|flag| flag.split('=').next() == Some(name)) {
+            all.extend([name, value]);
         }
     }
     run(&[&all[..], flags].concat())

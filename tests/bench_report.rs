@@ -1,9 +1,10 @@
 //! What `barewire bench` tells, run against the daemon: its report in both forms, what is refused before anything is opened,
 //! and why nothing can be measured.
 //!
-//! Not here: the flags' grammar (`src/daemon/cli/tests/bench.rs`), each figure of a report (`src/daemon/bench/report/`).
+//! Not here: the flags' grammar (`src/daemon/cli/tools/tests/bench.rs`), each figure of a report
+//! (`src/daemon/tools/bench/report/`).
 
-#![cfg(feature = "daemon")]
+#![cfg(feature = "tools")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::cast_possible_truncation)]
 

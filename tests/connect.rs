@@ -1,9 +1,9 @@
 //! `barewire connect`, run against the daemon: in pipes, over TLS and without it, through the end of either side.
 //!
 //! Not here: servers that mean no good, and what is shown of them (`connect/peers.rs`), who may come in and whom it trusts
-//! (`connect/trust.rs`), the flags' grammar (`src/daemon/cli/tests.rs`), the bounds on lines (`src/daemon/connect/`).
+//! (`connect/trust.rs`), the flags' grammar (`src/daemon/cli/tools/tests.rs`), the bounds on lines (`src/daemon/tools/connect/`).
 
-#![cfg(feature = "daemon")]
+#![cfg(feature = "tools")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::cast_possible_truncation)]
 

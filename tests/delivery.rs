@@ -11,8 +11,8 @@ mod common;
 use barewire::auth::NoAuth;
 use barewire::engine::{Fate, Intake};
 use barewire::limits::{
-    FRAMES_PER_TURN, READ_BYTES_PER_TURN, SEND_QUEUE_BYTES_DEFAULT, SEND_QUEUE_COPY_BYTES, SEND_QUEUE_ENTRY_BYTES,
-    SEND_QUEUE_PAUSE_BYTES, SEND_QUEUE_RESUME_BYTES,
+    FLUSH_BYTES, FRAMES_PER_TURN, READ_BYTES_PER_TURN, SEND_QUEUE_BYTES_DEFAULT, SEND_QUEUE_COPY_BYTES,
+    SEND_QUEUE_ENTRY_BYTES, SEND_QUEUE_PAUSE_BYTES, SEND_QUEUE_RESUME_BYTES,
 };
 use barewire::{ConnId, EngineConfig, Event, Limits, Message, PreparedMessage, Published};
 use common::chance::Chance;
@@ -265,6 +265,48 @@ fn behind_one_large_answer_reading_goes_on_when_half_the_mark_is_left_of_it() {
     assert_eq!(world.engine.intake(id), Intake::Pause);
     world.make_room(id, 1);
     assert_eq!(world.engine.intake(id), Intake::Read(READ_BYTES_PER_TURN));
+}
+
+#[test]
+fn only_who_was_told_to_wait_is_named_when_the_wait_is_over() {
+    let mut world = World::daemon(unpaced());
+    let id = world.open();
+    let large = || Message::Binary(vec![1; SEND_QUEUE_PAUSE_BYTES].into());
+    world.peer(id).room = 0;
+    world.engine.send(id, large());
+    world.turn();
+    world.make_room(id, usize::MAX);
+    assert_eq!(world.engine.ready(), 0, "nothing has come meanwhile");
+    world.peer(id).room = 0;
+    world.engine.send(id, large());
+    world.turn();
+    assert_eq!(world.engine.intake(id), Intake::Pause);
+    world.peer(id).room = usize::MAX;
+    world.engine.mark_dirty(id);
+    world.flush();
+    assert_eq!(world.engine.ready(), 1, "something has come, and waits");
+    assert_eq!(world.engine.poll_ready(), Some(id));
+    assert_eq!(world.engine.intake(id), Intake::Read(READ_BYTES_PER_TURN));
+}
+
+#[test]
+fn much_that_is_sent_is_written_before_the_end_of_the_turn_however_many_it_is_for() {
+    let mut world = World::daemon(unpaced());
+    let half = || Message::Binary(vec![1; FLUSH_BYTES / 2].into());
+    let ids = [(); 2].map(|()| world.open());
+    // Each turn counts anew.
+    for _ in 0..3 {
+        world.engine.send(ids[0], half());
+        assert!(!world.engine.poll_flush_due());
+        world.flush();
+    }
+    for less in [1, 0] {
+        world.engine.send(ids[0], half());
+        world.engine.send(ids[1], Message::Binary(vec![1; FLUSH_BYTES / 2 - less].into()));
+        assert_eq!(world.engine.poll_flush_due(), less == 0);
+        world.flush();
+    }
+    assert!(!world.engine.poll_flush_due(), "it is answered once");
 }
 
 #[test]

@@ -15,7 +15,7 @@ mod server;
 #[path = "common/tls_client.rs"]
 mod tls_client;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use barewire::auth::NoAuth;
 use barewire::engine::Intake;
@@ -26,7 +26,7 @@ use barewire::{
 use common::World;
 use common::frames;
 use memory::{FIRST, Site};
-use server::{DEADLINE, TestServer};
+use server::{TestServer, next_event};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -86,6 +86,17 @@ fn only_an_open_session_is_paused_and_its_end_is_the_end_of_that() {
     world.end(id);
     assert!(world.is_gone(id));
     assert!(!world.engine.pause(id) && !world.engine.resume(id));
+}
+
+#[test]
+fn one_that_is_dropped_is_paused_no_more() {
+    let mut world = world();
+    let id = open(&mut world);
+    assert!(world.engine.pause(id));
+    world.engine.drop_all();
+    assert!(!world.engine.resume(id), "it is not open");
+    world.turn();
+    assert!(world.is_gone(id));
 }
 
 #[test]
@@ -245,7 +256,7 @@ fn on_real_sockets_nothing_comes_while_it_is_paused_and_everything_after_that() 
         let mut here = Server::bind(config, Box::new(NoAuth)).unwrap();
         let (host, port, upgrade) = ("localhost".to_owned(), addr.port(), upgrade.clone());
         let id = here.connect(Dial { host, port, addrs: vec![addr], source: None, tls, upgrade }).unwrap();
-        assert!(matches!(next(&mut here), Event::Connected { .. }));
+        assert!(matches!(next_event(&mut here), Event::Connected { .. }));
         assert!(here.engine().pause(id));
         for number in 0..MESSAGES {
             let text = format!("{number:0>MESSAGE_BYTES$}");
@@ -257,7 +268,7 @@ fn on_real_sockets_nothing_comes_while_it_is_paused_and_everything_after_that() 
         }
         assert!(here.engine().resume(id));
         for number in 0..MESSAGES {
-            match next(&mut here) {
+            match next_event(&mut here) {
                 Event::Message { message, .. } => {
                     assert!(message.payload().ends_with(number.to_string().as_bytes()), "{number}");
                 }
@@ -265,17 +276,6 @@ fn on_real_sockets_nothing_comes_while_it_is_paused_and_everything_after_that() 
             }
         }
         here.engine().close(id, 1000, "");
-        assert!(matches!(next(&mut here), Event::Closed { reason: CloseReason::Host { .. }, .. }));
-    }
-}
-
-fn next(server: &mut Server) -> Event {
-    let start = Instant::now();
-    loop {
-        if let Some(event) = server.poll_event() {
-            return event;
-        }
-        assert!(start.elapsed() < DEADLINE, "no event");
-        server.poll(Some(SECOND)).unwrap();
+        assert!(matches!(next_event(&mut here), Event::Closed { reason: CloseReason::Host { .. }, .. }));
     }
 }

@@ -1,16 +1,13 @@
 //! The command line: what was typed becomes an [`Invocation`], or text to show and an exit code. Nothing is
 //! printed, read or opened in here.
 //!
-//! Not here: what the keys mean and which layer is stronger (`daemon/config`); who prints and exits (`daemon/mod.rs`).
+//! Not here: the flags of those that go to servers of others (`daemon/cli/tools.rs`), what the keys mean and which layer is
+//! stronger (`daemon/config`); who prints and exits (`daemon/mod.rs`).
 
-#[cfg(feature = "tools")]
-mod bench;
-#[cfg(feature = "tools")]
-mod connect;
-#[cfg(feature = "tools")]
-mod reach;
-#[cfg(all(test, feature = "tools"))]
+#[cfg(test)]
 mod tests;
+#[cfg(feature = "tools")]
+mod tools;
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -20,17 +17,9 @@ use std::time::Duration;
 use barewire::auth::HashAlgorithm;
 use clap::{Args, Parser, Subcommand};
 
-#[cfg(feature = "tools")]
-use super::bench::Asked;
 use super::config::{self, EXIT_CODE, FILE_VARIABLE, Flag, Flags, KEYS, Secret, VARIABLE_PREFIX, in_one_line};
-#[cfg(feature = "tools")]
-use super::connect::Connect;
 use super::gen_token::{GenToken, TOKEN_LIFE_MAX, TOKEN_LIFE_MIN};
 use super::hash_password::HashPassword;
-#[cfg(feature = "tools")]
-use bench::TypedBench;
-#[cfg(feature = "tools")]
-use connect::TypedConnect;
 
 /// What to do, and the flags to do it with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,12 +45,9 @@ pub enum Command {
     GenToken(GenToken),
     /// Hash a password.
     HashPassword(HashPassword),
-    /// Talk to a server.
+    /// Go to a server of others.
     #[cfg(feature = "tools")]
-    Connect(Box<Connect>),
-    /// Measure a server under load.
-    #[cfg(feature = "tools")]
-    Bench(Box<Asked>),
+    Tool(super::tools::Tool),
 }
 
 /// There is nothing to do but to show this text, which ends with a line break, and exit.
@@ -131,14 +117,9 @@ enum TypedCommand {
     },
     /// Hash the password on standard input (one line), for a users file
     HashPassword(TypedPassword),
-    /// Talk to a WebSocket server: lines become messages, messages become lines; comes back when it is cut off
     #[cfg(feature = "tools")]
-    #[command(after_help = format!("{REACH_HELP_END}{CONNECT_HELP_END}"))]
-    Connect(Box<TypedConnect>),
-    /// Load a WebSocket server, and report rates, latencies, and what its process spends
-    #[cfg(feature = "tools")]
-    #[command(after_help = format!("{BENCH_HELP_END}{REACH_HELP_END}{BENCH_EXIT_CODES}"))]
-    Bench(Box<TypedBench>),
+    #[command(flatten)]
+    Tool(tools::TypedTool),
 }
 
 #[derive(Debug, Args)]
@@ -176,35 +157,6 @@ struct TypedPassword {
 }
 
 const SHORT_HELP_END: &str = "--help (not -h) lists every key of the configuration.";
-
-/// Of all that reach a server of others.
-#[cfg(feature = "tools")]
-const REACH_HELP_END: &str = "\
-Credentials may also come from the environment: BAREWIRE_CONNECT_BASIC (USER:PASSWORD) or BAREWIRE_CONNECT_TOKEN.
-With wss:// to this machine barewire's development certificate is trusted beside the system's authorities.
-";
-
-#[cfg(feature = "tools")]
-const CONNECT_HELP_END: &str = "\
-After the last line everything is answered before it closes. Exit codes: 0 closed by us in good order; 1 refused for good,
-given up, or an answer lost; 2 asked wrongly.";
-
-#[cfg(feature = "tools")]
-const BENCH_HELP_END: &str = "\
-Modes:
-  echo     each connection has --depth messages in flight, and sends the next one when one is answered
-  rate     --rate messages a second, each sent when it is due, and its latency counted from then
-  fan-out  one more connection publishes, and all others are to get each message
-  idle     all are opened, held, and closed
-  connect  each is opened and closed, over and over
-  slow     as echo, and --stalled more connections send and never read
-  storm    all are cut at once, and come back
-
-";
-
-#[cfg(feature = "tools")]
-const BENCH_EXIT_CODES: &str =
-    "Exit codes: 0 measured without an error; 1 with errors, or not at all; 2 asked wrongly.";
 
 // The flags, as clap sees them; the doc comments of the fields are the help. They are not clap's global
 // arguments: of a list on both sides of the subcommand it would drop one half without a word.
@@ -259,20 +211,11 @@ impl CommandLine {
             }
             Some(TypedCommand::HashPassword(typed)) => (Command::HashPassword(typed.into_command()?), self.flags),
             #[cfg(feature = "tools")]
-            Some(TypedCommand::Connect(typed)) => (Command::Connect(Box::new(typed.into_command())), self.flags),
-            #[cfg(feature = "tools")]
-            Some(TypedCommand::Bench(typed)) => (Command::Bench(Box::new(typed.into_command()?)), self.flags),
+            Some(TypedCommand::Tool(typed)) => return typed.into_invocation(self.flags.into_flags()),
         };
         let flags = flags.into_flags();
-        match (&command, flags.first()) {
-            (Command::HashPassword(_), Some(flag)) => {
-                return Err(format!("{flag} is of no use to hash-password; allowed: NAME and --algorithm"));
-            }
-            #[cfg(feature = "tools")]
-            (Command::Connect(_), Some(flag)) => return Err(before("connect", flag)),
-            #[cfg(feature = "tools")]
-            (Command::Bench(_), Some(flag)) => return Err(before("bench", flag)),
-            _ => {}
+        if let (Command::HashPassword(_), Some(flag)) = (&command, flags.first()) {
+            return Err(format!("{flag} is of no use to hash-password; allowed: NAME and --algorithm"));
         }
         Ok(Invocation { command, flags })
     }
@@ -340,12 +283,6 @@ impl TypedFlags {
         let own = own.into_iter().filter_map(|(flag, key, value)| Some(Flag { flag, key: key.into(), value: value? }));
         Flags { config: self.config, preset: self.preset, users: self.user, keys: set.chain(own).collect() }
     }
-}
-
-/// A flag of the configuration stands before a subcommand that has none.
-#[cfg(feature = "tools")]
-fn before(subcommand: &str, flag: &str) -> String {
-    format!("{flag} before {subcommand} is of no use to it; allowed: its own flags, behind it")
 }
 
 fn key_and_value(text: &str) -> Result<(String, String), &'static str> {

@@ -4,13 +4,9 @@
 //!
 //! Not here: anything that a host without this program would need (the library).
 
-#[cfg(feature = "tools")]
-mod bench;
 mod check;
 mod cli;
 mod config;
-#[cfg(feature = "tools")]
-mod connect;
 mod credentials;
 mod failure;
 mod gen_token;
@@ -19,10 +15,10 @@ mod health;
 mod logger;
 mod prepare;
 mod print_config;
-#[cfg(feature = "tools")]
-mod reach;
 mod serve;
 mod signals;
+#[cfg(feature = "tools")]
+mod tools;
 
 use std::fmt::Display;
 use std::io::Write;
@@ -73,9 +69,7 @@ fn run(invocation: &Invocation) -> Result<(), Failure> {
         Command::GenToken(asked) => gen_token::gen_token(&load()?.settings, asked),
         Command::HashPassword(asked) => hash_password::hash_password(asked),
         #[cfg(feature = "tools")]
-        Command::Connect(asked) => connect::connect(asked),
-        #[cfg(feature = "tools")]
-        Command::Bench(asked) => bench::bench(asked),
+        Command::Tool(tool) => tool.run(),
     }
 }
 

@@ -3,9 +3,12 @@
 //!
 //! Not here: the settings themselves (`daemon/config`), opening and running (`daemon/serve.rs`).
 
-use std::fs;
+use std::fmt::Display;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
+use barewire::limits::MESSAGE_BYTES_MAX;
 use barewire::{EngineConfig, ServerConfig, TlsConfig};
 
 use super::config::{DEVELOPMENT_CERT_PEM, DEVELOPMENT_KEY_PEM, Settings};
@@ -57,7 +60,14 @@ pub fn random<const N: usize>() -> Result<[u8; N], Failure> {
     Ok(bytes)
 }
 
-/// What a file holds. An error is one line that names key and file.
+/// What a file holds. An error is one line that names key and file; one that never ends, such as `/dev/zero`, is too large.
 pub fn read(name: &str, path: &Path) -> Result<Vec<u8>, Failure> {
-    fs::read(path).map_err(|error| Failure::usage(format!("{name} = {}: {error}", path.display())))
+    let wrong = |reason: &dyn Display| Failure::usage(format!("{name} = {}: {reason}", path.display()));
+    let file = File::open(path).map_err(|error| wrong(&error))?;
+    let mut bytes = Vec::new();
+    file.take(MESSAGE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(|error| wrong(&error))?;
+    if bytes.len() > MESSAGE_BYTES_MAX {
+        return Err(wrong(&format_args!("too large; allowed: up to {MESSAGE_BYTES_MAX} bytes")));
+    }
+    Ok(bytes)
 }

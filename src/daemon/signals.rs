@@ -3,7 +3,7 @@
 //! terminal, which is no reason to drop everybody. A client ends with its terminal. SIGPIPE is ignored by Rust's own start:
 //! a broken pipe is an error of the write.
 //!
-//! Not here: what an orderly end is (`net/server.rs`, `connect/`).
+//! Not here: what an orderly end is (`net/server.rs`, `tools/connect/`).
 
 use std::io;
 use std::sync::Arc;

@@ -208,7 +208,10 @@ impl Engine {
 
     /// Names one session that has something to write, or whose socket is to be closed.
     pub fn poll_dirty(&mut self) -> Option<ConnId> {
-        let id = self.shared.dirty.pop_front()?;
+        let Some(id) = self.shared.dirty.pop_front() else {
+            self.shared.handle_flushed();
+            return None;
+        };
         if let Some(session) = self.session_mut(id) {
             session.unmark_dirty();
         }
@@ -228,7 +231,7 @@ impl Engine {
     /// What to do with the socket's input: asked before each read. Whoever is told to pause is named by
     /// [`Engine::poll_ready`] when that is over.
     pub fn intake(&mut self, id: ConnId) -> Intake {
-        let intake = self.session(id).map_or(Intake::Discard, Session::intake);
+        let intake = self.session_mut(id).map_or(Intake::Discard, Session::intake);
         self.ration(id, intake)
     }
 

@@ -15,7 +15,7 @@ use crate::engine::send_queue::SendQueue;
 use crate::engine::timer::{TimerTable, TimerWheel};
 use crate::engine::{EngineConfig, Event};
 use crate::error::CloseReason;
-use crate::limits::{FRAMES_PER_TURN, READ_BYTES_PER_TURN, SEND_QUEUE_POOL, SEND_QUEUE_POOL_BYTES};
+use crate::limits::{FLUSH_BYTES, FRAMES_PER_TURN, READ_BYTES_PER_TURN, SEND_QUEUE_POOL, SEND_QUEUE_POOL_BYTES};
 use crate::time::Now;
 use crate::wire::websocket::{Context, Role, deflated_bound};
 
@@ -51,8 +51,10 @@ pub(super) struct Shared {
     pub dirty: VecDeque<ConnId>,
     /// Sessions with input left over, with a message being inflated, or that may be read again. Each is in it once.
     pub ready: VecDeque<ConnId>,
-    /// A queue has grown large that may only wait to be written.
+    /// A queue has grown large that may only wait to be written, or all together have.
     pub flush_due: bool,
+    /// What was sent to single sessions since all was last written.
+    unflushed_bytes: usize,
     /// Sessions that have ended since the hub was last told.
     pub departed: Vec<ConnId>,
     /// Open sessions.
@@ -95,6 +97,7 @@ impl Shared {
             dirty: VecDeque::new(),
             ready: VecDeque::new(),
             flush_due: false,
+            unflushed_bytes: 0,
             departed: Vec::new(),
             open: 0,
             replies: Vec::new(),
@@ -104,6 +107,18 @@ impl Shared {
             pool_bytes: 0,
             chance: seed,
         }
+    }
+
+    /// Counts what was sent to one session: much of it is written before more is read, while it is warm in the caches, and so
+    /// that its memory serves the next.
+    pub fn count_sent(&mut self, bytes: usize) {
+        self.unflushed_bytes = self.unflushed_bytes.saturating_add(bytes);
+        self.flush_due |= self.unflushed_bytes >= FLUSH_BYTES;
+    }
+
+    /// All that waited has been offered to the sockets.
+    pub fn handle_flushed(&mut self) {
+        self.unflushed_bytes = 0;
     }
 
     /// The context for the session being served, in which this side has this role.
@@ -202,5 +217,40 @@ impl Shared {
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         (z ^ (z >> 31)) % bound.max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::NoAuth;
+    use crate::limits::SEND_QUEUE_KEEP_BYTES;
+
+    /// One that has sent so many bytes of its own.
+    fn emptied(bytes: usize) -> Box<SendQueue> {
+        let mut queue = Box::<SendQueue>::default();
+        queue.push_http(|out| {
+            out.reserve_exact(bytes);
+            out.resize(bytes, 0);
+        });
+        queue.advance(bytes);
+        queue
+    }
+
+    #[test]
+    fn queues_are_kept_up_to_so_many_and_so_much_memory_of_all_together() {
+        for (bytes, by_count) in [(1, true), (SEND_QUEUE_KEEP_BYTES, false)] {
+            let now = Now { mono_us: 0, unix_ms: 0 };
+            let mut shared = Shared::new(EngineConfig::default(), Box::new(NoAuth), now, 0);
+            for _ in 0..=SEND_QUEUE_POOL {
+                shared.return_queue(emptied(bytes));
+            }
+            let each = emptied(bytes).kept();
+            let kept = if by_count { SEND_QUEUE_POOL } else { SEND_QUEUE_POOL_BYTES / each };
+            assert!(each >= bytes && kept <= SEND_QUEUE_POOL);
+            assert_eq!((shared.queues.len(), shared.pool_bytes), (kept, kept * each), "{bytes} bytes each");
+            (0..=kept).for_each(|_| drop(shared.lend_queue()));
+            assert_eq!((shared.queues.len(), shared.pool_bytes), (0, 0));
+        }
     }
 }

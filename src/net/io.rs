@@ -148,9 +148,18 @@ struct Wall {
 }
 
 impl Wall {
-    fn read(read_at: Duration) -> Wall {
-        Wall { unix: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(), read_at }
+    /// What it says so long after the epoch. It is read anew where that was a [`WALL_CLOCK_INTERVAL`] ago.
+    fn at(&mut self, elapsed: Duration, read: impl FnOnce() -> Duration) -> Duration {
+        if elapsed.saturating_sub(self.read_at) >= WALL_CLOCK_INTERVAL {
+            *self = Wall { unix: read(), read_at: elapsed };
+        }
+        self.unix.saturating_add(elapsed.saturating_sub(self.read_at))
     }
+}
+
+/// The system's wall clock, since 1970-01-01 UTC.
+fn read_wall_clock() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 impl SystemIo {
@@ -171,7 +180,7 @@ impl SystemIo {
         let events = Events::with_capacity(READY_PER_TURN);
         let waker = Arc::new(waker);
         let resolver = resolver(Box::new(system_lookup), &waker);
-        let wall = Wall::read(Duration::ZERO);
+        let wall = Wall { unix: read_wall_clock(), read_at: Duration::ZERO };
         Ok(SystemIo { poll, events, listeners, waker, resolver, epoch: Instant::now(), wall })
     }
 
@@ -259,10 +268,7 @@ impl Io for SystemIo {
     fn now(&mut self) -> Now {
         let elapsed = self.epoch.elapsed();
         // Two clocks a turn would be a tenth of what a turn with one small message costs.
-        if elapsed.saturating_sub(self.wall.read_at) >= WALL_CLOCK_INTERVAL {
-            self.wall = Wall::read(elapsed);
-        }
-        let unix = self.wall.unix.saturating_add(elapsed.saturating_sub(self.wall.read_at));
+        let unix = self.wall.at(elapsed, read_wall_clock);
         Now { mono_us: micros(elapsed), unix_ms: u64::try_from(unix.as_millis()).unwrap_or(u64::MAX) }
     }
 
@@ -323,6 +329,22 @@ mod tests {
         socket.set_nonblocking(true).unwrap();
         let mut stream = TcpStream::from_std(socket.into());
         assert_eq!(stream.poll_connected().unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+    }
+
+    #[test]
+    fn the_wall_clock_goes_as_the_monotonic_one_does_until_it_is_read_anew() {
+        let (start, set) = (Duration::from_secs(1_700_000_000), Duration::from_secs(1_600_000_000));
+        let mut wall = Wall { unix: start, read_at: Duration::ZERO };
+        let almost = WALL_CLOCK_INTERVAL - Duration::from_nanos(1);
+        for (elapsed, unix) in [
+            (Duration::ZERO, start),
+            (almost, start + almost),
+            // It was set back meanwhile.
+            (WALL_CLOCK_INTERVAL, set),
+            (WALL_CLOCK_INTERVAL + almost, set + almost),
+        ] {
+            assert_eq!(wall.at(elapsed, || set), unix, "{elapsed:?}");
+        }
     }
 
     #[test]

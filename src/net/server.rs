@@ -160,7 +160,7 @@ impl<I: Io> Server<I> {
     }
 
     /// Whether the TLS handshake of a connection, in either role, was a short one that resumed the session of an earlier
-    /// connection. `None` where there is no TLS, or no such connection, and while the handshake is not so far.
+    /// connection. `None` where there is no TLS, or no such connection, and before the handshake tells.
     pub fn is_resumed(&self, id: ConnId) -> Option<bool> {
         let connection = self.connections.get(id.index())?.as_ref();
         connection.filter(|connection| connection.id == id)?.is_resumed()

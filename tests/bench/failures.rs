@@ -144,6 +144,39 @@ fn a_signal_ends_it_early_and_it_reports_all_the_same() {
     }
 }
 
+#[test]
+fn a_signal_before_anything_is_measured_is_no_good_order() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let url = format!("ws://{}/ws", listener.local_addr().unwrap());
+    for mode in ["echo", "connect", "storm"] {
+        let load = barewire(&["bench", mode, &url, "--connections=1", "--duration=1h", "--json"]).spawn().unwrap();
+        let mut peer = listener.accept().unwrap().0;
+        read_past(&mut peer, b"\r\n\r\n");
+        assert!(Command::new("kill").args(["-s", "INT", &load.id().to_string()]).status().unwrap().success());
+        let output = load.wait_with_output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(told, "barewire: nothing was measured: a signal has ended it before\n", "{mode}");
+        assert_eq!(output.status.code(), Some(1), "{mode}");
+    }
+}
+
+/// It lets the first one in, and answers nobody else.
+#[test]
+fn a_server_that_answers_no_more_is_an_error_of_those_who_wait() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let url = format!("ws://{}/ws", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let (mut first, _) = listener.accept().unwrap();
+        let request = String::from_utf8(read_past(&mut first, b"\r\n\r\n")).unwrap();
+        first.write_all(common::switch(&request).as_bytes()).unwrap();
+        drop(first);
+        let _others: Vec<_> = listener.incoming().collect();
+    });
+    let output = bench("connect", &url, &["--connections=1", "--duration=2s"]);
+    assert_eq!(line(&output), "barewire: measured with errors: not answered in the end");
+    assert_eq!(number(&report(&output), "units"), 1, "{output:?}");
+}
+
 /// It takes the upgrade, and says no word after that.
 #[test]
 fn a_server_that_answers_no_ping_is_given_up() {

@@ -247,6 +247,18 @@ pub fn end(stream: &TcpStream) {
     stream.shutdown(Shutdown::Write).unwrap();
 }
 
+/// The next event of a server in the test's own loop, which must not need longer for it than any single thing may take.
+pub fn next_event(server: &mut Server) -> Event {
+    let start = Instant::now();
+    loop {
+        if let Some(event) = server.poll_event() {
+            return event;
+        }
+        assert!(start.elapsed() < DEADLINE, "no event");
+        server.poll(Some(Duration::from_secs(1))).unwrap();
+    }
+}
+
 /// Tries until it succeeds.
 pub fn eventually(what: &str, mut attempt: impl FnMut() -> bool) {
     let start = Instant::now();

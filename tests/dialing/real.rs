@@ -4,7 +4,6 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
-use std::process::Command;
 use std::sync::Mutex;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
@@ -12,12 +11,10 @@ use std::time::{Duration, Instant};
 use barewire::TlsConfig;
 use barewire::client::ClientConfig;
 use barewire::net::io::SystemIo;
-use barewire::{
-    Client, ClientTls, CloseReason, Dial, EngineConfig, Error, Event, Limits, Message, Server, ServerConfig,
-};
+use barewire::{Client, ClientTls, CloseReason, Dial, EngineConfig, Event, Limits, Message, Server, ServerConfig};
 
 use crate::common;
-use crate::server::{DEADLINE, TestServer};
+use crate::server::{DEADLINE, TestServer, next_event};
 
 macro_rules! pem {
     ($name:literal) => {
@@ -61,20 +58,8 @@ fn dial(addr: SocketAddr, tls: Option<ClientTls>) -> Dial {
     Dial { host: addr.ip().to_string(), port: addr.port(), tls, addrs: Vec::new(), source: None, upgrade }
 }
 
-/// The next event. The server must not need longer for it than any single thing may take.
-fn next(server: &mut Server) -> Event {
-    let start = Instant::now();
-    loop {
-        if let Some(event) = server.poll_event() {
-            return event;
-        }
-        assert!(start.elapsed() < DEADLINE, "no event");
-        server.poll(Some(Duration::from_secs(1))).unwrap();
-    }
-}
-
 fn end(server: &mut Server) -> CloseReason {
-    match next(server) {
+    match next_event(server) {
         Event::Closed { reason, .. } => reason,
         other => panic!("not the end: {other:?}"),
     }
@@ -84,13 +69,13 @@ fn end(server: &mut Server) -> CloseReason {
 fn check_echo(server: &mut Server, dial: Dial) {
     let others = server.engine().sessions();
     let id = server.connect(dial).unwrap();
-    let connected = next(server);
+    let connected = next_event(server);
     assert!(matches!(connected, Event::Connected { .. }), "{connected:?}");
     // In many records, and in more than one read.
     for length in [1, 300_000] {
         let text = "e".repeat(length);
         assert!(server.engine().send(id, Message::Text(text.as_str().into())));
-        match next(server) {
+        match next_event(server) {
             Event::Message { message, .. } => assert!(message == Message::Text(text.as_str().into()), "{length}"),
             other => panic!("no echo: {other:?}"),
         }
@@ -194,11 +179,11 @@ fn a_session_is_resumed_by_the_next_connection_unless_that_is_not_wanted() {
         let addr = if tls.is_some() { upstream.tls_addr() } else { upstream.plain_addr() };
         let id = server.connect(dial(addr, tls)).unwrap();
         assert_eq!(server.is_resumed(id), None, "it is not connected yet");
-        assert!(matches!(next(&mut server), Event::Connected { .. }));
+        assert!(matches!(next_event(&mut server), Event::Connected { .. }));
         let is_resumed = server.is_resumed(id);
         // A ticket comes behind the handshake: an echo from there says that it is read.
         assert!(server.engine().send(id, Message::Text("echo".into())));
-        assert!(matches!(next(&mut server), Event::Message { .. }));
+        assert!(matches!(next_event(&mut server), Event::Message { .. }));
         server.engine().close(id, 1000, "");
         end(&mut server);
         wind_down(&mut server, 0);
@@ -345,7 +330,9 @@ fn a_server_that_closes_at_once_or_speaks_no_tls_is_an_end_and_no_hang() {
 }
 
 /// The variable is the process's: each case is a process of its own, this test in it.
+#[cfg(feature = "native-roots")]
 #[test]
+#[cfg(feature = "native-roots")]
 fn the_authorities_of_the_system_are_those_that_ssl_cert_file_names() {
     const CASE: &str = "BAREWIRE_TEST_ROOTS";
     if let Ok(case) = std::env::var(CASE) {
@@ -354,7 +341,7 @@ fn the_authorities_of_the_system_are_those_that_ssl_cert_file_names() {
                 let upstream = secure(pem!("server"));
                 check_echo(&mut dialer(knows_nobody), dial(upstream.tls_addr(), Some(tls)));
             }
-            ("none", Err(Error::Tls(sentence))) => {
+            ("none", Err(barewire::Error::Tls(sentence))) => {
                 assert!(sentence.starts_with("the system trusts no authority that could be used"), "{sentence}");
                 assert!(!sentence.contains('\n'), "{sentence}");
             }
@@ -364,7 +351,7 @@ fn the_authorities_of_the_system_are_those_that_ssl_cert_file_names() {
     }
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/certs");
     for (case, file) in [("ca", "ca.pem"), ("none", "key.pem"), ("none", "no-such-file.pem")] {
-        let output = Command::new(std::env::current_exe().unwrap())
+        let output = std::process::Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "real::the_authorities_of_the_system_are_those_that_ssl_cert_file_names"])
             .env(CASE, case)
             .env("SSL_CERT_FILE", format!("{folder}/{file}"))
@@ -398,7 +385,7 @@ fn what_is_flushed_between_two_polls_is_on_the_wire_before_the_next() {
     }
     let request = String::from_utf8(crate::server::read_past(&mut peer, b"\r\n\r\n")).unwrap();
     peer.write_all(common::switch(&request).as_bytes()).unwrap();
-    assert!(matches!(next(&mut server), Event::Connected { .. }));
+    assert!(matches!(next_event(&mut server), Event::Connected { .. }));
     assert!(server.engine().send(id, Message::Text("at once".into())));
     server.flush();
     let mut frame = [0; 13];

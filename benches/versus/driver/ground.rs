@@ -1,4 +1,6 @@
 //! What a run stands on: the programs, built, and the machine.
+//!
+//! Not here: how a server is started (`peers.rs`).
 
 use std::fs;
 use std::path::{Path, PathBuf};

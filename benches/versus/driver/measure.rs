@@ -1,4 +1,6 @@
 //! One figure: a server is started, `barewire bench` works on it, and tells what that has cost.
+//!
+//! Not here: what the row is (`rows.rs`), where the programs are (`ground.rs`), all figures together (`results.rs`).
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};

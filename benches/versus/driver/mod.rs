@@ -2,6 +2,8 @@
 //!
 //! `options` what was asked, `ground` what is built and where, `peers` the servers, `rows` the work and the bars, `measure` one
 //! figure, `results` all of them, `told` as text, `plot` as a picture, `readme` what `--write` replaces.
+//!
+//! Not here: the servers themselves (`../src/`, `../js/`).
 
 mod ground;
 mod measure;

@@ -1,4 +1,6 @@
 //! What was asked on the command line.
+//!
+//! Not here: the rows and servers that can be chosen (`rows.rs`, `peers.rs`).
 
 use super::peers::Peer;
 use super::rows::{self, Row};

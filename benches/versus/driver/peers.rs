@@ -1,6 +1,9 @@
 //! The servers: how each is started, and what it can.
+//!
+//! Not here: what they are made of (`../src/bin/`, `../js/`, `../../../examples/echo.rs`).
 
 use std::fmt::Write as _;
+use std::path::Path;
 use std::process::Command;
 
 use super::ground::Ground;
@@ -67,47 +70,57 @@ impl Peer {
 
     /// Whether it can do the work of the row, and something is to be learnt from it.
     pub fn takes_part(self, row: &Row) -> bool {
-        match (self, row.work) {
-            (peer, Work::EchoDeflated) => !peer.is_async(),
+        let work = row.work;
+        match self {
+            Peer::Barewire | Peer::Bun | Peer::Ws => true,
+            Peer::Fastwebsockets | Peer::TokioTungstenite | Peer::Axum => work != Work::EchoDeflated,
             // Buffers matter to large messages and to memory, threads where there is little to do for each message.
-            (Peer::TokioTungsteniteAsItIs, Work::Echo { size, .. }) => size >= 64 << 10,
-            (Peer::TokioTungsteniteAsItIs, work) => work == Work::Idle,
-            (Peer::TokioTungsteniteThreads, Work::Echo { size, depth }) => size == 20 && depth == 1,
-            (Peer::TokioTungsteniteThreads, work) => work == Work::FanOut { depth: 1 },
-            _ => true,
+            Peer::TokioTungsteniteAsItIs => match work {
+                Work::Echo { size, .. } => size >= 64 << 10,
+                Work::Idle => true,
+                Work::EchoDeflated | Work::FanOut { .. } | Work::Connect => false,
+            },
+            Peer::TokioTungsteniteThreads => {
+                work == Work::Echo { size: 20, depth: 1 } || work == Work::FanOut { depth: 1 }
+            }
         }
     }
 
     /// The program and its arguments; it takes any free ports, and tells them.
     pub fn command(self, ground: &Ground, work: Work) -> Command {
         let is_broadcast = matches!(work, Work::FanOut { .. });
-        if self == Peer::Barewire {
-            let mut command = ground.pinned(0, &std::env::current_exe().unwrap());
-            command.env(SERVE, "1").args(["--listen", "127.0.0.1:0", "--plain-listen", "127.0.0.1:0"]);
-            command.args(["--message-bytes", &MESSAGE_BYTES.to_string()]);
-            command.args(is_broadcast.then_some("--broadcast"));
-            return command;
-        }
-        let mut command = match self {
-            Peer::Bun => ground.pinned(0, &ground.npm_file("node_modules/bun/bin/bun.exe")),
-            Peer::Ws => ground.pinned(0, "node".as_ref()),
-            Peer::Fastwebsockets => ground.pinned(0, &ground.built("fastwebsockets")),
-            Peer::Axum => ground.pinned(0, &ground.built("axum")),
-            _ => ground.pinned(0, &ground.built("tokio-tungstenite")),
+        let of_crate = |name: &str, arguments: &[&str]| {
+            let mut command = ground.pinned(0, &ground.built(name));
+            command.args(arguments);
+            command
         };
-        match self {
-            Peer::Bun => drop(command.arg(ground.npm_file("bun.mjs"))),
-            Peer::Ws => drop(command.arg(ground.npm_file("ws.mjs"))),
-            Peer::TokioTungstenite | Peer::Axum => drop(command.args(["--buffer", "4096"])),
-            Peer::TokioTungsteniteThreads => drop(command.args(["--buffer", "4096", "--workers", "2"])),
-            _ => {}
-        }
-        if self.is_of_npm() {
-            command.arg("--certs").arg(ground.certificates());
-        }
+        let of_npm = |program: &Path, script: &str| {
+            let mut command = ground.pinned(0, program);
+            command.arg(ground.npm_file(script)).arg("--certs").arg(ground.certificates());
+            command
+        };
+        let mut command = match self {
+            Peer::Barewire => return barewire(ground, is_broadcast),
+            Peer::Fastwebsockets => of_crate("fastwebsockets", &[]),
+            Peer::TokioTungstenite => of_crate("tokio-tungstenite", &["--buffer", "4096"]),
+            Peer::TokioTungsteniteAsItIs => of_crate("tokio-tungstenite", &[]),
+            Peer::TokioTungsteniteThreads => of_crate("tokio-tungstenite", &["--buffer", "4096", "--workers", "2"]),
+            Peer::Axum => of_crate("axum", &["--buffer", "4096"]),
+            Peer::Bun => of_npm(&ground.npm_file("node_modules/bun/bin/bun.exe"), "bun.mjs"),
+            Peer::Ws => of_npm("node".as_ref(), "ws.mjs"),
+        };
         command.args(["--mode", if is_broadcast { "broadcast" } else { "echo" }]);
         command
     }
+}
+
+/// This program, as the echo example.
+fn barewire(ground: &Ground, is_broadcast: bool) -> Command {
+    let mut command = ground.pinned(0, &std::env::current_exe().unwrap());
+    command.env(SERVE, "1").args(["--listen", "127.0.0.1:0", "--plain-listen", "127.0.0.1:0"]);
+    command.args(["--message-bytes", &MESSAGE_BYTES.to_string()]);
+    command.args(is_broadcast.then_some("--broadcast"));
+    command
 }
 
 /// The versions of all of them, as a sentence's part.

@@ -2,6 +2,8 @@
 //! Rows have their own scales, as they differ by a hundred times; the figure stands behind each bar.
 //!
 //! It is written by hand, with a panel of its own, so that it can be read on any page; in the dark it is dark.
+//!
+//! Not here: the same as text (`told.rs`).
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,6 @@
 //! What `--write` replaces: the README's figures, between two comments, and the picture beside them.
+//!
+//! Not here: the text itself (`told.rs`), the picture (`plot.rs`).
 
 use std::fs;
 use std::path::PathBuf;
@@ -19,8 +21,8 @@ pub fn write(results: &Results, ground: &Ground, options: &Options) -> Result<()
     let (_, after) = rest.split_once(END).ok_or(format!("README.md: no line {}", END.trim()))?;
     let (middle, most) = results.spread();
     let said = format!(
-        "{}. Median of {} rounds of {} s; from the least to the most of the rounds it is {:.0} % of a figure in the middle, \
-         {:.0} % at most; load average before it {}.",
+        "{}. Median of {} rounds of {} s; between its least and its most round a figure differs by {:.0} % as a rule, by {:.0} % \
+         at most; load average before it {}.",
         told::machine(ground),
         options.rounds,
         options.seconds,

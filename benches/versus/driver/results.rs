@@ -1,8 +1,10 @@
 //! All figures of a run: medians, spread, ratios, and whether a bar is met.
+//!
+//! Not here: how they are told (`told.rs`, `plot.rs`).
 
 use super::measure::Figure;
 use super::peers::Peer;
-use super::rows::{Against, Bar, Measure, Row};
+use super::rows::{Against, Bar, Measure, Most, Row};
 
 /// What one server needs for one row.
 #[derive(Debug, Clone)]
@@ -81,17 +83,18 @@ pub struct Verdict {
 /// None where one of the two was not measured.
 pub fn judge(bar: &Bar, cells: &[Cell]) -> Option<Verdict> {
     let figure = of_peer(cells, Peer::Barewire)?.of(bar.measure);
-    if let Some(allowed) = bar.at_most {
-        return Some(Verdict { is_met: figure <= allowed, figure, allowed, other: None });
-    }
-    let is_meant = |peer: Peer| match bar.against {
-        Against::One(one) => peer == one,
-        Against::Async => peer.is_async(),
-        Against::Every => peer != Peer::Barewire,
-        Against::Nobody => false,
+    let (allowed, other) = match bar.most {
+        Most::Figure(most) => (most, None),
+        Most::Share { share, against } => {
+            let is_meant = |peer: Peer| match against {
+                Against::One(one) => peer == one,
+                Against::Async => peer.is_async(),
+                Against::Every => peer != Peer::Barewire,
+            };
+            let others = cells.iter().filter(|cell| is_meant(cell.peer));
+            let best = others.min_by(|a, b| a.of(bar.measure).total_cmp(&b.of(bar.measure)))?;
+            (best.of(bar.measure) * share, Some(best.peer))
+        }
     };
-    let others = cells.iter().filter(|cell| is_meant(cell.peer));
-    let best = others.min_by(|a, b| a.of(bar.measure).total_cmp(&b.of(bar.measure)))?;
-    let allowed = best.of(bar.measure) * bar.share;
-    Some(Verdict { is_met: figure <= allowed, figure, allowed, other: Some(best.peer) })
+    Some(Verdict { is_met: figure <= allowed, figure, allowed, other })
 }

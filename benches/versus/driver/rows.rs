@@ -1,4 +1,6 @@
 //! The work that is measured, and the bar for barewire where there is one.
+//!
+//! Not here: how it is measured (`measure.rs`), whether a bar is met (`results.rs`).
 
 use super::peers::Peer;
 
@@ -43,18 +45,22 @@ pub enum Against {
     /// Those that run on tokio.
     Async,
     Every,
-    Nobody,
 }
 
 /// What barewire is to reach.
 #[derive(Debug, Clone, Copy)]
 pub struct Bar {
     pub measure: Measure,
-    /// At most this share of the other's figure.
-    pub share: f64,
-    pub against: Against,
-    /// At most this much, on a machine that is like the one of the bar.
-    pub at_most: Option<f64>,
+    pub most: Most,
+}
+
+/// What its figure may be at most.
+#[derive(Debug, Clone, Copy)]
+pub enum Most {
+    /// This share of the best of the others.
+    Share { share: f64, against: Against },
+    /// So much, on a machine that is like the one of the bar.
+    Figure(f64),
 }
 
 #[derive(Debug, Clone)]
@@ -86,12 +92,12 @@ impl Row {
     }
 
     fn bar(mut self, measure: Measure, share: f64, against: Against) -> Row {
-        self.bars.push(Bar { measure, share, against, at_most: None });
+        self.bars.push(Bar { measure, most: Most::Share { share, against } });
         self
     }
 
     fn at_most(mut self, measure: Measure, most: f64) -> Row {
-        self.bars.push(Bar { measure, share: 1.0, against: Against::Nobody, at_most: Some(most) });
+        self.bars.push(Bar { measure, most: Most::Figure(most) });
         self
     }
 }

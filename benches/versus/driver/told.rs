@@ -9,7 +9,7 @@ use super::ground::{self, Ground};
 use super::options::Options;
 use super::peers::{self, Peer};
 use super::results::{self, Cell, Results};
-use super::rows::{Against, CONNECTIONS, IDLE, Measure, Row, SUBSCRIBERS, Work};
+use super::rows::{Against, CONNECTIONS, IDLE, Measure, Most, Row, SUBSCRIBERS, Work};
 
 /// Those with a column of their own in the tables.
 fn columns() -> impl Iterator<Item = Peer> {
@@ -92,11 +92,11 @@ pub fn row(row: &Row, cells: &[Cell]) -> String {
     }
     for bar in &row.bars {
         let what = format!("{:?}", bar.measure).to_lowercase();
-        let asked = match bar.against {
-            Against::One(peer) => format!("{} of {}", bar.share, peer.name()),
-            Against::Async => format!("{} of every server on tokio", bar.share),
-            Against::Every => format!("{} of every other server", bar.share),
-            Against::Nobody => format!("{}", bar.at_most.unwrap_or_default()),
+        let asked = match bar.most {
+            Most::Share { share, against: Against::One(peer) } => format!("{share} of {}", peer.name()),
+            Most::Share { share, against: Against::Async } => format!("{share} of every server on tokio"),
+            Most::Share { share, against: Against::Every } => format!("{share} of every other server"),
+            Most::Figure(most) => most.to_string(),
         };
         let _ = match results::judge(bar, cells) {
             None => writeln!(text, "  bar: {what} at most {asked}: not measured"),

@@ -1,5 +1,7 @@
 //! TLS as barewire does it: rustls on ring, 1.3 and 1.2, AES-128-GCM first, the development certificate, one stateless
 //! ticket a connection, no session cache.
+//!
+//! Not here: who accepts (`listening.rs`).
 
 use std::sync::Arc;
 

@@ -113,6 +113,7 @@ impl Session {
         self.timers.stop_all();
         self.phase = Phase::Gone;
         self.leftover = Leftover::default();
+        self.paused = Pauses::default();
         self.queue = None;
         self.held = 0;
         self.mark_dirty(shared);

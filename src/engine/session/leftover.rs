@@ -30,7 +30,7 @@ impl Leftover {
         self.0.take().map(|bytes| *bytes).unwrap_or_default()
     }
 
-    /// Keeps all of `bytes` behind the first `consumed`, and nothing else.
+    /// Keeps all of `bytes` behind the first `consumed` of them, and nothing else.
     pub fn keep(&mut self, mut bytes: Vec<u8>, consumed: usize) {
         bytes.drain(..consumed);
         self.0 = (!bytes.is_empty()).then(|| Box::new(bytes));

@@ -255,11 +255,12 @@ impl Session {
     }
 
     /// What the shell should do with the socket's input.
-    pub fn intake(&self) -> Intake {
+    pub fn intake(&mut self) -> Intake {
         if matches!(self.phase, Phase::Ending | Phase::Gone) {
             return Intake::Discard;
         }
         if self.input_ended || self.is_doomed() || !self.leftover.is_empty() || !self.takes_input() {
+            self.paused.tell();
             return Intake::Pause;
         }
         let remaining = match &self.phase {
@@ -391,8 +392,16 @@ impl Session {
         let has_few = |queue: &SendQueue| queue.own_cost() <= SEND_QUEUE_RESUME_BYTES;
         if self.paused.holds(Pause::Replies) && self.queue.as_deref().is_none_or(has_few) {
             self.paused.end(Pause::Replies);
-            self.mark_ready(shared);
+            if self.has_waited() {
+                self.mark_ready(shared);
+            }
         }
+    }
+
+    /// Whether there is something that the pause which is over has kept waiting.
+    fn has_waited(&mut self) -> bool {
+        let is_idle = matches!(&self.phase, Phase::Open(open) if open.pending.is_none());
+        self.paused.take_told() || self.input_ended || !self.leftover.is_empty() || !is_idle
     }
 
     pub fn fate(&self) -> Fate {

@@ -159,8 +159,8 @@ impl Open {
         self.heartbeat.hear();
     }
 
-    /// The peer may be heard no more, for a reason that is not its own: no silence is held against it.
-    pub fn is_not_listened_to(&mut self) {
+    /// It is not the peer's fault that nothing of it is heard: no silence so far is held against it.
+    pub fn excuse_silence(&mut self) {
         self.heartbeat.hear();
     }
 
@@ -208,7 +208,7 @@ impl Session {
         let mut context = open.context.take().unwrap_or_else(|| shared.lend_context(role));
         let mut rest = Input::new(input, &walk);
         // Where nothing but whole messages comes, the context has no more to say behind the last of them.
-        let whole = walk.frames == walk.messages && open.walker.is_clean();
+        let is_whole = walk.frames == walk.messages && open.walker.is_clean();
         let mut messages = 0;
         let mut replies = std::mem::take(&mut shared.replies);
         let violation = loop {
@@ -242,7 +242,7 @@ impl Session {
             if !matches!(self.phase, Phase::Open(_)) {
                 break None;
             }
-            if whole && messages == walk.messages {
+            if is_whole && messages == walk.messages {
                 break walk.violation;
             }
         };
@@ -345,8 +345,10 @@ impl Session {
             }
             return false;
         }
+        let bytes = message.payload().len();
         self.push(shared, message);
         self.check_pause();
+        shared.count_sent(bytes);
         true
     }
 

@@ -16,14 +16,31 @@ pub enum Pause {
     Host = 2,
 }
 
-/// Any of them, in a byte.
+/// Any of them, and whether the shell waits for the end of them, in a byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Pauses(u8);
+
+/// The shell wanted to read.
+const TOLD: u8 = 4;
 
 impl Pauses {
     /// Whether it is not read.
     pub fn any(self) -> bool {
-        self != Pauses::default()
+        self.0 & !TOLD != 0
+    }
+
+    /// The shell has something to read, and is told that it may not.
+    pub fn tell(&mut self) {
+        if self.any() {
+            self.0 |= TOLD;
+        }
+    }
+
+    /// Whether the shell was told, which is forgotten.
+    pub fn take_told(&mut self) -> bool {
+        let told = self.0 & TOLD != 0;
+        self.0 &= !TOLD;
+        told
     }
 
     pub fn begin(&mut self, pause: Pause) {
@@ -47,7 +64,7 @@ impl Session {
     /// where no WebSocket is open.
     pub fn pause(&mut self) -> bool {
         let Phase::Open(open) = &mut self.phase else { return false };
-        open.is_not_listened_to();
+        open.excuse_silence();
         self.paused.begin(Pause::Host);
         true
     }

@@ -25,7 +25,7 @@ pub struct ClientTls {
     config: Arc<ClientConfig>,
     /// Whether the server's certificate is looked at at all.
     verifies: bool,
-    /// How a connection is made. Nothing but this names the client's half of rustls, so that the linker leaves that half (300 KB
+    /// How a connection is made. Nothing but this names the client's half of rustls, so that the linker leaves that half (180 KB
     /// of machine code) out of a program that never makes a `ClientTls`.
     begin: fn(Arc<ClientConfig>, ServerName<'static>) -> Result<UnbufferedClientConnection, rustls::Error>,
 }
@@ -78,15 +78,16 @@ impl ClientTls {
     }
 
     /// The same, but each handshake is a whole one: no session is remembered, and none is resumed. It costs both ends more; it
-    /// shows what a newcomer costs, and two connections cannot be told to be of one client by it.
+    /// shows what a newcomer costs, and gives no sign that two connections are of one client.
     #[must_use]
     pub fn without_resumption(mut self) -> ClientTls {
         Arc::make_mut(&mut self.config).resumption = Resumption::disabled();
         self
     }
 
-    /// The same, but sessions are remembered apart: it resumes none that another has made. Of one server only a few are
-    /// remembered at once, too few for many connections to it, each of which stands for a client of its own.
+    /// The same, with a memory of its own: it resumes no session that this one has made, nor this one any of its. It is for
+    /// many connections to one server, each of which stands for a client of its own: one memory holds only a few sessions of a
+    /// server.
     #[must_use]
     pub fn remembering_apart(&self) -> ClientTls {
         let mut apart = self.clone();
@@ -94,8 +95,8 @@ impl ClientTls {
         apart
     }
 
-    /// TLS over `stream`, a blocking one that is connected to the server of this name or address, for who asks one question and
-    /// has no loop. The handshake is part of the first read or write; what TLS has against it is an error of the kind
+    /// TLS over `stream`, a blocking one that is connected to the server of this name or address, for those who ask one question
+    /// and have no loop. The handshake is part of the first read or write; what TLS has against it is an error of the kind
     /// `InvalidData`. An error here: `host` is no name.
     pub fn stream<S: Read + Write>(&self, host: &str, stream: S) -> Result<impl Read + Write + use<S>, Error> {
         let cannot = |error: &dyn fmt::Display| Error::Tls(format!("no TLS with `{host}`: {error}"));

@@ -1,7 +1,7 @@
 //! The flags that say how a server is reached, which `barewire connect` and `barewire bench` share; the doc comments of the
 //! fields are the help.
 //!
-//! Not here: what is done with them (`daemon/reach.rs`), the flags of one subcommand alone (`connect.rs`, `bench.rs`).
+//! Not here: what is done with them (`daemon/tools/reach.rs`), the flags of one subcommand alone (`connect.rs`, `bench.rs`).
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use barewire::client::AuthenticateBy;
 use clap::Args;
 
 use crate::daemon::config::Secret;
-use crate::daemon::reach::{Reach, Who};
+use crate::daemon::tools::reach::{Reach, Who};
 
 const WHO: &str = "Who you are";
 const SERVER: &str = "The server";

@@ -1,7 +1,7 @@
 //! From what was asked for to what a client is told: how the server is reached, channels, limits.
 //!
-//! Not here: credentials, trust and the request (`daemon/reach.rs`), the flags' own grammar (`daemon/cli/connect.rs`), what the
-//! configuration means (the library's `client`).
+//! Not here: credentials, trust and the request (`daemon/tools/reach.rs`), the flags' own grammar
+//! (`daemon/cli/tools/connect.rs`), what the configuration means (the library's `client`).
 
 use std::ffi::OsString;
 
@@ -13,7 +13,7 @@ use barewire::wire::message::check_channel;
 
 use super::Connect;
 use crate::daemon::failure::Failure;
-use crate::daemon::reach::{self, Notice, Reached};
+use crate::daemon::tools::reach::{self, Notice, Reached};
 
 /// All that a client needs.
 #[derive(Debug)]

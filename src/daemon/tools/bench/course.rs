@@ -12,7 +12,7 @@ use std::time::Duration;
 use barewire::CloseReason;
 
 use super::asked::Plan;
-use super::crowd::{Crowd, Happening, NO_PONG};
+use super::crowd::{Crowd, Happening, NO_PONG, nanos};
 use super::histogram::Histogram;
 use super::process::Meter;
 use super::progress::{Progress, Standing};
@@ -152,11 +152,13 @@ impl<'a> Course<'a> {
             }
             self.show("opening", begun_ns, None, (took.count(), Some(took)));
         }
-        if self.crowd.open() == 0 && !self.is_ended() {
-            let why = self.errors.summary().unwrap_or_else(|| "nobody gets in".to_owned());
-            return Err(Failure::runtime(format!("no connection to {} can be opened: {why}", self.plan.place)));
-        }
-        Ok(())
+        if self.crowd.open() == 0 && !self.is_ended() { Err(self.no_connection()) } else { Ok(()) }
+    }
+
+    /// Nobody gets in, and why.
+    pub fn no_connection(&self) -> Failure {
+        let why = self.errors.summary().unwrap_or_else(|| "none was answered in time".to_owned());
+        Failure::runtime(format!("no connection to {} can be opened: {why}", self.plan.place))
     }
 
     /// Lets the load go on for as long as the plan says, and measures. Returns how long was measured.
@@ -300,11 +302,6 @@ impl<'a> Course<'a> {
             self.progress.show(&Standing { doing, elapsed, whole, open, units, latency, errors }, now);
         }
     }
-}
-
-/// As [`Crowd::now_ns`] counts.
-pub fn nanos(span: Duration) -> u64 {
-    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// The kind of an error, in a few words.

@@ -8,7 +8,7 @@
 //! All else is said as it is written, other braces too, so that JSON needs no care; and `{{number}` is `{number}`, not replaced.
 //! A template without placeholders is made once.
 //!
-//! Not here: where it comes from (`asked.rs`), who says it (`load.rs`).
+//! Not here: where it comes from (`asked.rs`), when one is made (`said.rs`).
 
 use std::io::Write;
 

@@ -1,13 +1,13 @@
 //! What is told of what was found.
 //!
-//! Not here: how single figures are written (`daemon/bench/figures.rs`).
+//! Not here: how single figures are written (`daemon/tools/bench/figures.rs`).
 
 use barewire::client::AuthenticateBy;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::daemon::bench::asked::{self, Asked, Content, Jitter};
-use crate::daemon::reach::{Reach, Who};
+use crate::daemon::tools::bench::asked::{self, Asked, Content, Jitter};
+use crate::daemon::tools::reach::{Reach, Who};
 
 fn plan_of(mode: Mode) -> Plan {
     plan_at("ws://localhost:8080/ws?hush", mode)
@@ -58,7 +58,7 @@ fn report(unit: Unit, findings: Findings) -> Report {
         units: 100_000,
         connections: 1000,
         errors: Errors::default(),
-        latency: Some(latency),
+        latency,
         findings,
         server: Some(ServerFigures {
             pids: vec![17],
@@ -159,7 +159,7 @@ fn each_mode_has_rows_of_its_own() {
         (Mode::Connect { resumes: false }, Findings::Connect { resumed: 0 }, &["opened and closed over and over\n"]),
         (
             Mode::Slow { stalled: 10 },
-            Findings::Slow { stalled: 10, cut: 9 },
+            Findings::Slow { stalled: 10, cut: 9, outstanding: 0 },
             &["and 10 that do not read", "stalled                 10   9 of them cut by the server"],
         ),
         (
@@ -215,9 +215,9 @@ fn json_has_the_names_that_the_readme_tells() {
 #[test]
 fn json_leaves_out_what_there_is_not() {
     let idle = report(Unit::Connection, Findings::Idle { waves: Vec::new() });
-    let without = Report { latency: None, server: None, own_cpu: None, units: 0, ..idle.clone() };
+    let without = Report { server: None, own_cpu: None, units: 0, ..idle.clone() };
     let value: Value = serde_json::from_str(&without.json(&plan_of(Mode::Idle { waves: 1 }))).unwrap();
-    for name in ["latency_us", "server", "load_cpu_seconds", "message_bytes", "depth"] {
+    for name in ["server", "load_cpu_seconds", "message_bytes", "depth"] {
         assert!(value.get(name).is_none(), "{name}");
     }
     let nothing = Report { units: 0, measured: Duration::ZERO, ..idle };
@@ -227,7 +227,7 @@ fn json_leaves_out_what_there_is_not() {
 
 #[test]
 fn every_field_of_json_is_in_the_readme() {
-    let told = include_str!("../../../../README.md").split_once("### barewire bench").unwrap().1;
+    let told = include_str!("../../../../../README.md").split_once("### barewire bench").unwrap().1;
     let told = told.split_once("\n## ").unwrap().0;
     let wave = Wave { held: 1, opened_in: Duration::ZERO, resident_full: Some(0), resident_after: Some(0) };
     let round =
@@ -239,7 +239,7 @@ fn every_field_of_json_is_in_the_readme() {
         (Mode::FanOut { depth: 1, channel: Some("a".into()) }, Findings::FanOut { published: 0, missing: 0 }),
         (Mode::Idle { waves: 1 }, Findings::Idle { waves: vec![wave] }),
         (Mode::Connect { resumes: true }, Findings::Connect { resumed: 0 }),
-        (Mode::Slow { stalled: 1 }, Findings::Slow { stalled: 0, cut: 0 }),
+        (Mode::Slow { stalled: 1 }, Findings::Slow { stalled: 0, cut: 0, outstanding: 0 }),
         (Mode::Storm { jitter: Jitter::None, rounds: 1 }, Findings::Storm { rounds: vec![round] }),
     ] {
         let value = serde_json::from_str(&report(Unit::Message, findings).json(&plan_of(mode))).unwrap();
@@ -272,7 +272,7 @@ fn what_makes_a_figure_untrue_is_warned_of_and_not_before() {
     let few = |count: u64| {
         let mut latency = Histogram::new();
         (0..count).for_each(|_| latency.record(nano));
-        Some(latency)
+        latency
     };
     let spent = |cpu| echo().server.map(|server| ServerFigures { cpu, ..server });
     let well = [
@@ -291,6 +291,10 @@ fn what_makes_a_figure_untrue_is_warned_of_and_not_before() {
         (Report { connections: 999, ..echo() }, "missing in this: 1 of 1 000"),
         (Report { is_cut_short: true, ..echo() }, "before its time"),
         (Report { findings: Findings::Echo { outstanding: 2 }, ..echo() }, "not answered in the end: 2"),
+        (
+            Report { findings: Findings::Slow { stalled: 9, cut: 0, outstanding: 3 }, ..echo() },
+            "not answered in the end: 3",
+        ),
         (Report { findings: Findings::FanOut { published: 9, missing: 1 }, ..echo() }, "not come: 1"),
     ] {
         let warnings = report.warnings(&plan_of(ECHO));

@@ -1,19 +1,19 @@
 //! A report as a table for people, with a picture of how the latencies lie.
 //!
-//! Not here: JSON (`json.rs`), how single figures are written (`daemon/bench/figures.rs`).
+//! Not here: JSON (`json.rs`), how single figures are written (`daemon/tools/bench/figures.rs`).
 
 use std::time::Duration;
 
 use super::{Findings, Plan, Report, Round, ServerFigures, Wave, per};
-use crate::daemon::bench::asked::Mode;
-use crate::daemon::bench::figures::{count, memory, micros, rate, span};
-use crate::daemon::bench::histogram::Histogram;
+use crate::daemon::tools::bench::asked::Mode;
+use crate::daemon::tools::bench::figures::{count, memory, micros, rate, span};
+use crate::daemon::tools::bench::histogram::Histogram;
 
 /// Columns of the longest bar.
 const BAR: u32 = 40;
 /// A bar's last column, by eighths.
 const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
-/// Columns of what stands before the figures.
+/// Columns of what a row begins with, and of the figure behind that.
 const NAME: usize = 14;
 const FIGURE: usize = 12;
 
@@ -29,9 +29,9 @@ impl Report {
             lines.push(row("errors", &count(self.errors.count()), &kinds.join(", ")));
         }
         lines.extend(found(&self.findings, plan));
-        if let Some(latency) = self.latency.as_ref().filter(|latency| latency.count() > 0) {
-            lines.extend(percentiles(latency));
-            lines.extend(picture(latency));
+        if self.latency.count() > 0 {
+            lines.extend(percentiles(&self.latency));
+            lines.extend(picture(&self.latency));
         }
         lines.push(String::new());
         if let Some(server) = &self.server {
@@ -132,9 +132,10 @@ fn found(findings: &Findings, plan: &Plan) -> Vec<String> {
         Findings::Idle { waves } => waves.iter().enumerate().map(|(number, wave)| wave_row(number + 1, wave)).collect(),
         Findings::Connect { .. } if plan.dial.tls.is_none() => Vec::new(),
         Findings::Connect { resumed } => vec![row("TLS resumed", &count(*resumed), "")],
-        Findings::Slow { stalled, cut } => {
-            vec![row("stalled", &count(*stalled as u64), &format!("{} of them cut by the server", count(*cut as u64)))]
-        }
+        Findings::Slow { stalled, cut, outstanding } => vec![
+            row("unanswered", &count(*outstanding), ""),
+            row("stalled", &count(*stalled as u64), &format!("{} of them cut by the server", count(*cut as u64))),
+        ],
         Findings::Storm { rounds } => {
             rounds.iter().enumerate().map(|(number, round)| round_row(number + 1, round)).collect()
         }
@@ -185,7 +186,8 @@ fn picture(latency: &Histogram) -> Vec<String> {
     let longest = spans.iter().map(|span| span.2).max().unwrap_or(0);
     let rows = spans.into_iter().skip_while(is_empty).map(|(from, _, number)| {
         let share = per(number as f64 * 100.0, latency.count() as f64);
-        format!("from {:>9}  {:<40}  {}", span(from), bar(number, longest), percent(share)).trim_end().to_owned()
+        let bar = bar(number, longest);
+        format!("from {:>9}  {bar:<width$}  {}", span(from), percent(share), width = BAR as usize).trim_end().to_owned()
     });
     std::iter::once(String::new()).chain(rows).collect()
 }

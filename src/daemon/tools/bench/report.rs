@@ -30,8 +30,8 @@ pub struct Report {
     pub connections: usize,
     /// What has gone wrong.
     pub errors: Errors,
-    /// How long each took, where a mode measures that.
-    pub latency: Option<Histogram>,
+    /// How long each took.
+    pub latency: Histogram,
     /// What this mode alone finds.
     pub findings: Findings,
     /// What the server has spent, where its process was named: [`super::process::Meter::server`].
@@ -67,8 +67,9 @@ pub enum Findings {
     Idle { waves: Vec<Wave> },
     /// How many of the TLS handshakes were resumed.
     Connect { resumed: u64 },
-    /// How many stalled connections there were, and how many of them the server has closed.
-    Slow { stalled: usize, cut: usize },
+    /// How many stalled connections there were, how many of them the server has closed, and how many messages of those who
+    /// read were not answered in the end.
+    Slow { stalled: usize, cut: usize, outstanding: u64 },
     /// Each round.
     Storm { rounds: Vec<Round> },
 }
@@ -170,6 +171,8 @@ impl Unit {
 const BUSY_SHARE: f64 = 0.9;
 /// An answered rate below this part of the one that was asked for has not reached it.
 const REACHED_SHARE: f64 = 0.99;
+/// What is spent in less time than this is that of beginning and ending.
+const MEASURED_LITTLE: Duration = Duration::from_millis(50);
 /// A message that is sent so much later than it was due was late.
 const LATE: Duration = Duration::from_millis(1);
 /// Fewer latencies than this have no p99.9 of their own.
@@ -203,7 +206,7 @@ impl Report {
                 share * 100.0
             ));
         }
-        if self.latency.as_ref().is_some_and(|latency| (1..LATENCIES_FEW).contains(&latency.count())) {
+        if (1..LATENCIES_FEW).contains(&self.latency.count()) {
             warnings.push(format!("of fewer than {} latencies p99.9 is the longest", count(LATENCIES_FEW)));
         }
         // Who holds is meant to spend little.
@@ -221,9 +224,11 @@ impl Report {
             }
         };
         match &self.findings {
-            Findings::Echo { outstanding } => unless_none(*outstanding, "messages that were not answered in the end"),
+            Findings::Echo { outstanding } | Findings::Slow { outstanding, .. } => {
+                unless_none(*outstanding, "messages that were not answered in the end");
+            }
             Findings::FanOut { missing, .. } => unless_none(*missing, "deliveries that have not come"),
-            Findings::Slow { .. } | Findings::Connect { .. } => {}
+            Findings::Connect { .. } => {}
             Findings::Idle { waves } => {
                 let missing = waves.iter().map(|wave| plan.connections.saturating_sub(wave.held) as u64).sum();
                 unless_none(missing, "connections that were not open at the end of their wave");
@@ -252,9 +257,11 @@ impl Report {
         }
     }
 
-    /// Which part of a core this process has used.
+    /// Which part of a core this process has used; `None` where too little was measured to tell.
     fn own_share(&self) -> Option<f64> {
-        self.own_cpu.map(|cpu| per(cpu.as_secs_f64(), self.measured.as_secs_f64()))
+        self.own_cpu
+            .filter(|_| self.measured >= MEASURED_LITTLE)
+            .map(|cpu| per(cpu.as_secs_f64(), self.measured.as_secs_f64()))
     }
 
     /// Microseconds of this for each unit; `None` where there was none.

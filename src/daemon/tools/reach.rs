@@ -1,7 +1,7 @@
 //! How a server of others is reached: who one is there, whom one trusts, and what the upgrade asks for. It is checked, and the
 //! files that it names are read, once, before anything is opened.
 //!
-//! Not here: the flags' own grammar (`daemon/cli/reach.rs`), who goes there (`daemon/connect/`, `daemon/bench/`).
+//! Not here: the flags' own grammar (`daemon/cli/tools/reach.rs`), who goes there (`connect/`, `bench/`).
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -11,9 +11,9 @@ use barewire::net::ClientTls;
 use barewire::wire::http::UpgradeRequest;
 use barewire::wire::url::Url;
 
-use super::config::{CONNECT_BASIC_VARIABLE, CONNECT_TOKEN_VARIABLE, DEVELOPMENT_CERT_PEM, Secret};
-use super::failure::Failure;
-use super::prepare::read;
+use crate::daemon::config::{CONNECT_BASIC_VARIABLE, CONNECT_TOKEN_VARIABLE, DEVELOPMENT_CERT_PEM, Secret};
+use crate::daemon::failure::Failure;
+use crate::daemon::prepare::read;
 
 /// What was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +53,7 @@ pub enum Who {
     TokenFile(PathBuf),
 }
 
-/// The same, in good order.
+/// What came of that: read and checked.
 #[derive(Debug)]
 pub struct Reached {
     pub url: Url,

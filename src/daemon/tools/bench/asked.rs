@@ -1,6 +1,6 @@
 //! What was asked of `barewire bench`, and what becomes of it before anything is opened: a [`Plan`].
 //!
-//! Not here: the flags' own grammar (`daemon/cli/bench.rs`), how a server is reached (`daemon/reach.rs`), what is done
+//! Not here: the flags' own grammar (`daemon/cli/tools/bench.rs`), how a server is reached (`daemon/tools/reach.rs`), what is done
 //! (`load.rs`).
 
 use std::ffi::OsString;
@@ -10,17 +10,22 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use barewire::client::{AuthenticateBy, Credentials};
+use barewire::limits::MESSAGE_BYTES_MAX;
 use barewire::wire::message::check_channel;
 use barewire::{Dial, Message};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
+use super::crowd::QUEUED_BYTES;
 use super::template::Template;
 use crate::daemon::config::Secret;
 use crate::daemon::failure::Failure;
 use crate::daemon::prepare::{random, read};
-use crate::daemon::reach::{self, Notice, Reach, Reached};
+use crate::daemon::tools::reach::{self, Notice, Reach, Reached};
+
+/// Messages in flight, on all connections together.
+const IN_FLIGHT_MAX: usize = 10_000_000;
 
 /// What was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,11 +168,13 @@ pub fn plan(asked: &Asked, variable: impl Fn(&str) -> Option<OsString>) -> Resul
     if let Mode::FanOut { channel: Some(channel), .. } = &asked.mode {
         check_channel(channel).map_err(|reason| Failure::usage(format!("--channel = {channel:?}: {reason}")))?;
     }
-    let on_open = asked.on_open.iter().map(|text| text.expose().to_owned());
     let seed = match asked.seed {
         Some(seed) => seed,
         None => u64::from_ne_bytes(random()?),
     };
+    let template = template(&asked.content, asked.is_binary, seed)?;
+    check_in_flight(asked, template.bytes())?;
+    let on_open = asked.on_open.iter().map(|text| text.expose().to_owned());
     Ok(Plan {
         mode: asked.mode.clone(),
         connections: asked.connections,
@@ -175,7 +182,7 @@ pub fn plan(asked: &Asked, variable: impl Fn(&str) -> Option<OsString>) -> Resul
         warm_up: asked.warm_up,
         dial,
         on_open: told.message.into_iter().chain(on_open).map(|text| Message::Text(text.into())).collect(),
-        template: template(&asked.content, asked.is_binary, seed)?,
+        template,
         deflate: asked.deflate,
         sources: asked.sources.clone(),
         seed,
@@ -183,6 +190,27 @@ pub fn plan(asked: &Asked, variable: impl Fn(&str) -> Option<OsString>) -> Resul
         place: url.to_string(),
         notices,
     })
+}
+
+/// Whether so many messages can be in flight: what waits for a server that does not read is kept.
+fn check_in_flight(asked: &Asked, message_bytes: usize) -> Result<(), Failure> {
+    let (connections, depth) = match asked.mode {
+        Mode::Echo { depth } => (asked.connections, depth),
+        Mode::FanOut { depth, .. } => (1, depth),
+        Mode::Rate { .. } | Mode::Idle { .. } | Mode::Connect { .. } | Mode::Slow { .. } | Mode::Storm { .. } => {
+            return Ok(());
+        }
+    };
+    let wrong = |reason: String| Err(Failure::usage(format!("--depth = {depth}: {reason}")));
+    let all = connections.saturating_mul(depth);
+    if all > IN_FLIGHT_MAX {
+        return wrong(format!("{all} messages in flight on all connections; allowed: up to {IN_FLIGHT_MAX}"));
+    }
+    let bytes = depth.saturating_mul(message_bytes.saturating_add(QUEUED_BYTES));
+    if depth > 1 && bytes > MESSAGE_BYTES_MAX {
+        return wrong(format!("{bytes} bytes in flight on a connection; allowed: up to {MESSAGE_BYTES_MAX}"));
+    }
+    Ok(())
 }
 
 fn template(content: &Content, is_binary: bool, seed: u64) -> Result<Template, Failure> {
@@ -227,7 +255,7 @@ mod tests {
 
     use super::*;
     use crate::daemon::config::CONNECT_TOKEN_VARIABLE;
-    use crate::daemon::reach::Who;
+    use crate::daemon::tools::reach::Who;
 
     fn echo(who: Who, authenticate_by: AuthenticateBy) -> Asked {
         let reach = Reach {
@@ -353,6 +381,40 @@ mod tests {
         let binary = Asked { content: Content::File(file.clone()), is_binary: true, ..asked };
         assert_eq!(planned(&binary).template.constant(), Some(Message::Binary(b"\xff".to_vec().into())));
         fs::remove_file(file).unwrap();
+    }
+
+    #[test]
+    fn what_is_in_flight_is_bounded_in_messages_and_on_a_connection_in_bytes() {
+        let asked = |mode, connections, bytes| {
+            let content = Content::Size(bytes);
+            Asked { mode, connections, content, ..echo(Who::Environment, AuthenticateBy::Upgrade) }
+        };
+        let echo = |depth| Mode::Echo { depth };
+        let fan_out = |depth| Mode::FanOut { depth, channel: None };
+        planned(&asked(echo(10), 1_000_000, 20));
+        planned(&asked(fan_out(65_536), 1_000_000, 20));
+        assert_eq!(
+            refused(&asked(echo(11), 1_000_000, 20)),
+            "--depth = 11: 11000000 messages in flight on all connections; allowed: up to 10000000"
+        );
+        let largest = (1 << 20) - QUEUED_BYTES;
+        for mode in [echo, fan_out] {
+            planned(&asked(mode(1024), 1, largest));
+            let refused = refused(&asked(mode(1024), 1, largest + 1));
+            assert_eq!(
+                refused,
+                "--depth = 1024: 1073742848 bytes in flight on a connection; allowed: up to 1073741824"
+            );
+        }
+    }
+
+    #[test]
+    fn a_file_that_never_ends_is_too_large() {
+        let content = Content::File("/dev/zero".into());
+        assert_eq!(
+            refused(&Asked { content, ..echo(Who::Environment, AuthenticateBy::Upgrade) }),
+            "--message-file = /dev/zero: too large; allowed: up to 1073741824 bytes"
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What processes of this machine spend and hold, as `/proc` of Linux tells it: those of the server, and this one.
 //!
-//! Not here: what it means for a unit or a connection (`report.rs`), when it is read (`load.rs`).
+//! Not here: what it means for a unit or a connection (`report.rs`), when it is read (`course.rs`).
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -234,13 +234,15 @@ impl Meter {
 
     /// The measure begins.
     pub fn begin(&mut self) -> Result<(), Failure> {
-        self.begun = self.spent()?;
+        self.begun.own = sample(self.own.as_mut())?;
+        self.begun.server = sample(self.server.as_mut())?;
         Ok(())
     }
 
-    /// The measure ends.
+    /// The measure ends. What this process has spent is known too where the server's has ended.
     pub fn end(&mut self) -> Result<(), Failure> {
-        self.ended = self.spent()?;
+        self.ended.own = sample(self.own.as_mut())?;
+        self.ended.server = sample(self.server.as_mut())?;
         Ok(())
     }
 
@@ -274,12 +276,10 @@ impl Meter {
     pub fn own_cpu(&self) -> Option<Duration> {
         self.own.as_ref().map(|_| self.ended.own.cpu.saturating_sub(self.begun.own.cpu))
     }
+}
 
-    fn spent(&mut self) -> Result<Spent, Failure> {
-        let server = self.server.as_mut().map(Processes::sample).transpose()?.unwrap_or_default();
-        let own = self.own.as_mut().map(Processes::sample).transpose()?.unwrap_or_default();
-        Ok(Spent { server, own })
-    }
+fn sample(processes: Option<&mut Processes>) -> Result<Sample, Failure> {
+    processes.map_or_else(|| Ok(Sample::default()), Processes::sample)
 }
 
 #[cfg(all(test, target_os = "linux"))]
@@ -332,6 +332,18 @@ mod tests {
     #[test]
     fn a_process_is_named_twice_and_counted_once() {
         assert_eq!(Processes::open(&[id(), id()]).unwrap().pids(), [id()]);
+    }
+
+    #[test]
+    fn what_this_process_has_spent_is_known_though_the_server_has_ended() {
+        let mut child = Command::new("sleep").arg("3600").spawn().unwrap();
+        let mut meter = Meter::open(&[child.id()]).unwrap();
+        meter.begin().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        spend(&mut Processes::open(&[id()]).unwrap(), Duration::from_millis(50));
+        assert!(meter.end().is_err());
+        assert!(meter.own_cpu() > Some(Duration::from_millis(25)), "{:?}", meter.own_cpu());
     }
 
     #[test]

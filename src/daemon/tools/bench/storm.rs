@@ -4,15 +4,15 @@
 //! Not here: how long a wait is (the library's `Backoff`), who is back (`crowd.rs`: one that has been greeted).
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeSet, BinaryHeap};
 use std::time::Duration;
 
 use barewire::client::Backoff;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use super::course::{Course, NAP, nanos};
-use super::crowd::Happening;
+use super::course::{Course, NAP};
+use super::crowd::{Happening, nanos};
 use super::histogram::Histogram;
 use super::report::Round;
 use crate::daemon::failure::Failure;
@@ -35,6 +35,8 @@ pub struct Storms {
 struct Arrivals {
     /// How many in each [`BUCKET`] since the cut.
     buckets: Vec<u64>,
+    /// Those who were cut and have not been back.
+    awaited: BTreeSet<usize>,
     /// When each was back, since the cut.
     back: Vec<Duration>,
     attempts: u64,
@@ -51,6 +53,15 @@ impl Arrivals {
         if let Some(count) = self.buckets.get_mut(bucket) {
             *count += 1;
         }
+    }
+
+    /// One is open. Says whether it is back with that: it was there at the cut, and has not been back already.
+    fn come_back(&mut self, number: usize, after: Duration) -> bool {
+        let is_back = self.awaited.remove(&number);
+        if is_back {
+            self.back.push(after);
+        }
+        is_back
     }
 
     /// `of`: how many were cut.
@@ -79,6 +90,17 @@ struct Waits {
 }
 
 impl Waits {
+    /// For so many connections; nobody waits yet.
+    fn new(backoff: Backoff, seed: u64, connections: usize) -> Waits {
+        Waits { backoff, chance: StdRng::seed_from_u64(seed), due: BinaryHeap::new(), attempts: vec![0; connections] }
+    }
+
+    /// All are cut: nobody has tried yet.
+    fn restart(&mut self) {
+        self.due.clear();
+        self.attempts.fill(0);
+    }
+
     fn add(&mut self, number: usize, now_ns: u64) {
         let Some(attempts) = self.attempts.get_mut(number) else { return };
         let delay = self.backoff.delay(*attempts, self.chance.random_range(0.0..1.0));
@@ -98,17 +120,17 @@ impl Waits {
 /// Does so many rounds; all are open already.
 pub fn run(course: &mut Course<'_>, backoff: Backoff, rounds: usize) -> Result<Storms, Failure> {
     let mut all = Storms::default();
-    let mut chance = StdRng::seed_from_u64(course.plan.seed);
+    let mut waits = Waits::new(backoff, course.plan.seed, course.plan.connections);
     course.meter_begin()?;
     for _ in 0..rounds {
         let of = course.crowd.open();
-        let attempts = vec![0; course.plan.connections];
-        let waits = Waits { backoff, chance, due: BinaryHeap::new(), attempts };
         let begun_ns = course.crowd.read_clock();
-        let (round, rest) = storm(course, waits, &mut all.back)?;
-        chance = rest;
+        waits.restart();
+        let round = storm(course, &mut waits, &mut all.back)?;
         all.measured += Duration::from_nanos(course.crowd.now_ns().saturating_sub(begun_ns));
-        for _ in round.back..of {
+        // Where a signal has ended it, they had less time.
+        let missing = if course.is_ended() { 0 } else { of.saturating_sub(round.back) };
+        for _ in 0..missing {
             course.errors.note("not back in time");
         }
         all.each.push(round);
@@ -121,9 +143,10 @@ pub fn run(course: &mut Course<'_>, backoff: Backoff, rounds: usize) -> Result<S
     Ok(all)
 }
 
-/// One round. Gives back what chance is left for the next.
-fn storm(course: &mut Course<'_>, mut waits: Waits, all: &mut Histogram) -> Result<(Round, StdRng), Failure> {
-    let mut arrivals = Arrivals::default();
+/// One round; how long each took to come back is counted in `all` too.
+fn storm(course: &mut Course<'_>, waits: &mut Waits, all: &mut Histogram) -> Result<Round, Failure> {
+    let awaited = (0..course.plan.connections).filter(|number| course.crowd.is_open(*number)).collect();
+    let mut arrivals = Arrivals { awaited, ..Arrivals::default() };
     let of = course.crowd.open();
     course.crowd.cut_all();
     let cut_ns = course.crowd.read_clock();
@@ -140,9 +163,10 @@ fn storm(course: &mut Course<'_>, mut waits: Waits, all: &mut Histogram) -> Resu
         while let Some(happening) = course.crowd.next() {
             let now_ns = course.crowd.now_ns();
             match happening {
-                Happening::Opened { .. } => {
-                    arrivals.back.push(after(now_ns));
-                    all.record(after(now_ns));
+                Happening::Opened { number, .. } => {
+                    if arrivals.come_back(number, after(now_ns)) {
+                        all.record(after(now_ns));
+                    }
                 }
                 // Cut by us, at the beginning.
                 Happening::Lost { number, reason: barewire::CloseReason::ServerShutdown, .. } => {
@@ -159,7 +183,7 @@ fn storm(course: &mut Course<'_>, mut waits: Waits, all: &mut Histogram) -> Resu
         course.show("coming back", cut_ns, None, (arrivals.back.len() as u64, Some(all)));
     }
     let took = after(course.crowd.read_clock());
-    Ok((arrivals.round(of, took), waits.chance))
+    Ok(arrivals.round(of, took))
 }
 
 #[cfg(test)]
@@ -178,6 +202,18 @@ mod tests {
         }
         let round = arrivals.round(1, millis(9_999));
         assert_eq!((round.attempts, round.fullest), (7, 3));
+    }
+
+    #[test]
+    fn whoever_is_let_in_and_cut_again_is_back_once_and_stands_for_nobody_else() {
+        let mut arrivals = Arrivals { awaited: [0, 1].into(), ..Arrivals::default() };
+        assert_eq!(
+            [(0, 10), (0, 20), (7, 30)].map(|(who, at)| arrivals.come_back(who, millis(at))),
+            [true, false, false]
+        );
+        assert_eq!((arrivals.back.len(), arrivals.round(2, millis(9_999)).back_in), (1, millis(9_999)));
+        assert!(arrivals.come_back(1, millis(40)));
+        assert_eq!(arrivals.round(2, millis(9_999)).back_in, millis(40));
     }
 
     #[test]
@@ -204,8 +240,7 @@ mod tests {
     #[test]
     fn whoever_fails_again_waits_longer_and_the_earliest_is_first() {
         let backoff = Backoff { jitter: barewire::client::Jitter::None, ..Backoff::default() };
-        let chance = StdRng::seed_from_u64(1);
-        let mut waits = Waits { backoff, chance, due: BinaryHeap::new(), attempts: vec![0; 2] };
+        let mut waits = Waits::new(backoff, 1, 2);
         waits.add(0, 0);
         assert_eq!((waits.next_due(999_999_999), waits.next_due(1_000_000_000)), (None, Some(0)));
         waits.add(0, 1_000_000_000);
@@ -216,5 +251,9 @@ mod tests {
         );
         waits.add(7, 0);
         assert_eq!(waits.next_due(u64::MAX), None, "there is no such one");
+        waits.add(0, 0);
+        waits.restart();
+        waits.add(1, 0);
+        assert_eq!([999_999_999, 1_000_000_000, u64::MAX].map(|now| waits.next_due(now)), [None, Some(1), None]);
     }
 }

@@ -36,7 +36,7 @@ const MESSAGE_BYTES: usize = 64 * 1024 * 1024;
 /// What may wait for a server that does not read, for each connection, where a message in flight does not need more.
 const QUEUE_BYTES: usize = 256 * 1024;
 /// What a message in flight costs beside its bytes, generously.
-const QUEUED_BYTES: usize = 256;
+pub const QUEUED_BYTES: usize = 256;
 
 /// What has happened to a connection.
 #[derive(Debug)]
@@ -101,12 +101,12 @@ pub struct Crowd {
 
 impl Crowd {
     /// Room for so many connections, in the manner of the plan; none is dialed. `depth`: messages in flight on each. An error
-    /// is one line: there can be no so many, or the server has no address.
+    /// is one line: there cannot be so many, or the server has no address.
     pub fn new(plan: &Plan, size: usize, depth: usize, greeting: Greeting) -> Result<Crowd, Failure> {
         check_room(size)?;
         let mut dial = plan.dial.clone();
         dial.addrs = lookup(&dial)?;
-        let engine = EngineConfig { limits: limits(plan.template.bytes(), depth), ..EngineConfig::default() };
+        let engine = EngineConfig { limits: limits(plan, depth), ..EngineConfig::default() };
         let mut config = ServerConfig { engine, seed: plan.seed, ..ServerConfig::default() };
         config.engine.deflate.enabled = plan.deflate;
         let away =
@@ -154,7 +154,7 @@ impl Crowd {
 
     /// Reads the clock anew.
     pub fn read_clock(&mut self) -> u64 {
-        self.now_ns = u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.now_ns = nanos(self.epoch.elapsed());
         self.now_ns
     }
 
@@ -196,7 +196,7 @@ impl Crowd {
         let id = self.server.connect(dial);
         member.id = id.map_err(|refused| Failure::runtime(format!("cannot connect: {refused}")))?;
         member.phase = Phase::Dialed;
-        member.dialed_ns = u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        member.dialed_ns = nanos(self.epoch.elapsed());
         let index = member.id.index();
         if self.numbers.len() <= index {
             self.numbers.resize(index + 1, 0);
@@ -353,6 +353,11 @@ impl Crowd {
     }
 }
 
+/// As [`Crowd::now_ns`] counts.
+pub fn nanos(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+}
+
 /// Each connection is an open file.
 fn check_room(size: usize) -> Result<(), Failure> {
     let files = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(u64::MAX);
@@ -376,13 +381,14 @@ fn lookup(dial: &Dial) -> Result<Vec<SocketAddr>, Failure> {
 }
 
 /// The load is not what the limits are to keep away: they are as wide as can be.
-fn limits(message_bytes: usize, depth: usize) -> Limits {
+fn limits(plan: &Plan, depth: usize) -> Limits {
     // A message with placeholders may be longer than its first.
-    let longest = 2 * message_bytes;
+    let longest = 2 * plan.template.bytes();
+    let on_open: usize = plan.on_open.iter().map(|message| message.len() + QUEUED_BYTES).sum();
     let in_flight = longest.saturating_add(QUEUED_BYTES).saturating_mul(depth);
     Limits {
         message_bytes: longest.clamp(MESSAGE_BYTES, MESSAGE_BYTES_MAX),
-        send_queue_bytes: in_flight.clamp(QUEUE_BYTES, MESSAGE_BYTES_MAX),
+        send_queue_bytes: in_flight.saturating_add(on_open).clamp(QUEUE_BYTES, MESSAGE_BYTES_MAX),
         connections: COUNT_MAX,
         control_frames_per_second: 0,
         max_memory: MAX_MEMORY_MAX,

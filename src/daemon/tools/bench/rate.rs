@@ -1,6 +1,6 @@
-//! Mode `rate`: an open loop. Messages are due at even moments, whatever became of the last ones, and each connection says
-//! every so manyth of them; what an answer took is counted from the moment at which its message was due. So a server that
-//! stalls for a second has stalled every message that was due in that second, as its clients would feel it.
+//! Mode `rate`: an open loop. Messages are due at even moments, whatever became of the last ones, and the connections say them
+//! in turn; what an answer took is counted from the moment at which its message was due. So a server that stalls for a second
+//! has stalled every message that was due in that second, as its clients would feel it.
 //!
 //! What a connection cannot send yet, since its server does not read, stays due and is sent as soon as it can be. What is not
 //! answered in the end counts with what it has taken until then: the percentiles are never better for it.
@@ -147,10 +147,8 @@ impl Rate {
         };
         for (index, lane) in self.lanes.iter().enumerate() {
             let before = self.schedule.of_lane(index, first).max(lane.heard);
-            for nth in before..self.schedule.of_lane(index, end) {
-                let due_ns = self.schedule.due_ns(self.schedule.message(index, nth));
-                self.latency.record_nanos(now_ns.saturating_sub(due_ns));
-            }
+            let took_ns = |nth| now_ns.saturating_sub(self.schedule.due_ns(self.schedule.message(index, nth)));
+            self.latency.record_falling(before..self.schedule.of_lane(index, end), took_ns);
         }
         let due = end - first;
         let (outstanding, late) = (due.saturating_sub(self.answered), self.late.percentile(LATE_PERCENTILE));
@@ -197,6 +195,19 @@ impl Rate {
         if let Some(lane) = self.lanes.get_mut(index).filter(|lane| lane.state != LaneState::Lost) {
             lane.state = state;
         }
+    }
+
+    /// What is due so far and is more than a turn takes up, however much: it is sent as what is behind.
+    fn fall_behind(&mut self, due: u64) {
+        for (index, lane) in self.lanes.iter_mut().enumerate().filter(|(_, lane)| lane.state != LaneState::Lost) {
+            let more = self.schedule.of_lane(index, due).saturating_sub(self.schedule.of_lane(index, self.next));
+            self.awaited += more;
+            if more > 0 && lane.state == LaneState::Level {
+                lane.state = LaneState::Behind;
+                self.behind.push(index);
+            }
+        }
+        self.next = self.next.max(due);
     }
 
     /// Takes up what is due.
@@ -274,9 +285,8 @@ impl Load for Rate {
         if let Stage::Measuring { first } = self.stage {
             // What is due by now is due, though the last turn has not seen it.
             let now_ns = crowd.read_clock();
-            while self.next < self.schedule.count(now_ns) {
-                self.take_up(crowd, now_ns);
-            }
+            self.take_up(crowd, now_ns);
+            self.fall_behind(self.schedule.count(now_ns));
             self.stage = Stage::Stopped { first, end: self.next.max(first) };
         }
     }

@@ -5,7 +5,7 @@
 //! `connecting.rs`, `slow.rs` and `storm.rs` (the modes), `histogram.rs` (how long things took), `figures.rs` (how figures are
 //! written), `process.rs` (what processes spend), `progress.rs` (what is seen meanwhile), `report.rs` (what is told at the end).
 //!
-//! Not here: the flags (`daemon/cli/bench.rs`), credentials and trust (`daemon/reach.rs`).
+//! Not here: the flags (`daemon/cli/tools/bench.rs`), credentials and trust (`daemon/tools/reach.rs`).
 
 mod asked;
 mod connecting;
@@ -31,9 +31,9 @@ use std::io;
 
 use log::LevelFilter;
 
-use super::config::LogFormat;
-use super::failure::Failure;
-use super::{complain, logger, say};
+use crate::daemon::config::LogFormat;
+use crate::daemon::failure::Failure;
+use crate::daemon::{complain, logger, say};
 pub use asked::{Asked, Content, Jitter, Mode};
 use process::Meter;
 use progress::Progress;
@@ -58,6 +58,9 @@ pub fn bench(asked: &Asked) -> Result<(), Failure> {
     }
     match report.errors.summary() {
         Some(errors) => Err(Failure::runtime(format!("measured with errors: {errors}"))),
+        None if report.is_cut_short && report.units == 0 => {
+            Err(Failure::runtime("nothing was measured: a signal has ended it before"))
+        }
         None => Ok(()),
     }
 }

@@ -1,13 +1,13 @@
 //! Mode `slow`: beside connections that echo as in mode `echo`, one message in flight, there are some that send as much as
 //! the server takes, and never read what it answers. What the others feel of it is measured; that a server cuts such
-//! connections is its good right.
+//! connections is no error.
 //!
 //! Not here: how a connection is not read (the library's `Engine::pause`).
 
 use std::time::Duration;
 
-use super::course::{Heard, Load, nanos};
-use super::crowd::Crowd;
+use super::course::{Heard, Load};
+use super::crowd::{Crowd, nanos};
 use super::echo::Echo;
 use super::histogram::Histogram;
 use super::said::Said;
@@ -15,8 +15,8 @@ use super::said::Said;
 /// Between two moments at which each that is stalled sends some more.
 const PESTER: Duration = Duration::from_millis(10);
 /// What it sends then, at most, in messages and in bytes: many of them must not keep this loop busy.
-const MESSAGES: usize = 64;
-const BYTES: usize = 64 * 1024;
+const BURST_MESSAGES: usize = 64;
+const BURST_BYTES: usize = 64 * 1024;
 
 /// See the module. The stalled ones have the numbers behind those that echo.
 pub struct Slow {
@@ -32,9 +32,10 @@ pub struct Slow {
 }
 
 impl Slow {
-    /// Of the first so many connections of the crowd, and so many stalled ones behind them.
-    pub fn new([echoed, said]: [Said; 2], connections: usize, stalled: usize) -> Slow {
-        let burst = BYTES.checked_div(said.bytes()).unwrap_or(MESSAGES).clamp(1, MESSAGES);
+    /// Of the first so many connections of the crowd, which say `echoed`, and so many stalled ones behind them, which say
+    /// `said`.
+    pub fn new(echoed: Said, said: Said, connections: usize, stalled: usize) -> Slow {
+        let burst = BURST_BYTES.checked_div(said.bytes()).unwrap_or(BURST_MESSAGES).clamp(1, BURST_MESSAGES);
         let echo = Echo::new(echoed, connections, 1);
         Slow { echo, said, connections, stalled: vec![false; stalled], began_with: 0, burst, next_ns: 0 }
     }

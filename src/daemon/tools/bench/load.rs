@@ -24,8 +24,10 @@ use super::{connecting, idle, storm};
 use crate::daemon::failure::Failure;
 use crate::daemon::signals;
 
-/// Messages in flight that a connection of an open loop must have room for, before what is due waits.
+/// Messages in flight that a connection of an open loop must have room for, before what is due waits; and their bytes, where
+/// that is more than one: a server that stalls must not fill the memory of this machine.
 const RATE_DEPTH: usize = 64;
+const RATE_BYTES: usize = 1024 * 1024;
 
 /// Does it. A signal ends it early, with what was measured until then. It is a failure where nobody gets in, or the system
 /// does not play along; what goes wrong after that is in the report.
@@ -37,7 +39,7 @@ pub fn run(plan: &mut Plan, meter: &mut Meter, progress: &mut Progress) -> Resul
     let mode = plan.mode.clone();
     let (size, depth, greeting) = match &mode {
         Mode::Echo { depth } => (plan.connections, *depth, Greeting::Awaited),
-        Mode::Rate { .. } => (plan.connections, RATE_DEPTH, Greeting::Awaited),
+        Mode::Rate { .. } => (plan.connections, rate_depth(plan.template.bytes()), Greeting::Awaited),
         Mode::FanOut { depth, .. } => (plan.connections + 1, *depth, Greeting::Awaited),
         Mode::Slow { stalled } => (plan.connections + stalled, 1, Greeting::Awaited),
         Mode::Idle { .. } | Mode::Storm { .. } => (plan.connections, 1, Greeting::Awaited),
@@ -60,7 +62,7 @@ pub fn run(plan: &mut Plan, meter: &mut Meter, progress: &mut Progress) -> Resul
         Mode::Slow { stalled } => slow(&mut course, stalled),
         Mode::Storm { jitter, rounds } => cut(&mut course, jitter, rounds),
     }?;
-    let Found { measured, unit, units, connections, latency, findings, ended_ns: _ } = found;
+    let Found { measured, unit, units, connections, latency, findings } = found;
     Ok(Report {
         measured,
         unit,
@@ -75,46 +77,41 @@ pub fn run(plan: &mut Plan, meter: &mut Meter, progress: &mut Progress) -> Resul
     })
 }
 
+fn rate_depth(message_bytes: usize) -> usize {
+    RATE_BYTES.checked_div(message_bytes).map_or(RATE_DEPTH, |fit| fit.clamp(1, RATE_DEPTH))
+}
+
 /// What a mode has found.
 struct Found {
     measured: Duration,
     unit: Unit,
     units: u64,
     connections: usize,
-    latency: Option<Histogram>,
+    latency: Histogram,
     findings: Findings,
-    /// When nothing more was waited for.
-    ended_ns: u64,
-}
-
-impl Default for Found {
-    fn default() -> Found {
-        Found {
-            measured: Duration::ZERO,
-            unit: Unit::Message,
-            units: 0,
-            connections: 0,
-            latency: None,
-            findings: Findings::Echo { outstanding: 0 },
-            ended_ns: 0,
-        }
-    }
 }
 
 fn echo(course: &mut Course<'_>, depth: usize) -> Result<Found, Failure> {
     let (connections, said) = (course.plan.connections, Said::new(course.plan.template.again(course.plan.seed)));
     let mut load = Echo::new(said, connections, depth);
-    let found = measure(course, connections, &mut load)?;
-    let findings = Findings::Echo { outstanding: load.outstanding() };
-    Ok(Found { latency: Some(load.into_latency()), findings, ..found })
+    let Run { measured, opened, .. } = measure(course, connections, &mut load)?;
+    Ok(Found {
+        measured,
+        unit: Unit::Message,
+        units: load.units(),
+        connections: opened,
+        findings: Findings::Echo { outstanding: load.outstanding() },
+        latency: load.into_latency(),
+    })
 }
 
 fn rate(course: &mut Course<'_>, per_second: u64) -> Result<Found, Failure> {
     let (connections, said) = (course.plan.connections, Said::new(course.plan.template.again(course.plan.seed)));
     let mut load = Rate::new(said, connections, per_second);
-    let found = measure(course, connections, &mut load)?;
-    let (latency, findings) = load.finish(found.ended_ns);
-    Ok(Found { latency: Some(latency), findings, ..found })
+    let Run { measured, opened, ended_ns } = measure(course, connections, &mut load)?;
+    let units = load.units();
+    let (latency, findings) = load.finish(ended_ns);
+    Ok(Found { measured, unit: Unit::Message, units, connections: opened, latency, findings })
 }
 
 fn fan_out(course: &mut Course<'_>, depth: usize, channel: Option<&str>) -> Result<Found, Failure> {
@@ -127,32 +124,47 @@ fn fan_out(course: &mut Course<'_>, depth: usize, channel: Option<&str>) -> Resu
         }
     };
     let mut load = FanOut::new(said, connections, depth);
-    let found = measure(course, connections + 1, &mut load)?;
+    let Run { measured, opened, .. } = measure(course, connections + 1, &mut load)?;
+    let units = load.units();
     let (latency, published, missing) = load.finish();
     let findings = Findings::FanOut { published, missing };
-    let opened = found.connections.saturating_sub(1);
-    Ok(Found { unit: Unit::Delivery, connections: opened, latency: Some(latency), findings, ..found })
+    Ok(Found { measured, unit: Unit::Delivery, units, connections: opened.saturating_sub(1), latency, findings })
 }
 
 fn slow(course: &mut Course<'_>, stalled: usize) -> Result<Found, Failure> {
     let (connections, seed) = (course.plan.connections, course.plan.seed);
-    let said = [seed, seed.wrapping_add(1)].map(|seed| Said::new(course.plan.template.again(seed)));
-    let mut load = Slow::new(said, connections, stalled);
-    let found = measure(course, connections + stalled, &mut load)?;
-    let (opened, cut) = (load.began_with(), load.began_with() - load.stalled());
-    let findings = Findings::Slow { stalled: opened, cut };
-    let connections = found.connections.saturating_sub(opened);
-    Ok(Found { connections, latency: Some(load.into_latency()), findings, ..found })
+    let [echoed, said] = [seed, seed.wrapping_add(1)].map(|seed| Said::new(course.plan.template.again(seed)));
+    let mut load = Slow::new(echoed, said, connections, stalled);
+    let Run { measured, opened, .. } = measure(course, connections + stalled, &mut load)?;
+    let stalled = load.began_with();
+    Ok(Found {
+        measured,
+        unit: Unit::Message,
+        units: load.units(),
+        connections: opened.saturating_sub(stalled),
+        findings: Findings::Slow { stalled, cut: stalled - load.stalled(), outstanding: load.outstanding() },
+        latency: load.into_latency(),
+    })
+}
+
+/// What all modes that say something have.
+struct Run {
+    /// How long was measured.
+    measured: Duration,
+    /// Connections that were open when it began.
+    opened: usize,
+    /// When nothing more was waited for.
+    ended_ns: u64,
 }
 
 /// Opens all, measures, and lets all leave.
-fn measure(course: &mut Course<'_>, connections: usize, load: &mut impl Load) -> Result<Found, Failure> {
+fn measure(course: &mut Course<'_>, connections: usize, load: &mut impl Load) -> Result<Run, Failure> {
     course.open_all(connections)?;
     let opened = course.crowd.open();
     let measured = course.measure(load)?;
     let ended_ns = course.crowd.now_ns();
     course.leave()?;
-    Ok(Found { measured, connections: opened, units: load.units(), ended_ns, ..Found::default() })
+    Ok(Run { measured, opened, ended_ns })
 }
 
 fn hold(course: &mut Course<'_>, waves: usize) -> Result<Found, Failure> {
@@ -162,9 +174,8 @@ fn hold(course: &mut Course<'_>, waves: usize) -> Result<Found, Failure> {
         unit: Unit::Connection,
         units: found.units,
         connections: found.first,
-        latency: Some(found.opened),
+        latency: found.opened,
         findings: Findings::Idle { waves: found.each },
-        ended_ns: 0,
     })
 }
 
@@ -175,9 +186,8 @@ fn connect(course: &mut Course<'_>) -> Result<Found, Failure> {
         unit: Unit::Connection,
         units: found.opened.count(),
         connections: course.plan.connections,
-        latency: Some(found.opened),
+        latency: found.opened,
         findings: Findings::Connect { resumed: found.resumed },
-        ended_ns: 0,
     })
 }
 
@@ -195,8 +205,19 @@ fn cut(course: &mut Course<'_>, jitter: Jitter, rounds: usize) -> Result<Found, 
         unit: Unit::Connection,
         units: found.back.count(),
         connections: opened,
-        latency: Some(found.back),
+        latency: found.back,
         findings: Findings::Storm { rounds: found.each },
-        ended_ns: 0,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_open_loop_has_room_for_many_small_messages_or_few_large_ones_and_for_one_at_least() {
+        for (bytes, depth) in [(0, 64), (20, 64), (16 * 1024, 64), (16 * 1024 + 1, 63), (RATE_BYTES, 1), (1 << 30, 1)] {
+            assert_eq!(rate_depth(bytes), depth, "{bytes}");
+        }
+    }
 }

@@ -1,9 +1,9 @@
 //! What can be typed behind `barewire bench`.
 //!
-//! Not here: what is done with it (`daemon/bench/`).
+//! Not here: what is done with it (`daemon/tools/bench/`).
 
 use super::*;
-use crate::daemon::bench::{Asked, Content, Jitter, Mode};
+use crate::daemon::tools::bench::{Asked, Content, Jitter, Mode};
 
 /// What `bench` does without flags.
 fn plain(mode: Mode) -> Asked {
@@ -28,7 +28,7 @@ fn plain(mode: Mode) -> Asked {
 
 fn bench(mode: &str, flags: &[&str]) -> Asked {
     match typed(&[&["bench", mode, "wss://example.org/ws"], flags].concat()) {
-        Ok(Invocation { command: Command::Bench(asked), .. }) => *asked,
+        Ok(Invocation { command: Command::Tool(Tool::Bench(asked)), .. }) => *asked,
         other => panic!("{mode} {flags:?}: {other:?}"),
     }
 }
@@ -56,6 +56,8 @@ fn each_mode_has_options_of_its_own() {
     ] {
         assert_eq!(bench(name, flags), plain(mode.clone()), "{name} {flags:?}");
         assert_eq!(mode.name(), name);
+        let takes_messages = typed(&["bench", name, "ws://x", "--binary"]).is_ok();
+        assert_eq!(takes_messages, mode.speaks(), "{name}");
     }
 }
 
@@ -178,6 +180,10 @@ fn what_bench_is_given_is_in_its_range_one_way_only_and_not_shown_where_it_is_a_
         misuse(&["bench", "dance", "ws://x"]).contains("allowed: echo, rate, fan-out, idle, connect, slow or storm")
     );
     assert!(misuse(&["bench", "echo"]).contains("<URL>"));
+    assert!(
+        misuse(&["bench", "fan-out", "ws://x", "--channel=a", "--binary"])
+            .starts_with("barewire: --binary is of no use with --channel")
+    );
     let flags = ["--token=hush", "--on-open=hush", "--message=hush", "--header=A: hush"];
     let invocation = typed(&[&["bench", "echo", "ws://x?hush"], &flags[..]].concat()).unwrap();
     assert!(!format!("{invocation:?}").contains("hush"));

@@ -1,7 +1,7 @@
 //! What can be typed behind `barewire bench`, for clap; the doc comments of the fields are the help.
 //!
-//! Not here: the other subcommands (`daemon/cli.rs`), the flags that `connect` has too (`daemon/cli/reach.rs`), what is done
-//! with it (`daemon/bench/`).
+//! Not here: the other subcommands (`daemon/cli/tools.rs`), the flags that `connect` has too (`reach.rs`), what is done with it
+//! (`daemon/tools/bench/`).
 
 use std::fmt::Display;
 use std::net::IpAddr;
@@ -14,8 +14,8 @@ use barewire::limits::{MESSAGE_BYTES_MAX, TIMEOUT_MAX};
 use clap::Args;
 
 use super::reach::{TypedServer, TypedWho, reach};
-use crate::daemon::bench::{Asked, Content, Jitter, Mode};
 use crate::daemon::config::{self, Secret};
+use crate::daemon::tools::bench::{Asked, Content, Jitter, Mode};
 
 const LOAD: &str = "The load";
 const SAID: &str = "What is said";
@@ -152,6 +152,11 @@ impl TypedBench {
     /// An error is a sentence.
     pub fn into_command(self) -> Result<Asked, String> {
         self.check_flags()?;
+        if self.binary && self.channel.is_some() {
+            return Err(
+                "--binary is of no use with --channel, whose messages are JSON; allowed: one of them".to_owned()
+            );
+        }
         let mode = match self.mode {
             ModeName::Echo => Mode::Echo { depth: self.depth.unwrap_or(1) },
             ModeName::Rate => Mode::Rate { per_second: self.rate.unwrap_or(1000) },

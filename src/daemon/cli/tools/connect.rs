@@ -1,7 +1,7 @@
 //! What can be typed behind `barewire connect`, for clap; the doc comments of the fields are the help.
 //!
-//! Not here: the other subcommands (`daemon/cli.rs`), the flags that `bench` has too (`daemon/cli/reach.rs`), what is done with
-//! it (`daemon/connect/`).
+//! Not here: the other subcommands (`daemon/cli/tools.rs`), the flags that `bench` has too (`reach.rs`), what is done with it
+//! (`daemon/tools/connect/`).
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use log::LevelFilter;
 
 use super::reach::{TypedServer, TypedWho, reach};
 use crate::daemon::config::{self, Secret};
-use crate::daemon::connect::Connect;
+use crate::daemon::tools::connect::Connect;
 
 const SAID: &str = "What is said and shown";
 const BACK: &str = "Coming back";

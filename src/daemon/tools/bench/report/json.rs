@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{Findings, Plan, Report, ServerFigures};
-use crate::daemon::bench::asked::Mode;
-use crate::daemon::bench::histogram::Histogram;
+use crate::daemon::tools::bench::asked::Mode;
+use crate::daemon::tools::bench::histogram::Histogram;
 
 #[derive(Serialize)]
 struct Object<'a> {
@@ -29,8 +29,7 @@ struct Object<'a> {
     units_per_second: f64,
     errors: u64,
     errors_by_kind: BTreeMap<&'a str, u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    latency_us: Option<Latency>,
+    latency_us: Latency,
     #[serde(skip_serializing_if = "Option::is_none")]
     server: Option<Server<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -78,7 +77,7 @@ enum Found {
     FanOut { published: u64, missing: u64 },
     Idle { waves: Vec<Wave> },
     Connect { resumed: u64 },
-    Slow { stalled_open: usize, stalled_cut: usize },
+    Slow { stalled_open: usize, stalled_cut: usize, outstanding: u64 },
     Storm { rounds: Vec<Round> },
 }
 
@@ -144,7 +143,7 @@ impl Report {
             units_per_second: self.per_second(),
             errors: self.errors.count(),
             errors_by_kind: self.errors.by_kind().into_iter().collect(),
-            latency_us: self.latency.as_ref().map(latency),
+            latency_us: latency(&self.latency),
             server: self.server.as_ref().map(|figures| self.server_object(figures)),
             load_cpu_seconds: self.own_cpu.map(|cpu| cpu.as_secs_f64()),
             findings: found(&self.findings),
@@ -200,7 +199,9 @@ fn found(findings: &Findings) -> Found {
             Found::Idle { waves: waves.iter().map(wave).collect() }
         }
         Findings::Connect { resumed } => Found::Connect { resumed: *resumed },
-        Findings::Slow { stalled, cut } => Found::Slow { stalled_open: *stalled, stalled_cut: *cut },
+        Findings::Slow { stalled, cut, outstanding } => {
+            Found::Slow { stalled_open: *stalled, stalled_cut: *cut, outstanding: *outstanding }
+        }
         Findings::Storm { rounds } => {
             let round = |round: &super::Round| Round {
                 back: round.back,

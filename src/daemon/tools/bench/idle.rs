@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use super::course::{Course, NAP, nanos};
-use super::crowd::Happening;
+use super::course::{Course, NAP};
+use super::crowd::{Happening, nanos};
 use super::histogram::Histogram;
 use super::report::Wave;
 use crate::daemon::failure::Failure;

@@ -4,8 +4,8 @@
 //! In this folder: `prepare.rs` (what was asked for becomes a configuration), `input.rs` (the thread that reads lines),
 //! `output.rs` (what is shown, and how), `conversation.rs` (the loop).
 //!
-//! Not here: how it comes back (the library's `client`), credentials and trust (`daemon/reach.rs`), the flags
-//! (`daemon/cli/connect.rs`).
+//! Not here: how it comes back (the library's `client`), credentials and trust (`daemon/tools/reach.rs`), the flags
+//! (`daemon/cli/tools/connect.rs`).
 
 mod conversation;
 mod input;
@@ -21,10 +21,10 @@ use std::time::Duration;
 use barewire::Client;
 use log::LevelFilter;
 
-use super::config::LogFormat;
-use super::failure::Failure;
-use super::reach::Reach;
-use super::{complain, logger, signals};
+use crate::daemon::config::LogFormat;
+use crate::daemon::failure::Failure;
+use crate::daemon::tools::reach::Reach;
+use crate::daemon::{complain, logger, signals};
 use conversation::{Conversation, Manner};
 use input::Input;
 use output::Output;

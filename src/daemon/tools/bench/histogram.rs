@@ -4,8 +4,9 @@
 //! The layout is that of HdrHistogram with three significant digits: below 2048 each value has its bucket; above, each octave
 //! has 1024.
 //!
-//! Not here: how it is shown (`report.rs`), what is measured (`mod.rs`).
+//! Not here: how it is shown (`report.rs`), what takes so long (the modes).
 
+use std::ops::Range;
 use std::time::Duration;
 
 /// Buckets in an octave.
@@ -40,16 +41,41 @@ impl Histogram {
     /// The same, in nanoseconds.
     pub fn record_nanos(&mut self, nanos: u64) {
         let nanos = nanos.min(LONGEST);
-        let bucket = bucket_of(nanos);
+        self.add(bucket_of(nanos), 1);
+        self.sum += u128::from(nanos);
+        self.max = self.max.max(nanos);
+    }
+
+    /// What each of these took, in nanoseconds, where none took longer than the one before it, and those that are in one
+    /// bucket fall evenly: only their mean depends on that. It costs little, however many they are.
+    pub fn record_falling(&mut self, all: Range<u64>, took: impl Fn(u64) -> u64) {
+        let took = |index| took(index).min(LONGEST);
+        let mut next = all.start;
+        while next < all.end {
+            let (first, longest) = (next, took(next));
+            let bucket = bucket_of(longest);
+            let least = bucket.checked_sub(1).map_or(0, |shorter| upper_end(shorter) + 1);
+            let mut end = all.end;
+            next += 1;
+            while next < end {
+                let middle = next + (end - next) / 2;
+                if took(middle) >= least { next = middle + 1 } else { end = middle }
+            }
+            let count = next - first;
+            self.add(bucket, count);
+            self.sum += u128::from(count) * (u128::from(longest) + u128::from(took(next - 1))) / 2;
+            self.max = self.max.max(longest);
+        }
+    }
+
+    fn add(&mut self, bucket: usize, more: u64) {
         if bucket >= self.counts.len() {
             self.counts.resize(bucket + 1, 0);
         }
         if let Some(count) = self.counts.get_mut(bucket) {
-            *count += 1;
+            *count += more;
         }
-        self.count += 1;
-        self.sum += u128::from(nanos);
-        self.max = self.max.max(nanos);
+        self.count += more;
     }
 
     /// How many were counted.
@@ -114,6 +140,28 @@ mod tests {
 
     fn nanos(duration: Duration) -> u64 {
         u64::try_from(duration.as_nanos()).unwrap()
+    }
+
+    #[test]
+    fn many_that_fall_are_counted_as_each_of_them_would_be() {
+        for (start_ns, step_ns) in [(50_000, 1), (7_000_000, 1_000), (LONGEST + 9_000_000, 3_000_000_000), (4_000, 0)] {
+            let took = |index: u64| start_ns - index.min(1000) * step_ns;
+            let (mut together, mut each) = (Histogram::new(), Histogram::new());
+            together.record_falling(3..1000, took);
+            together.record_falling(5..5, took);
+            (3..1000).for_each(|index| each.record_nanos(took(index)));
+            assert_eq!((&together.counts, together.count, together.max), (&each.counts, each.count, each.max));
+            let off = nanos(together.mean()).abs_diff(nanos(each.mean()));
+            assert!(off <= nanos(each.mean()) / 1000 + 1, "{off} ns at {start_ns}");
+        }
+    }
+
+    #[test]
+    fn a_day_of_the_highest_rate_is_counted_at_once() {
+        let mut histogram = Histogram::new();
+        let all = 86_400 * 100_000_000;
+        histogram.record_falling(0..all, |index| (all - index) * 10);
+        assert_eq!(histogram.count(), all);
     }
 
     #[test]
