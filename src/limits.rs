@@ -31,8 +31,7 @@ pub const MESSAGE_BYTES_UNAUTHENTICATED: usize = 16 * KIB;
 pub const SEND_QUEUE_BYTES_DEFAULT: usize = MIB;
 /// Smallest value that [`Limits::send_queue_bytes`] may be given.
 pub const SEND_QUEUE_BYTES_MIN: usize = KIB;
-/// What may be sent to single sessions, all together, before it is written in the middle of a turn. Less waits for the turn's
-/// end, so that the answers to one peer leave in one write.
+/// Sent to single sessions, all together, before it is written in the middle of a turn; less leaves at its end, in one write.
 pub const FLUSH_BYTES: usize = 64 * KIB;
 /// What an entry of a send queue costs beside its bytes.
 pub const SEND_QUEUE_ENTRY_BYTES: usize = 64;
@@ -392,8 +391,7 @@ pub const LOG_TEXT_CHARS: usize = 200;
 pub const LOG_USER_CHARS: usize = 64;
 /// The message of one log line, in bytes, escapes included. What is longer ends in `…`.
 pub const LOG_LINE_BYTES: usize = 4 * KIB;
-/// Log lines that may wait to be written: the ends of thousands of sessions come in one turn. One more is lost, and
-/// counted.
+/// Log lines that may wait to be written: the ends of thousands of sessions come in one turn. One more is lost, and counted.
 pub const LOG_LINES_WAITING: usize = 8 * KIB;
 /// For `barewire health` to connect, ask and be answered. Then the daemon is not well.
 pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);

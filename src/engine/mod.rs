@@ -5,7 +5,8 @@
 //!
 //! `net/server.rs` is the driver for sockets; a test is another. Each turn:
 //!
-//! 1. [`Engine::handle_now`] with the time, read once.
+//! 1. [`Engine::handle_now`] with the time, read once. Where [`Engine::poll_ebb`] then says so, a driver may make its own
+//!    tables small, as the engine has.
 //! 2. [`Engine::handle_accept`] for a new connection, [`Engine::handle_connected`] for one of ours that stands;
 //!    [`Engine::handle_input`], [`Engine::handle_end`] or
 //!    [`Engine::handle_error`] for what its socket brought, as far as [`Engine::intake`] allows; then
