@@ -54,6 +54,8 @@ pub const CONNECTIONS_DEFAULT: usize = 10_000;
 pub const COUNT_MAX: usize = 1_000_000;
 /// Sessions for which room is set aside (address space, no memory), so that tables do not move.
 pub const CONNECTIONS_RESERVED: usize = 160 * KIB;
+/// What the allocator may keep free at the end of its heap, where it is glibc's. More goes back to the system.
+pub const HEAP_ROOM_BYTES: usize = MIB;
 /// Sessions at once that are a crowd: as soon as three quarters of one have gone, the room that it took is given back.
 pub const CROWD: usize = 256;
 /// Sessions above [`Limits::connections`] that are let in far enough to be told 503; further ones are closed

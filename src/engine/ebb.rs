@@ -8,6 +8,8 @@
 //! That is done a few times for a crowd, between two turns. With another allocator the last part does nothing
 //! that anybody would notice.
 //!
+//! And as it starts, the allocator is told that large blocks come and go.
+//!
 //! Not here: what a session gives back when it ends (`session/`), the table of sockets (`net/server.rs`).
 
 use std::array::from_fn;
@@ -18,7 +20,7 @@ use slab::Slab;
 
 use crate::engine::Engine;
 use crate::engine::session::Session;
-use crate::limits::{CONNECTIONS_RESERVED, CROWD};
+use crate::limits::{CONNECTIONS_RESERVED, CROWD, HEAP_ROOM_BYTES};
 
 /// glibc puts by at most seven freed blocks of a size, of up to 1032 bytes, which are a multiple of 16 and 8.
 const PUT_BY: usize = 8;
@@ -75,6 +77,13 @@ impl Engine {
         shrink(sessions);
         (0..ROUNDS).for_each(|_| join_free_blocks());
     }
+}
+
+/// Lets the allocator keep some of what is free at the end of its heap for the next large message: as it starts, glibc gives
+/// back whatever is more than 128 KiB, in the middle of an echo of 64. One block that it has mapped and that is given back
+/// teaches it to map only what is larger, and to keep twice as much.
+pub(super) fn keep_room_for_messages() {
+    drop(black_box(Vec::<u8>::with_capacity(HEAP_ROOM_BYTES / 2)));
 }
 
 /// Gives back the memory behind the last session, but not the room for more.

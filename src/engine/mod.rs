@@ -64,7 +64,7 @@ use std::time::Duration;
 use slab::Slab;
 
 use crate::auth::{Authenticate, Identity, Ticket, Verdict};
-use crate::engine::ebb::Tide;
+use crate::engine::ebb::{Tide, keep_room_for_messages};
 use crate::engine::hub::{Directory, Hub, Memberships};
 use crate::engine::session::{Heartbeat, Session};
 use crate::engine::shared::Shared;
@@ -98,6 +98,7 @@ impl Engine {
     /// can be. `seed` decides all that is left to chance; the same seed, times and bytes
     /// make the same run.
     pub fn new(config: EngineConfig, authenticator: Box<dyn Authenticate>, now: Now, seed: u64) -> Engine {
+        keep_room_for_messages();
         Engine {
             sessions: Slab::with_capacity(CONNECTIONS_RESERVED),
             tide: Tide::default(),
