@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use barewire::CloseReason;
+use barewire::{CloseReason, Message};
 
 use super::asked::Plan;
 use super::crowd::{Crowd, Happening, NO_PONG, nanos};
@@ -35,7 +35,7 @@ pub trait Load {
     /// Everybody is there: it begins.
     fn begin(&mut self, crowd: &mut Crowd);
     /// A message has come to this one.
-    fn hear(&mut self, crowd: &mut Crowd, number: usize) -> Heard;
+    fn hear(&mut self, crowd: &mut Crowd, number: usize, message: &Message) -> Heard;
     /// This one is gone. Says whether that is an error.
     fn lose(&mut self, crowd: &mut Crowd, number: usize) -> bool;
     /// Once a turn: sends what is due by itself, and says when the next is, in nanoseconds.
@@ -228,7 +228,7 @@ impl<'a> Course<'a> {
     fn take(&mut self, load: &mut impl Load) {
         while let Some(happening) = self.crowd.next() {
             match happening {
-                Happening::Heard { number } => match load.hear(&mut self.crowd, number) {
+                Happening::Heard { number, message } => match load.hear(&mut self.crowd, number, &message) {
                     Heard::Well => {}
                     Heard::Unasked => self.errors.note("a message that nobody asked for"),
                 },

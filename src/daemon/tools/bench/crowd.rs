@@ -44,7 +44,7 @@ pub enum Happening {
     /// It is open and has been greeted. `took_ns`: from the dial to the server's answer.
     Opened { number: usize, took_ns: u64, is_resumed: bool },
     /// A message has come, which is no greeting.
-    Heard { number: usize },
+    Heard { number: usize, message: Message },
     /// It is over. `was_open`: it had been told as opened.
     Lost { number: usize, was_open: bool, reason: CloseReason },
 }
@@ -229,7 +229,9 @@ impl Crowd {
             let index = event.id().index();
             let number = self.numbers.get(index).copied().unwrap_or_default();
             match event {
-                Event::Message { .. } if self.is_open(number) => return Some(Happening::Heard { number }),
+                Event::Message { message, .. } if self.is_open(number) => {
+                    return Some(Happening::Heard { number, message });
+                }
                 Event::Connected { id, .. } => self.take_connected(id, number),
                 Event::Closed { reason, .. } => return self.take_closed(number, reason),
                 // A greeting, or a refusal: its end follows, and says the status.

@@ -1,10 +1,12 @@
 //! Mode `echo`: a closed loop. Each connection has so many messages in flight, and sends the next when one is answered: the
-//! n-th answer belongs to the n-th message.
+//! n-th answer belongs to the n-th message. What an answer says is not looked at: a server may answer with other words.
 //!
 //! A closed loop waits when the server stalls, and so measures a stall once for each message in flight: whoever wants to know
 //! what clients would feel that do not wait takes mode `rate`.
 //!
 //! Not here: its stalled neighbours (`slow.rs`), when it begins and ends (`course.rs`).
+
+use barewire::Message;
 
 use super::course::{Heard, Load};
 use super::crowd::Crowd;
@@ -64,7 +66,7 @@ impl Load for Echo {
         }
     }
 
-    fn hear(&mut self, crowd: &mut Crowd, number: usize) -> Heard {
+    fn hear(&mut self, crowd: &mut Crowd, number: usize, _: &Message) -> Heard {
         let now_ns = crowd.now_ns();
         let Some(sent_ns) = self.in_flight.pop(number) else { return Heard::Unasked };
         match self.stage {

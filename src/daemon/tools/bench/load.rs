@@ -126,8 +126,7 @@ fn fan_out(course: &mut Course<'_>, depth: usize, channel: Option<&str>) -> Resu
     let mut load = FanOut::new(said, connections, depth);
     let Run { measured, opened, .. } = measure(course, connections + 1, &mut load)?;
     let units = load.units();
-    let (latency, published, missing) = load.finish();
-    let findings = Findings::FanOut { published, missing };
+    let (latency, findings) = load.finish();
     Ok(Found { measured, unit: Unit::Delivery, units, connections: opened.saturating_sub(1), latency, findings })
 }
 

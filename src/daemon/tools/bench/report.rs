@@ -61,8 +61,8 @@ pub enum Findings {
     /// How many messages were sent of those that were due, and not answered; how much later than due the last of 1000 was
     /// sent (p99.9), since this process had other things to do.
     Rate { due: u64, sent: u64, outstanding: u64, late: Duration },
-    /// How many messages were published, and how many deliveries of them have not come.
-    FanOut { published: u64, missing: u64 },
+    /// How many messages were published, how many deliveries of them have not come, and how many other messages have.
+    FanOut { published: u64, missing: u64, unasked: u64 },
     /// Each wave.
     Idle { waves: Vec<Wave> },
     /// How many of the TLS handshakes were resumed.
@@ -227,7 +227,10 @@ impl Report {
             Findings::Echo { outstanding } | Findings::Slow { outstanding, .. } => {
                 unless_none(*outstanding, "messages that were not answered in the end");
             }
-            Findings::FanOut { missing, .. } => unless_none(*missing, "deliveries that have not come"),
+            Findings::FanOut { missing, unasked, .. } => {
+                unless_none(*missing, "deliveries that have not come");
+                unless_none(*unasked, "messages that came and were none of those published");
+            }
             Findings::Connect { .. } => {}
             Findings::Idle { waves } => {
                 let missing = waves.iter().map(|wave| plan.connections.saturating_sub(wave.held) as u64).sum();

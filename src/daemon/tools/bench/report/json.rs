@@ -74,7 +74,7 @@ enum Options<'a> {
 enum Found {
     Echo { outstanding: u64 },
     Rate { due: u64, sent: u64, outstanding: u64, late_us: f64 },
-    FanOut { published: u64, missing: u64 },
+    FanOut { published: u64, missing: u64, unasked: u64 },
     Idle { waves: Vec<Wave> },
     Connect { resumed: u64 },
     Slow { stalled_open: usize, stalled_cut: usize, outstanding: u64 },
@@ -188,7 +188,9 @@ fn found(findings: &Findings) -> Found {
         Findings::Rate { due, sent, outstanding, late } => {
             Found::Rate { due: *due, sent: *sent, outstanding: *outstanding, late_us: micros(*late) }
         }
-        Findings::FanOut { published, missing } => Found::FanOut { published: *published, missing: *missing },
+        Findings::FanOut { published, missing, unasked } => {
+            Found::FanOut { published: *published, missing: *missing, unasked: *unasked }
+        }
         Findings::Idle { waves } => {
             let wave = |wave: &super::Wave| Wave {
                 held: wave.held,

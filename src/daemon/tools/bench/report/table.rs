@@ -126,9 +126,11 @@ fn found(findings: &Findings, plan: &Plan) -> Vec<String> {
             row("sent", &count(*sent), &format!("of {} due; p99.9 {} late", count(*due), span(*late))),
             row("unanswered", &count(*outstanding), ""),
         ],
-        Findings::FanOut { published, missing } => {
-            vec![row("published", &count(*published), ""), row("not come", &count(*missing), "")]
-        }
+        Findings::FanOut { published, missing, unasked } => vec![
+            row("published", &count(*published), ""),
+            row("not come", &count(*missing), ""),
+            row("unasked", &count(*unasked), ""),
+        ],
         Findings::Idle { waves } => waves.iter().enumerate().map(|(number, wave)| wave_row(number + 1, wave)).collect(),
         Findings::Connect { .. } if plan.dial.tls.is_none() => Vec::new(),
         Findings::Connect { resumed } => vec![row("TLS resumed", &count(*resumed), "")],

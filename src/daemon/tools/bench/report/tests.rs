@@ -138,11 +138,12 @@ fn each_mode_has_rows_of_its_own() {
         ),
         (
             fan_out,
-            Findings::FanOut { published: 100, missing: 0 },
+            Findings::FanOut { published: 100, missing: 0, unasked: 0 },
             &[
                 "one more publishes to \"news\", 4 in flight",
                 "published              100",
                 "not come                 0",
+                "unasked                  0",
             ],
         ),
         (
@@ -236,7 +237,10 @@ fn every_field_of_json_is_in_the_readme() {
     for (mode, findings) in [
         (ECHO, Findings::Echo { outstanding: 0 }),
         (Mode::Rate { per_second: 1 }, Findings::Rate { due: 0, sent: 0, outstanding: 0, late }),
-        (Mode::FanOut { depth: 1, channel: Some("a".into()) }, Findings::FanOut { published: 0, missing: 0 }),
+        (
+            Mode::FanOut { depth: 1, channel: Some("a".into()) },
+            Findings::FanOut { published: 0, missing: 0, unasked: 0 },
+        ),
         (Mode::Idle { waves: 1 }, Findings::Idle { waves: vec![wave] }),
         (Mode::Connect { resumes: true }, Findings::Connect { resumed: 0 }),
         (Mode::Slow { stalled: 1 }, Findings::Slow { stalled: 0, cut: 0, outstanding: 0 }),
@@ -295,7 +299,11 @@ fn what_makes_a_figure_untrue_is_warned_of_and_not_before() {
             Report { findings: Findings::Slow { stalled: 9, cut: 0, outstanding: 3 }, ..echo() },
             "not answered in the end: 3",
         ),
-        (Report { findings: Findings::FanOut { published: 9, missing: 1 }, ..echo() }, "not come: 1"),
+        (Report { findings: Findings::FanOut { published: 9, missing: 1, unasked: 0 }, ..echo() }, "not come: 1"),
+        (
+            Report { findings: Findings::FanOut { published: 9, missing: 0, unasked: 2 }, ..echo() },
+            "messages that came and were none of those published: 2",
+        ),
     ] {
         let warnings = report.warnings(&plan_of(ECHO));
         assert!(warnings.len() == 1 && warnings[0].contains(warning), "{warning}: {warnings:?}");
