@@ -33,7 +33,7 @@ use log::LevelFilter;
 
 use crate::daemon::config::LogFormat;
 use crate::daemon::failure::Failure;
-use crate::daemon::{complain, logger, say};
+use crate::daemon::{answer, complain, logger};
 pub use asked::{Asked, Content, Jitter, Mode};
 use process::Meter;
 use progress::Progress;
@@ -51,11 +51,7 @@ pub fn bench(asked: &Asked) -> Result<(), Failure> {
     let report = load::run(&mut plan, &mut meter, &mut progress);
     progress.erase();
     let report = report?;
-    if asked.json {
-        say(report.json(&plan));
-    } else {
-        say(report.table(&plan));
-    }
+    answer(if asked.json { report.json(&plan) } else { report.table(&plan) })?;
     match report.errors.summary() {
         Some(errors) => Err(Failure::runtime(format!("measured with errors: {errors}"))),
         None if report.is_cut_short && report.units == 0 => {
