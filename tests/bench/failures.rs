@@ -42,7 +42,9 @@ fn where_nobody_gets_in_a_line_says_why_and_there_is_no_report() {
         (format!("ws://{plain}/other"), &["--basic", "user:pass"], "refused with 404".into()),
         (format!("wss://{secure}/ws"), &["--basic", "user:pass"], "signed by nobody that is trusted here".into()),
     ] {
-        for (mode, own) in [("echo", &[][..]), ("connect", &[]), ("idle", &[]), ("storm", &["--rounds=1"])] {
+        for (mode, own) in
+            [("echo", &[][..]), ("connect", &[]), ("idle", &[]), ("storm", &["--rounds=1", "--duration=2s"])]
+        {
             let output = bench(mode, &url, &[flags, own].concat());
             let line = line(&output);
             assert!(line.starts_with(&format!("barewire: no connection to {url} can be opened: ")), "{line}");
@@ -121,6 +123,33 @@ fn a_server_that_is_killed_in_the_middle_ends_it_and_is_counted() {
     if !output.stdout.is_empty() {
         assert_eq!(number(&report(&output), "errors"), 5, "{output:?}");
     }
+}
+
+/// It lets everybody in once, and nobody a second time.
+#[test]
+fn a_round_in_which_not_all_come_back_says_how_many_and_how_long_it_was() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let addr = listener.local_addr().unwrap();
+    let (inside, ask) = (Subject::echo(), std::sync::atomic::AtomicU32::new(0));
+    let to = inside.server.plain_addr();
+    std::thread::spawn(move || {
+        for mut outer in listener.incoming().map(Result::unwrap) {
+            // Whoever comes later is closed at once.
+            if ask.fetch_add(1, std::sync::atomic::Ordering::Relaxed) < 2 {
+                let mut inner = std::net::TcpStream::connect(to).unwrap();
+                let (mut from, mut back) = (inner.try_clone().unwrap(), outer.try_clone().unwrap());
+                std::thread::spawn(move || std::io::copy(&mut from, &mut back));
+                std::thread::spawn(move || std::io::copy(&mut outer, &mut inner));
+            }
+        }
+    });
+    let url = format!("ws://{addr}/ws");
+    let output = bench("storm", &url, &["--connections=2", "--rounds=1", "--duration=1500ms", "--jitter=none"]);
+    let value = report(&output);
+    let round = &value["rounds"][0];
+    assert_eq!((number(round, "cut"), number(round, "back"), number(&value, "units")), (2, 0, 0), "{value}");
+    assert!(round.get("back_in_seconds").is_none() && round["seconds"].as_f64().unwrap() >= 1.5, "{value}");
+    assert_eq!((number(round, "attempts"), number(round, "refused")), (2, 2), "{value}");
 }
 
 #[test]

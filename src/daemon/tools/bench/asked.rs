@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use barewire::client::{AuthenticateBy, Credentials};
-use barewire::limits::MESSAGE_BYTES_MAX;
+use barewire::limits::{BACKOFF_INITIAL_DEFAULT, MESSAGE_BYTES_MAX};
 use barewire::wire::message::check_channel;
 use barewire::{Dial, Message};
 use base64::Engine as _;
@@ -168,6 +168,7 @@ pub fn plan(asked: &Asked, variable: impl Fn(&str) -> Option<OsString>) -> Resul
     if let Mode::FanOut { channel: Some(channel), .. } = &asked.mode {
         check_channel(channel).map_err(|reason| Failure::usage(format!("--channel = {channel:?}: {reason}")))?;
     }
+    check_round(asked)?;
     let seed = match asked.seed {
         Some(seed) => seed,
         None => u64::from_ne_bytes(random()?),
@@ -190,6 +191,20 @@ pub fn plan(asked: &Asked, variable: impl Fn(&str) -> Option<OsString>) -> Resul
         place: url.to_string(),
         notices,
     })
+}
+
+/// Whether anybody can be back in time: who is cut waits before the first attempt, and with full jitter alone that may be less.
+fn check_round(asked: &Asked) -> Result<(), Failure> {
+    if let Mode::Storm { jitter: Jitter::None | Jitter::Proportional, .. } = asked.mode
+        && asked.duration <= BACKOFF_INITIAL_DEFAULT
+    {
+        return Err(Failure::usage(format!(
+            "--duration = {:?}: the first wait of those who are cut is {BACKOFF_INITIAL_DEFAULT:?}; \
+             allowed: more, or --jitter full",
+            asked.duration
+        )));
+    }
+    Ok(())
 }
 
 /// Whether so many messages can be in flight: what waits for a server that does not read is kept.
@@ -406,6 +421,21 @@ mod tests {
                 "--depth = 1024: 1073742848 bytes in flight on a connection; allowed: up to 1073741824"
             );
         }
+    }
+
+    #[test]
+    fn a_round_is_longer_than_the_first_wait_of_those_who_are_cut() {
+        let asked = |jitter, duration| {
+            let mode = Mode::Storm { jitter, rounds: 1 };
+            Asked { mode, duration, ..echo(Who::Environment, AuthenticateBy::Upgrade) }
+        };
+        let wait = BACKOFF_INITIAL_DEFAULT;
+        for jitter in [Jitter::None, Jitter::Proportional] {
+            let told = "--duration = 1s: the first wait of those who are cut is 1s; allowed: more, or --jitter full";
+            assert_eq!(refused(&asked(jitter, wait)), told);
+            planned(&asked(jitter, wait + Duration::from_nanos(1)));
+        }
+        planned(&asked(Jitter::Full, wait));
     }
 
     #[test]

@@ -89,10 +89,14 @@ pub struct Wave {
 /// See [`Findings::Storm`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Round {
-    /// Connections that came back.
+    /// Connections that were cut.
+    pub cut: usize,
+    /// How many of them came back.
     pub back: usize,
-    /// How long it took until the last of them was.
-    pub back_in: Duration,
+    /// How long it lasted, until all were back or it was ended.
+    pub lasted: Duration,
+    /// How long it took until the last was back; `None` where not all were.
+    pub back_in: Option<Duration>,
     /// Attempts that they needed, all together.
     pub attempts: u64,
     /// How long it took until half of them were back; `None` where so many never were.
@@ -237,7 +241,7 @@ impl Report {
                 unless_none(missing, "connections that were not open at the end of their wave");
             }
             Findings::Storm { rounds } => {
-                let missing = rounds.iter().map(|round| plan.connections.saturating_sub(round.back) as u64).sum();
+                let missing = rounds.iter().map(|round| round.cut.saturating_sub(round.back) as u64).sum();
                 unless_none(missing, "connections that did not come back within their round");
             }
             Findings::Rate { due, sent, outstanding, late } => {

@@ -122,7 +122,7 @@ mod tests {
     fn what_is_published_is_the_payload_of_a_chat_message() {
         let said = Said::to_channel(Template::parse(b"a \"word\"", false, 0).unwrap(), "news");
         let Some(Message::Text(text)) = said.constant else { panic!("not the same each time") };
-        let value: serde_json::Value = serde_json::from_str(text.as_str()).unwrap();
+        let value: Value = serde_json::from_str(text.as_str()).unwrap();
         assert_eq!(value, json!({ "type": "chat", "channel": "news", "payload": "a \"word\"" }));
     }
 

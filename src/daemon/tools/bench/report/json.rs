@@ -93,8 +93,11 @@ struct Wave {
 
 #[derive(Serialize)]
 struct Round {
+    cut: usize,
     back: usize,
-    back_in_seconds: f64,
+    seconds: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    back_in_seconds: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     half_in_seconds: Option<f64>,
     attempts: u64,
@@ -206,8 +209,10 @@ fn found(findings: &Findings) -> Found {
         }
         Findings::Storm { rounds } => {
             let round = |round: &super::Round| Round {
+                cut: round.cut,
                 back: round.back,
-                back_in_seconds: round.back_in.as_secs_f64(),
+                seconds: round.lasted.as_secs_f64(),
+                back_in_seconds: round.back_in.map(|last| last.as_secs_f64()),
                 half_in_seconds: round.half_in.map(|half| half.as_secs_f64()),
                 attempts: round.attempts,
                 refused: round.refused,

@@ -154,7 +154,11 @@ fn wave_row(number: usize, wave: &Wave) -> String {
 
 fn round_row(number: usize, round: &Round) -> String {
     let half = round.half_in.map(|half| format!("half of them after {}, ", span(half))).unwrap_or_default();
-    let mut told = format!("back, {half}the last after {}, by {} attempts", span(round.back_in), count(round.attempts));
+    let mut told = match round.back_in {
+        Some(last) => format!("back, {half}the last after {}", span(last)),
+        None => format!("back of {}, {half}not all in {}", count(round.cut as u64), span(round.lasted)),
+    };
+    told += &format!(", by {} attempts", count(round.attempts));
     if round.refused > 0 {
         told += &format!(", {} of them refused", count(round.refused));
     }
