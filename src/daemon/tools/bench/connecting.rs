@@ -41,11 +41,11 @@ pub fn run(course: &mut Course<'_>) -> Result<Connected, Failure> {
     let begun_ns = course.crowd.read_clock();
     let measure_ns = begun_ns + nanos(course.plan.warm_up);
     go_on(course, &mut places, Stage::WarmingUp, measure_ns)?;
-    course.meter_begin()?;
+    course.meter_begin();
     let since_ns = course.crowd.read_clock();
     go_on(course, &mut places, Stage::Measuring(&mut found), since_ns + nanos(course.plan.duration))?;
     found.measured = Duration::from_nanos(course.crowd.read_clock().saturating_sub(since_ns));
-    course.meter_end()?;
+    course.meter_end();
     let until_ns = course.crowd.read_clock() + nanos(GRACE);
     go_on(course, &mut places, Stage::Leaving, until_ns)?;
     // They held their places, some for most of the time, and are in no latency.

@@ -82,7 +82,7 @@ pub struct Course<'a> {
     pub progress: &'a mut Progress,
     pub crowd: Crowd,
     pub errors: Errors,
-    /// Its process has ended.
+    /// A process of it that was named cannot be measured any more.
     pub is_server_lost: bool,
     is_ended: Arc<AtomicBool>,
 }
@@ -113,10 +113,12 @@ impl<'a> Course<'a> {
         let few = FEW.min(count / 2);
         if few > 0 {
             self.open(0..few, &mut took)?;
-            self.meter.see_few(self.crowd.open())?;
+            let seen = self.meter.see_few(self.crowd.open());
+            self.note_unless_told(seen);
         }
         self.open(few..count, &mut took)?;
-        self.meter.see_all(self.crowd.open())?;
+        let seen = self.meter.see_all(self.crowd.open());
+        self.note_unless_told(seen);
         Ok(took)
     }
 
@@ -172,7 +174,7 @@ impl<'a> Course<'a> {
             let is_over = self.is_ended() || self.crowd.open() == 0 || load.is_over();
             stage = match stage {
                 Stage::WarmingUp { until_ns } if now_ns >= until_ns || is_over => {
-                    self.meter_begin()?;
+                    self.meter_begin();
                     let since_ns = self.crowd.read_clock();
                     load.measure();
                     Stage::Measuring { since_ns, until_ns: since_ns + nanos(self.plan.duration) }
@@ -180,7 +182,7 @@ impl<'a> Course<'a> {
                 Stage::Measuring { since_ns, until_ns } if now_ns >= until_ns || is_over => {
                     load.stop(&mut self.crowd);
                     let measured = Duration::from_nanos(self.crowd.read_clock().saturating_sub(since_ns));
-                    self.meter_end()?;
+                    self.meter_end();
                     Stage::Draining { measured, until_ns: self.crowd.now_ns() + nanos(GRACE) }
                 }
                 Stage::Draining { measured, until_ns }
@@ -244,32 +246,33 @@ impl<'a> Course<'a> {
     }
 
     /// What is spent counts from here on.
-    pub fn meter_begin(&mut self) -> Result<(), Failure> {
+    pub fn meter_begin(&mut self) {
         let begun = self.meter.begin();
-        self.unless_lost(begun)
+        self.note_unless_told(begun);
     }
 
     /// What was spent ends here.
-    pub fn meter_end(&mut self) -> Result<(), Failure> {
+    pub fn meter_end(&mut self) {
         let ended = self.meter.end();
-        self.unless_lost(ended)
+        self.note_unless_told(ended);
     }
 
-    /// Memory of the server at the moment, if its process was named.
-    pub fn resident_bytes(&mut self) -> Result<Option<u64>, Failure> {
-        let bytes = self.meter.resident_bytes();
-        let (held, metered) = bytes.map_or_else(|failure| (None, Err(failure)), |held| (held, Ok(())));
-        self.unless_lost(metered).map(|()| held)
+    /// Memory of the server at the moment, if its process was named and is there.
+    pub fn resident_bytes(&mut self) -> Option<u64> {
+        let (held, metered) = match self.meter.resident_bytes() {
+            Ok(held) => (held, Ok(())),
+            Err(failure) => (None, Err(failure)),
+        };
+        self.note_unless_told(metered);
+        held
     }
 
-    /// A server that has died is told of by its connections: that its process is not there any more is nothing new then.
-    fn unless_lost(&mut self, metered: Result<(), Failure>) -> Result<(), Failure> {
-        match metered {
-            Err(_) if self.errors.count() > 0 => {
-                self.is_server_lost = true;
-                Ok(())
-            }
-            other => other,
+    /// A process that cannot be measured any more takes its own figures along, and no others. That is an error, once; where the
+    /// connections have ended with it, they have told that already.
+    fn note_unless_told(&mut self, metered: Result<(), Failure>) {
+        let Err(failure) = metered else { return };
+        if !std::mem::replace(&mut self.is_server_lost, true) && (self.errors.count() == 0 || self.crowd.open() > 0) {
+            self.errors.note(&failure.sentence);
         }
     }
 
