@@ -3,7 +3,7 @@
 //! Not here: what is refused before anything is opened (`bench_report.rs` beside this folder).
 
 use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::process::{Command, Output};
 
 use barewire::{Event, Message};
@@ -125,31 +125,49 @@ fn a_server_that_is_killed_in_the_middle_ends_it_and_is_counted() {
     }
 }
 
-/// It lets everybody in once, and nobody a second time.
-#[test]
-fn a_round_in_which_not_all_come_back_says_how_many_and_how_long_it_was() {
+/// Where the first two are let in to that subject, and whoever comes later is closed at once.
+fn door_for_two(subject: &Subject) -> String {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let addr = listener.local_addr().unwrap();
-    let (inside, ask) = (Subject::echo(), std::sync::atomic::AtomicU32::new(0));
-    let to = inside.server.plain_addr();
+    let url = format!("ws://{}/ws", listener.local_addr().unwrap());
+    let inside = subject.server.plain_addr();
     std::thread::spawn(move || {
-        for mut outer in listener.incoming().map(Result::unwrap) {
-            // Whoever comes later is closed at once.
-            if ask.fetch_add(1, std::sync::atomic::Ordering::Relaxed) < 2 {
-                let mut inner = std::net::TcpStream::connect(to).unwrap();
+        for (number, outer) in listener.incoming().enumerate() {
+            let mut outer = outer.unwrap();
+            if number < 2 {
+                let mut inner = TcpStream::connect(inside).unwrap();
                 let (mut from, mut back) = (inner.try_clone().unwrap(), outer.try_clone().unwrap());
-                std::thread::spawn(move || std::io::copy(&mut from, &mut back));
-                std::thread::spawn(move || std::io::copy(&mut outer, &mut inner));
+                std::thread::spawn(move || {
+                    drop(std::io::copy(&mut from, &mut back));
+                    back.shutdown(Shutdown::Both)
+                });
+                std::thread::spawn(move || {
+                    drop(std::io::copy(&mut outer, &mut inner));
+                    inner.shutdown(Shutdown::Both)
+                });
             }
         }
     });
-    let url = format!("ws://{addr}/ws");
-    let output = bench("storm", &url, &["--connections=2", "--rounds=1", "--duration=1500ms", "--jitter=none"]);
-    let value = report(&output);
+    url
+}
+
+#[test]
+fn a_round_in_which_not_all_come_back_says_how_many_and_how_long_it_was() {
+    let subject = Subject::echo();
+    let flags = ["--connections=2", "--rounds=1", "--duration=1500ms", "--jitter=none"];
+    let value = report(&bench("storm", &door_for_two(&subject), &flags));
     let round = &value["rounds"][0];
     assert_eq!((number(round, "cut"), number(round, "back"), number(&value, "units")), (2, 0, 0), "{value}");
     assert!(round.get("back_in_seconds").is_none() && round["seconds"].as_f64().unwrap() >= 1.5, "{value}");
     assert_eq!((number(round, "attempts"), number(round, "refused")), (2, 2), "{value}");
+}
+
+#[test]
+fn a_wave_in_which_nobody_gets_in_takes_nothing_of_those_before_it() {
+    let subject = Subject::echo();
+    let value = report(&bench("idle", &door_for_two(&subject), &["--connections=2", "--waves=3"]));
+    let held: Vec<u64> = value["waves"].as_array().unwrap().iter().map(|wave| number(wave, "held")).collect();
+    assert_eq!((held, number(&value, "units"), number(&value, "errors")), (vec![2, 0], 2, 2), "{value}");
+    assert!(value["seconds"].as_f64().unwrap() >= 0.2, "as long as the first was held: {value}");
 }
 
 #[test]

@@ -113,16 +113,18 @@ impl<'a> Course<'a> {
         let few = FEW.min(count / 2);
         if few > 0 {
             self.open(0..few, &mut took)?;
+            self.check_anybody()?;
             let seen = self.meter.see_few(self.crowd.open());
             self.note_unless_told(seen);
         }
         self.open(few..count, &mut took)?;
+        self.check_anybody()?;
         let seen = self.meter.see_all(self.crowd.open());
         self.note_unless_told(seen);
         Ok(took)
     }
 
-    /// Opens these. Those that cannot be are errors; it is a failure if nobody is in then.
+    /// Opens these. Those that cannot be are errors.
     pub fn open(&mut self, numbers: std::ops::Range<usize>, took: &mut Histogram) -> Result<(), Failure> {
         let begun_ns = self.crowd.read_clock();
         let (mut next, mut left, mut failed) = (numbers.start, numbers.len(), 0);
@@ -154,6 +156,11 @@ impl<'a> Course<'a> {
             }
             self.show("opening", begun_ns, None, (took.count(), Some(took)));
         }
+        Ok(())
+    }
+
+    /// It is a failure where nobody is in, and no signal has ended it.
+    fn check_anybody(&self) -> Result<(), Failure> {
         if self.crowd.open() == 0 && !self.is_ended() { Err(self.no_connection()) } else { Ok(()) }
     }
 

@@ -1,5 +1,6 @@
 //! Mode `idle`: in each wave all connections are opened, held for the duration, and closed in good order. What the server
-//! holds of memory while they are there, and when they have left, is looked at each time.
+//! holds of memory while they are there, and when they have left, is looked at each time. A wave in which nobody gets in is
+//! the last; if it is the first there is nothing to tell.
 //!
 //! Not here: how connections are opened and left (`course.rs`).
 
@@ -41,6 +42,10 @@ pub fn run(course: &mut Course<'_>, waves: usize) -> Result<Waves, Failure> {
         let opened_in = Duration::from_nanos(course.crowd.read_clock().saturating_sub(begun_ns));
         if number == 0 {
             all.first = course.crowd.open();
+        }
+        if course.crowd.open() == 0 {
+            all.each.push(Wave { held: 0, opened_in, resident_full: None, resident_after: None });
+            break;
         }
         course.meter_begin();
         all.held = hold(course, all.units)?;
