@@ -50,7 +50,7 @@ pub struct TypedBench {
     #[arg(long, value_name = "COUNT", default_value = "64", value_parser = connections, help_heading = LOAD)]
     open_at_once: usize,
     /// Come from this address; repeatable, the connections take them in turn: each has some 28 000 ports to one server
-    #[arg(long, value_name = "ADDRESS", help_heading = LOAD)]
+    #[arg(long, value_name = "ADDRESS", value_parser = source, help_heading = LOAD)]
     source: Vec<IpAddr>,
     /// For all that is random, so that it is the same again; another each time without it
     #[arg(long, value_name = "NUMBER", help_heading = LOAD)]
@@ -231,6 +231,15 @@ fn jitter(text: &str) -> Result<Jitter, &'static str> {
         "full" => Ok(Jitter::Full),
         _ => Err("allowed: none, proportional or full"),
     }
+}
+
+fn source(text: &str) -> Result<IpAddr, &'static str> {
+    // As IPv4, where that is written as IPv6.
+    let is_one = |addr: &IpAddr| match addr.to_canonical() {
+        IpAddr::V4(addr) => !(addr.is_unspecified() || addr.is_multicast() || addr.is_broadcast()),
+        IpAddr::V6(addr) => !(addr.is_unspecified() || addr.is_multicast()),
+    };
+    text.parse().ok().filter(is_one).ok_or("allowed: the address of one machine, such as 127.0.0.2 or ::1")
 }
 
 fn connections(text: &str) -> Result<usize, String> {

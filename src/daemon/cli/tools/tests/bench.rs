@@ -111,6 +111,11 @@ fn the_flags_of_all_modes_go_to_their_places() {
     ] {
         assert_eq!(bench("rate", flags), Asked { content, ..plain(Mode::Rate { per_second: 1000 }) });
     }
+    for source in ["223.255.255.255", "240.0.0.0", "255.255.255.254", "0.0.0.1", "fe80::1"] {
+        let sources = vec![source.parse().unwrap()];
+        let asked = bench("echo", &["--source", source]);
+        assert_eq!(asked, Asked { sources, ..plain(Mode::Echo { depth: 1 }) });
+    }
     let short = Asked { connections: 7, duration: Duration::from_secs(86_400), ..plain(Mode::Idle { waves: 1 }) };
     assert_eq!(bench("idle", &["-c7", "-d24h"]), short);
 }
@@ -166,7 +171,14 @@ fn what_bench_is_given_is_in_its_range_one_way_only_and_not_shown_where_it_is_a_
         (&["--jitter=some"], "allowed: none, proportional or full"),
         (&["--size=1073741825"], "allowed: 0 to 1073741824 bytes"),
         (&["--pid=0"], "'--pid <PID>'"),
-        (&["--source=localhost"], "'--source <ADDRESS>'"),
+        (&["--source=localhost"], "allowed: the address of one machine, such as 127.0.0.2 or ::1"),
+        (&["--source=0.0.0.0"], "allowed: the address of one machine"),
+        (&["--source=::"], "allowed: the address of one machine"),
+        (&["--source=::ffff:0.0.0.0"], "allowed: the address of one machine"),
+        (&["--source=255.255.255.255"], "allowed: the address of one machine"),
+        (&["--source=224.0.0.1"], "allowed: the address of one machine"),
+        (&["--source=239.255.255.255"], "allowed: the address of one machine"),
+        (&["--source=ff02::1"], "allowed: the address of one machine"),
         (&["--size=1", "--message=hush"], "'--message <TEMPLATE>'"),
         (&["--size=1", "--message-file=f"], "'--message-file <FILE>'"),
         (&["--message=hush", "--message-file=f"], "'--message-file <FILE>'"),
