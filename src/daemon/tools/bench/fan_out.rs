@@ -13,6 +13,7 @@ use super::crowd::Crowd;
 use super::histogram::Histogram;
 use super::report::Findings;
 use super::said::Said;
+use super::tally::Tally;
 
 /// What is on its way to whom.
 #[derive(Debug)]
@@ -109,22 +110,13 @@ impl Deliveries {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    WarmingUp,
-    Measuring,
-    Stopped,
-}
-
 /// See the module. Connections up to the publisher's number are the subscribers.
 pub struct FanOut {
     said: Said,
     publisher: usize,
     depth: usize,
     deliveries: Deliveries,
-    stage: Stage,
-    latency: Histogram,
-    units: u64,
+    tally: Tally,
     published: u64,
     /// Other messages than those, while it was measured.
     unasked: u64,
@@ -139,9 +131,7 @@ impl FanOut {
             publisher: subscribers,
             depth,
             deliveries: Deliveries::to(std::iter::empty()),
-            stage: Stage::WarmingUp,
-            latency: Histogram::new(),
-            units: 0,
+            tally: Tally::new(),
             published: 0,
             unasked: 0,
             is_publisher_lost: false,
@@ -151,17 +141,17 @@ impl FanOut {
     /// What was measured.
     pub fn finish(self) -> (Histogram, Findings) {
         let missing = self.deliveries.missing + self.deliveries.outstanding();
-        (self.latency, Findings::FanOut { published: self.published, missing, unasked: self.unasked })
+        (self.tally.into_latency(), Findings::FanOut { published: self.published, missing, unasked: self.unasked })
     }
 
     fn publish(&mut self, crowd: &mut Crowd) {
-        while self.stage != Stage::Stopped && self.deliveries.present > 0 && self.deliveries.in_flight() < self.depth {
+        while !self.tally.is_stopped() && self.deliveries.present > 0 && self.deliveries.in_flight() < self.depth {
             let message = self.said.next(crowd, self.publisher);
             if !crowd.send(self.publisher, message.clone()) {
                 return;
             }
             self.deliveries.publish(message, crowd.now_ns());
-            self.published += u64::from(self.stage == Stage::Measuring);
+            self.published += u64::from(self.tally.is_measuring());
         }
     }
 }
@@ -181,15 +171,12 @@ impl Load for FanOut {
         let awaited = self.deliveries.awaited(number);
         let known = awaited.or(self.deliveries.last.as_ref());
         if !known.is_some_and(|known| self.said.is_in(message, known)) {
-            self.unasked += u64::from(self.stage == Stage::Measuring);
+            self.unasked += u64::from(self.tally.is_measuring());
             return Heard::Well;
         }
         // It has them all already.
         let Some(at_ns) = self.deliveries.receive(number) else { return Heard::Unasked };
-        if self.stage == Stage::Measuring {
-            self.units += 1;
-            self.latency.record_nanos(crowd.now_ns().saturating_sub(at_ns));
-        }
+        self.tally.count(crowd.now_ns().saturating_sub(at_ns));
         if self.deliveries.in_flight() < self.depth {
             self.publish(crowd);
         }
@@ -208,11 +195,11 @@ impl Load for FanOut {
     }
 
     fn measure(&mut self) {
-        self.stage = Stage::Measuring;
+        self.tally.measure();
     }
 
     fn stop(&mut self, _: &mut Crowd) {
-        self.stage = Stage::Stopped;
+        self.tally.stop();
     }
 
     fn outstanding(&self) -> u64 {
@@ -220,11 +207,11 @@ impl Load for FanOut {
     }
 
     fn units(&self) -> u64 {
-        self.units
+        self.tally.units()
     }
 
     fn latency(&self) -> &Histogram {
-        &self.latency
+        self.tally.latency()
     }
 }
 

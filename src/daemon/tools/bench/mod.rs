@@ -1,9 +1,10 @@
 //! `barewire bench`: a load for a WebSocket server, and what comes of it.
 //!
 //! In this folder: `asked.rs` (what was asked for becomes a plan), `template.rs` and `said.rs` (what is said), `load.rs` (the
-//! load), `crowd.rs` (its connections), `course.rs` (how a measure goes), `echo.rs`, `rate.rs`, `fan_out.rs`, `idle.rs`,
-//! `connecting.rs`, `slow.rs` and `storm.rs` (the modes), `histogram.rs` (how long things took), `figures.rs` (how figures are
-//! written), `process.rs` (what processes spend), `progress.rs` (what is seen meanwhile), `report.rs` (what is told at the end).
+//! load), `crowd.rs` (its connections), `course.rs` (how a measure goes), `tally.rs` (what counts), `echo.rs`, `rate.rs`,
+//! `fan_out.rs`, `idle.rs`, `connecting.rs`, `slow.rs` and `storm.rs` (the modes), `histogram.rs` (how long things took),
+//! `figures.rs` (how figures are written), `process.rs` (what processes spend), `progress.rs` (what is seen meanwhile),
+//! `report.rs` (what is told at the end).
 //!
 //! Not here: the flags (`daemon/cli/tools/bench.rs`), credentials and trust (`daemon/tools/reach.rs`).
 
@@ -24,6 +25,7 @@ mod report;
 mod said;
 mod slow;
 mod storm;
+mod tally;
 mod template;
 
 use std::env;
