@@ -20,7 +20,7 @@ use super::rate::Rate;
 use super::report::{Findings, Report, Unit};
 use super::said::{Said, subscribe};
 use super::slow::Slow;
-use super::{connecting, idle, storm};
+use super::{connect, idle, storm};
 use crate::daemon::failure::Failure;
 use crate::daemon::signals;
 
@@ -179,7 +179,7 @@ fn hold(course: &mut Course<'_>, waves: usize) -> Result<Found, Failure> {
 }
 
 fn connect(course: &mut Course<'_>) -> Result<Found, Failure> {
-    let found = connecting::run(course)?;
+    let found = connect::run(course)?;
     Ok(Found {
         measured: found.measured,
         unit: Unit::Connection,

@@ -2,14 +2,14 @@
 //!
 //! In this folder: `asked.rs` (what was asked for becomes a plan), `template.rs` and `said.rs` (what is said), `load.rs` (the
 //! load), `crowd.rs` (its connections), `course.rs` (how a measure goes), `tally.rs` (what counts), `echo.rs`, `rate.rs`,
-//! `fan_out.rs`, `idle.rs`, `connecting.rs`, `slow.rs` and `storm.rs` (the modes), `histogram.rs` (how long things took),
+//! `fan_out.rs`, `idle.rs`, `connect.rs`, `slow.rs` and `storm.rs` (the modes), `histogram.rs` (how long things took),
 //! `figures.rs` (how figures are written), `process.rs` (what processes spend), `progress.rs` (what is seen meanwhile),
 //! `report.rs` (what is told at the end).
 //!
 //! Not here: the flags (`daemon/cli/tools/bench.rs`), credentials and trust (`daemon/tools/reach.rs`).
 
 mod asked;
-mod connecting;
+mod connect;
 mod course;
 mod crowd;
 mod echo;
