@@ -88,8 +88,8 @@ pub struct Crowd {
     now_ns: u64,
     /// By number.
     members: Vec<Member>,
-    /// The number of whoever has a slot of the engine's table.
-    numbers: Vec<usize>,
+    /// The number of whoever has, or had last, a slot of the engine's table.
+    numbers: Vec<Option<usize>>,
     /// Those whose pong is awaited.
     greeted: Vec<usize>,
     told: VecDeque<Happening>,
@@ -199,10 +199,10 @@ impl Crowd {
         member.dialed_ns = nanos(self.epoch.elapsed());
         let index = member.id.index();
         if self.numbers.len() <= index {
-            self.numbers.resize(index + 1, 0);
+            self.numbers.resize(index + 1, None);
         }
         if let Some(slot) = self.numbers.get_mut(index) {
-            *slot = number;
+            *slot = Some(number);
         }
         self.under_way += 1;
         Ok(())
@@ -227,7 +227,7 @@ impl Crowd {
                 return self.told.pop_front();
             };
             let index = event.id().index();
-            let number = self.numbers.get(index).copied().unwrap_or_default();
+            let Some(number) = self.numbers.get(index).copied().flatten() else { continue };
             match event {
                 Event::Message { message, .. } if self.is_open(number) => {
                     return Some(Happening::Heard { number, message });
