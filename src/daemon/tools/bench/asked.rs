@@ -4,7 +4,6 @@
 //! (`load.rs`).
 
 use std::ffi::OsString;
-use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,6 +17,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use super::crowd::QUEUED_BYTES;
+use super::mode::{Jitter, Mode};
 use super::template::Template;
 use crate::daemon::config::Secret;
 use crate::daemon::failure::Failure;
@@ -60,70 +60,6 @@ pub struct Asked {
     pub seed: Option<u64>,
     /// Handshakes under way at a time, while it opens; at least 1.
     pub open_at_once: usize,
-}
-
-/// What is measured, and what it needs beside what all need.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Mode {
-    /// A closed loop: each connection has so many messages in flight, and sends the next when one is answered.
-    Echo { depth: usize },
-    /// An open loop: so many messages a second in all, sent when they are due, whether or not the last ones are answered.
-    Rate { per_second: u64 },
-    /// One more connection publishes, so many messages in flight, each of which every other one is to get. With a channel it
-    /// speaks the protocol of barewire.
-    FanOut { depth: usize, channel: Option<String> },
-    /// In each wave all connections are opened, held for the duration, and closed.
-    Idle { waves: usize },
-    /// Each connection is opened and closed, over and over.
-    Connect { resumes: bool },
-    /// Beside the connections, which echo as [`Mode::Echo`] of one message in flight, so many that send and never read.
-    Slow { stalled: usize },
-    /// All are cut at once, and come back, so many times; each time they have the duration for it.
-    Storm { jitter: Jitter, rounds: usize },
-}
-
-impl Mode {
-    /// As it is typed and reported.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Mode::Echo { .. } => "echo",
-            Mode::Rate { .. } => "rate",
-            Mode::FanOut { .. } => "fan-out",
-            Mode::Idle { .. } => "idle",
-            Mode::Connect { .. } => "connect",
-            Mode::Slow { .. } => "slow",
-            Mode::Storm { .. } => "storm",
-        }
-    }
-
-    /// Whether something is said while it is measured.
-    pub fn speaks(&self) -> bool {
-        match self {
-            Mode::Echo { .. } | Mode::Rate { .. } | Mode::FanOut { .. } | Mode::Slow { .. } => true,
-            Mode::Idle { .. } | Mode::Connect { .. } | Mode::Storm { .. } => false,
-        }
-    }
-}
-
-/// How those who come back spread: see [`barewire::client`] for what each does to the waits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Jitter {
-    /// All at the same moments.
-    None,
-    /// Up to 30 % later.
-    Proportional,
-    /// Anywhere between nothing and the whole wait.
-    Full,
-}
-
-impl fmt::Display for Jitter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Jitter::None => "none",
-            Jitter::Proportional => "proportional",
-            Jitter::Full => "full",
-        })
-    }
 }
 
 /// What is said.

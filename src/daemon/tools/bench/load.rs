@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use barewire::client::{self, Backoff};
 
-use super::asked::{Jitter, Mode, Plan};
+use super::asked::Plan;
 use super::course::{Course, Load};
 use super::crowd::{Crowd, Greeting};
 use super::echo::Echo;
 use super::fan_out::FanOut;
 use super::histogram::Histogram;
+use super::mode::{Jitter, Mode};
 use super::process::Meter;
 use super::progress::Progress;
 use super::rate::Rate;

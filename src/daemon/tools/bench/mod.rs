@@ -1,10 +1,10 @@
 //! `barewire bench`: a load for a WebSocket server, and what comes of it.
 //!
-//! In this folder: `asked.rs` (what was asked for becomes a plan), `template.rs` and `said.rs` (what is said), `load.rs` (the
-//! load), `crowd.rs` (its connections), `course.rs` (how a measure goes), `tally.rs` (what counts), `echo.rs`, `rate.rs`,
-//! `fan_out.rs`, `idle.rs`, `connect.rs`, `slow.rs` and `storm.rs` (the modes), `histogram.rs` (how long things took),
-//! `figures.rs` (how figures are written), `process.rs` (what processes spend), `progress.rs` (what is seen meanwhile),
-//! `report.rs` (what is told at the end).
+//! In this folder: `asked.rs` (what was asked for becomes a plan), `mode.rs` (the modes and their options), `template.rs` and
+//! `said.rs` (what is said), `load.rs` (the load), `crowd.rs` (its connections), `course.rs` (how a measure goes), `tally.rs`
+//! (what counts), `echo.rs`, `rate.rs`, `fan_out.rs`, `idle.rs`, `connect.rs`, `slow.rs` and `storm.rs` (the modes themselves),
+//! `histogram.rs` (how long things took), `figures.rs` (how figures are written), `process.rs` (what processes spend),
+//! `progress.rs` (what is seen meanwhile), `report.rs` (what is told at the end).
 //!
 //! Not here: the flags (`daemon/cli/tools/bench.rs`), credentials and trust (`daemon/tools/reach.rs`).
 
@@ -18,6 +18,7 @@ mod figures;
 mod histogram;
 mod idle;
 mod load;
+pub mod mode;
 mod process;
 mod progress;
 mod rate;
@@ -36,7 +37,8 @@ use log::LevelFilter;
 use crate::daemon::config::LogFormat;
 use crate::daemon::failure::Failure;
 use crate::daemon::{answer, complain, logger};
-pub use asked::{Asked, Content, Jitter, Mode};
+pub use asked::{Asked, Content};
+pub use mode::{Jitter, Mode, ModeName};
 use process::Meter;
 use progress::Progress;
 

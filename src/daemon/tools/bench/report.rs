@@ -12,9 +12,10 @@ mod tests;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::asked::{Mode, Plan};
+use super::asked::Plan;
 use super::figures::{count, rate, span};
 use super::histogram::Histogram;
+use super::mode::Mode;
 use super::process::ServerFigures;
 
 /// What was found.

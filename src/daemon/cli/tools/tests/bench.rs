@@ -3,7 +3,7 @@
 //! Not here: what is done with it (`daemon/tools/bench/`).
 
 use super::*;
-use crate::daemon::tools::bench::{Asked, Content, Jitter, Mode};
+use crate::daemon::tools::bench::{Asked, Content, Jitter, Mode, ModeName, mode};
 
 /// What `bench` does without flags.
 fn plain(mode: Mode) -> Asked {
@@ -55,9 +55,9 @@ fn each_mode_has_options_of_its_own() {
         ("storm", &["--jitter=proportional"], storm(Jitter::Proportional, 3)),
     ] {
         assert_eq!(bench(name, flags), plain(mode.clone()), "{name} {flags:?}");
-        assert_eq!(mode.name(), name);
+        assert_eq!(mode.name().text(), name);
         let takes_messages = typed(&["bench", name, "ws://x", "--binary"]).is_ok();
-        assert_eq!(takes_messages, mode.speaks(), "{name}");
+        assert_eq!(takes_messages, mode.name().speaks(), "{name}");
     }
 }
 
@@ -129,6 +129,31 @@ fn the_help_names_each_placeholder_as_it_is_typed() {
 }
 
 #[test]
+fn the_help_names_each_mode_and_what_is_taken_without_a_flag() {
+    let help = answer(&["bench", "--help"]);
+    // Its lines are broken anywhere.
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    let modes = ModeName::ALL.map(ModeName::text).join(", ").replace(", storm", " or storm");
+    assert!(help.contains(&format!("What is measured: {modes}")), "{help}");
+    for mode in ModeName::ALL {
+        assert!(help.split_once("Modes:").unwrap().1.contains(&format!(" {} ", mode.text())), "{mode:?} in {help}");
+    }
+    for (flag, default) in [
+        ("--depth <COUNT>", mode::DEPTH_DEFAULT.to_string()),
+        ("--rate <COUNT>", mode::RATE_DEFAULT.to_string()),
+        ("--waves <COUNT>", mode::WAVES_DEFAULT.to_string()),
+        ("--stalled <COUNT>", mode::STALLED_DEFAULT.to_string()),
+        ("--jitter <KIND>", mode::JITTER_DEFAULT.to_string()),
+        ("--rounds <COUNT>", mode::ROUNDS_DEFAULT.to_string()),
+        ("--size <BYTES>", mode::SIZE_DEFAULT.to_string()),
+    ] {
+        let (_, behind) = help.split_once(flag).unwrap();
+        let of_flag = behind.split_once(" --").unwrap().0;
+        assert!(of_flag.contains(&format!("; {default} without it")), "{flag}: {of_flag}");
+    }
+}
+
+#[test]
 fn a_flag_of_another_mode_is_misuse_that_says_where_it_is_of_use() {
     for (mode, flag, allowed) in [
         ("rate", "--depth=1", "--depth is of no use to bench rate; allowed: with echo, fan-out;"),
@@ -189,7 +214,7 @@ fn what_bench_is_given_is_in_its_range_one_way_only_and_not_shown_where_it_is_a_
         assert!(text.contains(offender) && !text.contains("hush"), "{text}");
     }
     assert!(
-        misuse(&["bench", "dance", "ws://x"]).contains("allowed: echo, rate, fan-out, idle, connect, slow or storm")
+        misuse(&["bench", "dance", "ws://x"]).contains("allowed: echo, rate, fan-out, idle, connect, slow, storm;")
     );
     assert!(misuse(&["bench", "echo"]).contains("<URL>"));
     assert!(

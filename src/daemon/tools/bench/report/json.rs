@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{Findings, Plan, Report, ServerFigures};
-use crate::daemon::tools::bench::asked::Mode;
 use crate::daemon::tools::bench::histogram::Histogram;
+use crate::daemon::tools::bench::mode::Mode;
 
 #[derive(Serialize)]
 struct Object<'a> {
@@ -133,12 +133,12 @@ impl Report {
     /// An object on one line.
     pub fn json(&self, plan: &Plan) -> String {
         let object = Object {
-            mode: plan.mode.name(),
+            mode: plan.mode.name().text(),
             url: &plan.place,
             connections: plan.connections,
             opened: self.connections,
             options: options(&plan.mode),
-            message_bytes: if plan.mode.speaks() { Some(plan.template.bytes()) } else { None },
+            message_bytes: if plan.mode.name().speaks() { Some(plan.template.bytes()) } else { None },
             warm_up_seconds: plan.warm_up.as_secs_f64(),
             seconds: self.measured.as_secs_f64(),
             unit: self.unit.one(),

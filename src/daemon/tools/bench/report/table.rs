@@ -5,9 +5,9 @@
 use std::time::Duration;
 
 use super::{Findings, Plan, Report, Round, ServerFigures, Wave, per};
-use crate::daemon::tools::bench::asked::Mode;
 use crate::daemon::tools::bench::figures::{count, memory, micros, rate, span};
 use crate::daemon::tools::bench::histogram::Histogram;
+use crate::daemon::tools::bench::mode::Mode;
 
 /// Columns of the longest bar.
 const BAR: u32 = 40;
@@ -20,7 +20,7 @@ const FIGURE: usize = 12;
 impl Report {
     /// For people; it ends without a line break.
     pub fn table(&self, plan: &Plan) -> String {
-        let mut lines = vec![format!("{} {}", plan.mode.name(), plan.place), circumstances(plan), String::new()];
+        let mut lines = vec![format!("{} {}", plan.mode.name().text(), plan.place), circumstances(plan), String::new()];
         lines.push(row(self.unit.many(), &count(self.units), &self.pace(plan)));
         lines.push(row("measured", &span(self.measured), ""));
         if !self.errors.kinds.is_empty() {
@@ -105,7 +105,7 @@ fn circumstances(plan: &Plan) -> String {
         Mode::Slow { stalled } => format!("1 in flight on each, and {} that do not read", count(*stalled as u64)),
         Mode::Storm { jitter, rounds } => format!("all cut at once, rounds: {rounds}, jitter: {jitter}"),
     };
-    match plan.mode.speaks() {
+    match plan.mode.name().speaks() {
         true => format!("{connections}, {own}, messages of {} bytes", count(plan.template.bytes() as u64)),
         false => format!("{connections}, {own}"),
     }

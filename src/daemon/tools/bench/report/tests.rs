@@ -6,7 +6,8 @@ use barewire::client::AuthenticateBy;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::daemon::tools::bench::asked::{self, Asked, Content, Jitter};
+use crate::daemon::tools::bench::asked::{self, Asked, Content};
+use crate::daemon::tools::bench::mode::Jitter;
 use crate::daemon::tools::reach::{Reach, Who};
 
 fn plan_of(mode: Mode) -> Plan {
