@@ -15,7 +15,7 @@ use super::asked::Plan;
 use super::crowd::{Crowd, Happening, NO_PONG, nanos};
 use super::histogram::Histogram;
 use super::process::Meter;
-use super::progress::{Progress, Standing};
+use super::progress::{Progress, SoFar, Standing};
 use super::report::Errors;
 use crate::daemon::failure::Failure;
 
@@ -75,6 +75,13 @@ enum Stage {
     Draining { measured: Duration, until_ns: u64 },
 }
 
+/// What a measure goes by.
+pub struct Means<'a> {
+    pub plan: &'a mut Plan,
+    pub meter: &'a mut Meter,
+    pub progress: &'a mut Progress,
+}
+
 /// See the module.
 pub struct Course<'a> {
     pub plan: &'a mut Plan,
@@ -89,11 +96,8 @@ pub struct Course<'a> {
 
 impl<'a> Course<'a> {
     /// Nothing is open yet. `is_ended` is set by a signal.
-    pub fn new(
-        (plan, meter, progress): (&'a mut Plan, &'a mut Meter, &'a mut Progress),
-        crowd: Crowd,
-        is_ended: Arc<AtomicBool>,
-    ) -> Course<'a> {
+    pub fn new(means: Means<'a>, crowd: Crowd, is_ended: Arc<AtomicBool>) -> Course<'a> {
+        let Means { plan, meter, progress } = means;
         Course { plan, meter, progress, crowd, errors: Errors::default(), is_server_lost: false, is_ended }
     }
 
@@ -154,7 +158,7 @@ impl<'a> Course<'a> {
             if self.crowd.open() == 0 && failed >= self.plan.open_at_once {
                 break;
             }
-            self.show("opening", begun_ns, None, (took.count(), Some(took)));
+            self.show("opening", begun_ns, None, SoFar { units: took.count(), latency: Some(took) });
         }
         Ok(())
     }
@@ -204,9 +208,9 @@ impl<'a> Course<'a> {
             self.sleep(due_ns, stage)?;
             self.take(load);
             match stage {
-                Stage::WarmingUp { .. } => self.show("warming up", begun_ns, Some(self.plan.warm_up), (0, None)),
+                Stage::WarmingUp { .. } => self.show("warming up", begun_ns, Some(self.plan.warm_up), SoFar::default()),
                 Stage::Measuring { since_ns, .. } => {
-                    let so_far = (load.units(), Some(load.latency()));
+                    let so_far = SoFar { units: load.units(), latency: Some(load.latency()) };
                     self.show("measuring", since_ns, Some(self.plan.duration), so_far);
                 }
                 Stage::Draining { .. } => {}
@@ -297,19 +301,13 @@ impl<'a> Course<'a> {
         self.crowd.poll(Duration::ZERO)
     }
 
-    /// Shows how it stands, if it is time for that. `since_ns`: when that began; units and how long they took, so far.
-    pub fn show(
-        &mut self,
-        doing: &'static str,
-        since_ns: u64,
-        whole: Option<Duration>,
-        (units, latency): (u64, Option<&Histogram>),
-    ) {
+    /// Shows how it stands, if it is time for that. `since_ns`: when that began; `whole`: how long it will be.
+    pub fn show(&mut self, doing: &'static str, since_ns: u64, whole: Option<Duration>, so_far: SoFar<'_>) {
         let now = self.crowd.instant();
         if self.progress.is_due(now) {
             let elapsed = Duration::from_nanos(self.crowd.now_ns().saturating_sub(since_ns));
             let (open, errors) = (self.crowd.open(), self.errors.count());
-            self.progress.show(&Standing { doing, elapsed, whole, open, units, latency, errors }, now);
+            self.progress.show(&Standing { doing, elapsed, whole, open, so_far, errors }, now);
         }
     }
 }

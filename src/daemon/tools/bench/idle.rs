@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::course::{Course, NAP};
 use super::crowd::{Happening, nanos};
 use super::histogram::Histogram;
+use super::progress::SoFar;
 use super::report::Wave;
 use crate::daemon::failure::Failure;
 
@@ -76,7 +77,7 @@ fn hold(course: &mut Course<'_>, units: u64) -> Result<Duration, Failure> {
                 Happening::Heard { .. } | Happening::Opened { .. } => {}
             }
         }
-        course.show("holding", since_ns, Some(course.plan.duration), (units, None));
+        course.show("holding", since_ns, Some(course.plan.duration), SoFar { units, latency: None });
     }
     Ok(Duration::from_nanos(course.crowd.now_ns().saturating_sub(since_ns)))
 }

@@ -38,6 +38,7 @@ use crate::daemon::config::LogFormat;
 use crate::daemon::failure::Failure;
 use crate::daemon::{answer, complain, logger};
 pub use asked::{Asked, Content};
+use course::Means;
 pub use mode::{Jitter, Mode, ModeName};
 use process::Meter;
 use progress::Progress;
@@ -52,7 +53,7 @@ pub fn bench(asked: &Asked) -> Result<(), Failure> {
         complain(format_args!("barewire: {}", notice.text));
     });
     let mut progress = Progress::new(asked.quiet);
-    let report = load::run(&mut plan, &mut meter, &mut progress);
+    let report = load::run(Means { plan: &mut plan, meter: &mut meter, progress: &mut progress });
     progress.erase();
     let report = report?;
     answer(if asked.json { report.json(&plan) } else { report.table(&plan) })?;

@@ -14,6 +14,7 @@ use rand::{RngExt, SeedableRng};
 use super::course::{Course, NAP};
 use super::crowd::{Happening, nanos};
 use super::histogram::Histogram;
+use super::progress::SoFar;
 use super::report::Round;
 use crate::daemon::failure::Failure;
 
@@ -180,7 +181,8 @@ fn storm(course: &mut Course<'_>, waits: &mut Waits, all: &mut Histogram) -> Res
                 Happening::Heard { .. } => {}
             }
         }
-        course.show("coming back", cut_ns, None, (arrivals.back.len() as u64, Some(all)));
+        let so_far = SoFar { units: arrivals.back.len() as u64, latency: Some(all) };
+        course.show("coming back", cut_ns, None, so_far);
     }
     let lasted = after(course.crowd.read_clock());
     Ok(arrivals.round(of, lasted))
