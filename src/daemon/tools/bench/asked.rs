@@ -8,13 +8,10 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use barewire::client::{AuthenticateBy, Credentials};
+use barewire::client::Login;
 use barewire::limits::{BACKOFF_INITIAL_DEFAULT, MESSAGE_BYTES_MAX};
 use barewire::wire::message::check_channel;
 use barewire::{Dial, Message};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use serde_json::json;
 
 use super::crowd::QUEUED_BYTES;
 use super::mode::{Jitter, Mode};
@@ -96,10 +93,14 @@ pub struct Plan {
 
 /// Checks and reads. `variable` is the environment. An error names flag or variable, and shows nothing secret.
 pub fn plan(asked: &Asked, variable: impl Fn(&str) -> Option<OsString>) -> Result<Plan, Failure> {
-    let Reached { url, credentials, upgrade, tls, notices } = reach::reach(&asked.reach, variable)?;
+    let Reached { url, mut credentials, upgrade, tls, notices } = reach::reach(&asked.reach, variable)?;
     let mut dial = Dial { tls, upgrade, ..Dial::plain(&url) };
-    let told = tell(credentials, asked.reach.authenticate_by)?;
-    dial.upgrade.headers.extend(told.header);
+    let mut first = None;
+    match credentials.tell(asked.reach.authenticate_by).map_err(Failure::runtime)? {
+        None => {}
+        Some(Login::Header { name, value }) => dial.upgrade.headers.push((name, value)),
+        Some(Login::Message(text)) => first = Some(text),
+    }
     dial.upgrade.check().map_err(Failure::usage)?;
     if let Mode::FanOut { channel: Some(channel), .. } = &asked.mode {
         check_channel(channel).map_err(|reason| Failure::usage(format!("--channel = {channel:?}: {reason}")))?;
@@ -118,7 +119,7 @@ pub fn plan(asked: &Asked, variable: impl Fn(&str) -> Option<OsString>) -> Resul
         duration: asked.duration,
         warm_up: asked.warm_up,
         dial,
-        on_open: told.message.into_iter().chain(on_open).map(|text| Message::Text(text.into())).collect(),
+        on_open: first.into_iter().chain(on_open).map(|text| Message::Text(text.into())).collect(),
         template,
         deflate: asked.deflate,
         sources: asked.sources.clone(),
@@ -174,35 +175,11 @@ fn template(content: &Content, is_binary: bool, seed: u64) -> Result<Template, F
     }
 }
 
-/// How the credentials are told.
-#[derive(Default)]
-struct Told {
-    header: Option<(String, String)>,
-    message: Option<String>,
-}
-
-fn tell(credentials: Credentials, way: AuthenticateBy) -> Result<Told, Failure> {
-    let (scheme, text) = match credentials {
-        Credentials::None => return Ok(Told::default()),
-        Credentials::Basic { user, password } => ("Basic ", STANDARD.encode(format!("{user}:{password}"))),
-        Credentials::Token(barewire::client::Source::Fixed(token)) => ("Bearer ", token),
-        other => return Err(Failure::runtime(format!("credentials of a kind that bench does not tell: {other:?}"))),
-    };
-    match way {
-        AuthenticateBy::Upgrade => {
-            Ok(Told { header: Some(("Authorization".to_owned(), format!("{scheme}{text}"))), message: None })
-        }
-        AuthenticateBy::Message => {
-            let token = if scheme == "Basic " { format!("{scheme}{text}") } else { text };
-            Ok(Told { header: None, message: Some(json!({ "type": "auth", "token": token }).to_string()) })
-        }
-        other => Err(Failure::runtime(format!("a way to tell credentials that bench does not know: {other:?}"))),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
+
+    use barewire::client::AuthenticateBy;
 
     use super::*;
     use crate::daemon::config::CONNECT_TOKEN_VARIABLE;
