@@ -251,6 +251,30 @@ fn each_publish_comes_to_each_subscriber_and_is_counted_as_a_delivery() {
     }
 }
 
+/// It sends everybody words of its own upon each publish, and the publish itself with somebody's name, or not at all.
+#[test]
+fn messages_that_were_not_published_are_no_deliveries() {
+    for (sends_on, own) in [(true, &["--depth=2"][..]), (false, &[]), (true, &["--message={number} is the number"])] {
+        let subject = Subject::new(move |engine, event| {
+            if let Event::Message { id, message: Message::Text(text) } = event {
+                for others in ["ann is here", "a longer message than any that is published"] {
+                    engine.publish_to_all(&PreparedMessage::text(others), None);
+                }
+                if sends_on {
+                    engine.publish_to_all(&PreparedMessage::text(&format!("ann: {}", text.as_str())), Some(id));
+                }
+            }
+        });
+        let value = report("fan-out", &subject.ws(), own);
+        let seen = subject.seen();
+        let (units, missing) = (number(&value, "units"), number(&value, "missing"));
+        assert_eq!((units > 0, missing), (sends_on, if sends_on { 0 } else { 5 }), "{value}");
+        assert_eq!(latencies(&value), units, "{value}");
+        let unasked = number(&value, "unasked");
+        assert!(unasked >= 2 * units && (1..=10 * seen.messages).contains(&unasked), "{value}: {seen:?}");
+    }
+}
+
 #[test]
 fn the_daemon_itself_is_loaded_by_its_own_protocol() {
     let mut daemon = Daemon::start(&["--set", "limits.messages_per_window=0"]);
@@ -274,6 +298,7 @@ fn the_daemon_itself_is_loaded_by_its_own_protocol() {
                 assert_eq!(output.status.code(), Some(0), "{output:?}");
                 let value: Value = serde_json::from_slice(&output.stdout).unwrap();
                 assert!(number(&value, "units") > 0 && number(&value, "errors") == 0, "{value}");
+                assert!(value["unasked"] == if mode == "fan-out" { 0.into() } else { Value::Null }, "{value}");
                 assert!(!cfg!(target_os = "linux") || value["server"]["cpu_seconds"].is_number(), "{value}");
             }
         }

@@ -20,7 +20,7 @@ mod tls_client;
 
 use std::process::{Command, Output};
 
-use program::{Daemon, refusal, run};
+use program::{Daemon, barewire, refusal, run};
 use serde_json::Value;
 
 const PING: &str = r#"{"type":"ping","payload":{number}}"#;
@@ -76,6 +76,21 @@ fn a_report_for_people_is_on_standard_output_and_what_they_must_know_beside_it()
     assert!(!out.contains('\u{1b}') && !err.contains('\u{1b}'), "no terminal is driven where there is none");
     let quiet = bench("echo", &url, &["-q"]);
     assert_eq!((quiet.status.code(), text(&quiet.stderr)), (Some(0), ""));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_report_that_cannot_be_written_is_told_and_is_exit_code_1() {
+    let mut daemon = unpaced();
+    let url = format!("ws://{}/ws", daemon.plain_addr());
+    for form in [&[][..], &["--json"]] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let flags = ["bench", "idle", &url, "--basic=user:pass", "--connections=1", "--duration=100ms", "-q"];
+        let output = barewire(&[&flags[..], form].concat()).stdout(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let err = text(&output.stderr);
+        assert!(err.starts_with("barewire: standard output: ") && err.lines().count() == 1, "{err}");
+    }
 }
 
 #[test]

@@ -31,6 +31,30 @@ fn answer(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+// --- standard output ---
+
+#[test]
+#[cfg(target_os = "linux")]
+fn what_was_asked_for_and_cannot_be_written_is_told_and_a_reader_who_has_gone_is_not() {
+    let secret = TemporaryFile::new("unwritten-secret", "0123456789abcdef0123456789abcdef");
+    let setting = format!("auth.jwt_secret_file={}", secret.path());
+    for arguments in [&["print-config"][..], &["hash-password"], &["gen-token", "ann", "--set", &setting], &["--help"]]
+    {
+        // As the password that is hashed.
+        let input = || fs::File::open(secret.path()).unwrap();
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = barewire(arguments).stdin(input()).stdout(full).output().unwrap();
+        let err = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {err}");
+        assert!(err.starts_with("barewire: standard output: ") && err.lines().count() == 1, "{arguments:?}: {err}");
+
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = barewire(arguments).stdin(input()).stdout(writer).output().unwrap();
+        assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]), "{arguments:?}");
+    }
+}
+
 // --- check ---
 
 #[test]

@@ -1,11 +1,12 @@
-//! What a client is told once: where to go, who it is, what it hears, and how it comes back.
+//! What a client is told once: where to go, as whom, what it hears, and how it comes back.
 //!
-//! Not here: what it does with that (`reconnector.rs`), how long it waits (`backoff.rs`).
+//! Not here: what it does with that (`reconnector.rs`), who it is (`credentials.rs`), how long it waits (`backoff.rs`).
 
 use std::fmt;
 use std::time::Duration;
 
 use super::backoff::Backoff;
+use super::credentials::{AuthenticateBy, Credentials};
 use crate::error::Error;
 use crate::limits::{CHANNEL_NAME_BYTES, TERMINAL_CODES_DEFAULT, TERMINAL_STATUSES_DEFAULT};
 #[cfg(feature = "tls")]
@@ -55,45 +56,6 @@ impl<T> fmt::Debug for Source<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.is_fresh() { "Fresh" } else { "Fixed" })
     }
-}
-
-/// Who the client is. Its `Debug` tells no secret.
-#[derive(Default)]
-#[non_exhaustive]
-pub enum Credentials {
-    /// Nobody in particular.
-    #[default]
-    None,
-    /// A user with a password.
-    Basic {
-        /// The user's name, without a colon (RFC 7617, section 2).
-        user: String,
-        /// The password.
-        password: String,
-    },
-    /// The bearer of a token.
-    Token(Source<String>),
-}
-
-impl fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Credentials::None => "None",
-            Credentials::Basic { .. } => "Basic",
-            Credentials::Token(_) => "Token",
-        })
-    }
-}
-
-/// How the credentials are told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum AuthenticateBy {
-    /// By an `auth` message, the first that is sent once the WebSocket is open.
-    #[default]
-    Message,
-    /// By the `Authorization` header of the upgrade.
-    Upgrade,
 }
 
 /// What a client is told once. [`ClientConfig::new`] has the defaults.

@@ -10,12 +10,14 @@ mod backoff;
 #[expect(clippy::module_inception, reason = "it is the client of this room")]
 mod client;
 mod config;
+mod credentials;
 mod event;
 mod reconnector;
 mod say;
 
 pub use backoff::{Backoff, Jitter};
 pub use client::{Client, Waker, dial};
-pub use config::{AuthenticateBy, ClientConfig, Credentials, Source};
+pub use config::{ClientConfig, Source};
+pub use credentials::{AuthenticateBy, Credentials, Login};
 pub use event::{ClientError, ClientEvent, ReadyState, SendError};
 pub use reconnector::Reconnector;

@@ -17,12 +17,11 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use super::config::{AuthenticateBy, ClientConfig, Credentials, is_channel};
+use super::config::{ClientConfig, is_channel};
+use super::credentials::{Credentials, Login};
 use super::event::{ClientError, ClientEvent, ReadyState, SendError};
 use super::say;
 use crate::engine::{ConnId, Engine, Event, Refused, SubscribeError};
@@ -32,9 +31,6 @@ use crate::net::Dial;
 use crate::time::{Now, micros};
 use crate::wire::http::ResponseHead;
 use crate::wire::websocket::Message;
-
-/// What credentials that are no token begin with.
-const BASIC: &str = "Basic ";
 
 /// Stands for an end without a Close frame (RFC 6455, section 7.1.5).
 const NO_CLOSE: u16 = 1006;
@@ -299,33 +295,19 @@ impl Reconnector {
     fn dial(&mut self) -> Result<Dial, String> {
         let url = self.config.url.next()?;
         let (url, mut upgrade) = self.config.upgrade_for(&url)?;
-        match (self.credentials()?, self.config.authenticate_by) {
-            (None, _) => {}
-            (Some(credentials), AuthenticateBy::Upgrade) => {
-                let is_whole = credentials.starts_with(BASIC);
-                let value = if is_whole { credentials } else { format!("Bearer {credentials}") };
-                upgrade.headers.push(("Authorization".to_owned(), value));
+        match self.config.credentials.tell(self.config.authenticate_by)? {
+            None => {}
+            Some(Login::Header { name, value }) => {
+                upgrade.headers.push((name, value));
                 upgrade.check()?;
             }
-            (Some(credentials), AuthenticateBy::Message) => self.course.auth = Some(say::auth(&credentials)),
+            Some(Login::Message(text)) => self.course.auth = Some(text),
         }
         Ok(Dial {
             #[cfg(feature = "tls")]
             tls: self.config.tls.clone().filter(|_| url.is_secure()),
             upgrade,
             ..Dial::plain(&url)
-        })
-    }
-
-    /// The credentials as an `auth` message has them: a token, or `Basic` with what belongs to it (RFC 7617, section 2, in
-    /// UTF-8).
-    fn credentials(&mut self) -> Result<Option<String>, String> {
-        Ok(match &mut self.config.credentials {
-            Credentials::None => None,
-            Credentials::Basic { user, password } => {
-                Some(format!("{BASIC}{}", STANDARD.encode(format!("{user}:{password}"))))
-            }
-            Credentials::Token(token) => Some(token.next()?),
         })
     }
 

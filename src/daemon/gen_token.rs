@@ -21,7 +21,7 @@ use serde_json::{Map, Value};
 use super::config::Settings;
 use super::failure::Failure;
 use super::prepare::read;
-use super::{credentials, say};
+use super::{answer, credentials};
 
 /// How long a token may be good, at least: `exp` has whole seconds.
 pub const TOKEN_LIFE_MIN: Duration = Duration::from_secs(1);
@@ -64,8 +64,7 @@ pub fn gen_token(settings: &Settings, asked: &GenToken) -> Result<(), Failure> {
             Failure::usage(format!("the token would not be good with {name} = {}: {reason}", path.display()))
         })?;
     }
-    say(token);
-    Ok(())
+    answer(token)
 }
 
 /// What the server would refuse, told before anything is signed.

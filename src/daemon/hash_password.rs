@@ -9,7 +9,7 @@ use barewire::limits::PASSWORD_BYTES;
 
 use super::failure::Failure;
 use super::prepare::random;
-use super::{complain, say};
+use super::{answer, complain};
 
 /// What was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,8 +29,7 @@ pub fn hash_password(asked: &HashPassword) -> Result<(), Failure> {
     let password = first_line(input).map_err(|error| Failure::runtime(format!("standard input: {error}")))?;
     let hash = PasswordHash::make(asked.algorithm, &password, random()?).map_err(Failure::usage)?.to_text();
     let Some(name) = &asked.name else {
-        say(hash);
-        return Ok(());
+        return answer(hash);
     };
     let line = format!("{name}:{hash}");
     // What the file's reader does not take for this user must not be put into the file.
@@ -40,8 +39,7 @@ pub fn hash_password(asked: &HashPassword) -> Result<(), Failure> {
             "{name:?} is no user's name; allowed: 1 to 255 bytes without : and control characters, no # or space first"
         )));
     }
-    say(line);
-    Ok(())
+    answer(line)
 }
 
 /// The first line without its end; of one that is too long anyway, no more than is needed to see that.

@@ -21,7 +21,7 @@ mod signals;
 mod tools;
 
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{self, ErrorKind, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
@@ -37,14 +37,21 @@ pub fn main() -> ExitCode {
     let invocation = match cli::parse(std::env::args_os()) {
         Ok(invocation) => invocation,
         Err(outcome) => {
-            match &outcome {
-                cli::Outcome::Answer(text) => say(text.trim_end()),
-                cli::Outcome::Misuse(text) => complain(text.trim_end()),
-            }
-            return ExitCode::from(outcome.exit_code());
+            return match &outcome {
+                cli::Outcome::Answer(text) => end(answer(text.trim_end())),
+                cli::Outcome::Misuse(text) => {
+                    complain(text.trim_end());
+                    ExitCode::from(outcome.exit_code())
+                }
+            };
         }
     };
-    match run(&invocation) {
+    end(run(&invocation))
+}
+
+/// The exit code, and where something has gone wrong the line that says it.
+fn end(outcome: Result<(), Failure>) -> ExitCode {
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             complain_in_time(format!("barewire: {}", failure.sentence));
@@ -92,14 +99,26 @@ impl Drop for FlushLog {
     }
 }
 
+/// What was asked for, on standard output. A reader who has heard enough has closed it; whoever else does not take it is an
+/// error: nobody has what was asked for.
+fn answer(text: impl Display) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::runtime(format!("standard output: {error}")))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
 /// One line on standard output. Nobody may be listening, and that is no reason to stop.
 fn say(line: impl Display) {
-    let _ = writeln!(std::io::stdout().lock(), "{line}");
+    let _ = writeln!(io::stdout().lock(), "{line}");
 }
 
 /// One line on standard error, likewise.
 fn complain(line: impl Display) {
-    let _ = writeln!(std::io::stderr().lock(), "{line}");
+    let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
 /// The same behind a log, which may be stuck: that must not hold up the exit.

@@ -4,13 +4,12 @@
 
 use std::env;
 
+use super::answer;
 use super::config::{Configuration, written};
 use super::failure::Failure;
-use super::say;
 
 /// All keys on standard output.
 pub fn print_config(configuration: &Configuration) -> Result<(), Failure> {
     let folder = env::current_dir().map_err(|error| Failure::runtime(format!("no working directory: {error}")))?;
-    say(written(configuration, &folder).trim_end());
-    Ok(())
+    answer(written(configuration, &folder).trim_end())
 }

@@ -15,7 +15,10 @@ use clap::Args;
 
 use super::reach::{TypedServer, TypedWho, reach};
 use crate::daemon::config::{self, Secret};
-use crate::daemon::tools::bench::{Asked, Content, Jitter, Mode};
+use crate::daemon::tools::bench::mode::{
+    DEPTH_DEFAULT, JITTER_DEFAULT, RATE_DEFAULT, ROUNDS_DEFAULT, SIZE_DEFAULT, STALLED_DEFAULT, WAVES_DEFAULT,
+};
+use crate::daemon::tools::bench::{Asked, Content, Jitter, Mode, ModeName};
 
 const LOAD: &str = "The load";
 const SAID: &str = "What is said";
@@ -50,7 +53,7 @@ pub struct TypedBench {
     #[arg(long, value_name = "COUNT", default_value = "64", value_parser = connections, help_heading = LOAD)]
     open_at_once: usize,
     /// Come from this address; repeatable, the connections take them in turn: each has some 28 000 ports to one server
-    #[arg(long, value_name = "ADDRESS", help_heading = LOAD)]
+    #[arg(long, value_name = "ADDRESS", value_parser = source, help_heading = LOAD)]
     source: Vec<IpAddr>,
     /// For all that is random, so that it is the same again; another each time without it
     #[arg(long, value_name = "NUMBER", help_heading = LOAD)]
@@ -117,36 +120,8 @@ pub struct TypedBench {
     server: TypedServer,
 }
 
-/// A mode, without its options.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ModeName {
-    Echo,
-    Rate,
-    FanOut,
-    Idle,
-    Connect,
-    Slow,
-    Storm,
-}
-
-const MODES: [(&str, ModeName); 7] = [
-    ("echo", ModeName::Echo),
-    ("rate", ModeName::Rate),
-    ("fan-out", ModeName::FanOut),
-    ("idle", ModeName::Idle),
-    ("connect", ModeName::Connect),
-    ("slow", ModeName::Slow),
-    ("storm", ModeName::Storm),
-];
-
-/// The modes that say something while they are measured.
-const TALKING: &[ModeName] = &[ModeName::Echo, ModeName::Rate, ModeName::FanOut, ModeName::Slow];
-
-impl ModeName {
-    fn text(self) -> &'static str {
-        MODES.into_iter().find(|(_, mode)| *mode == self).map_or("", |(text, _)| text)
-    }
-}
+/// Whether a flag is of use in a mode.
+type OfUse = fn(ModeName) -> bool;
 
 impl TypedBench {
     /// An error is a sentence.
@@ -158,20 +133,21 @@ impl TypedBench {
             );
         }
         let mode = match self.mode {
-            ModeName::Echo => Mode::Echo { depth: self.depth.unwrap_or(1) },
-            ModeName::Rate => Mode::Rate { per_second: self.rate.unwrap_or(1000) },
-            ModeName::FanOut => Mode::FanOut { depth: self.depth.unwrap_or(1), channel: self.channel },
-            ModeName::Idle => Mode::Idle { waves: self.waves.unwrap_or(1) },
+            ModeName::Echo => Mode::Echo { depth: self.depth.unwrap_or(DEPTH_DEFAULT) },
+            ModeName::Rate => Mode::Rate { per_second: self.rate.unwrap_or(RATE_DEFAULT) },
+            ModeName::FanOut => Mode::FanOut { depth: self.depth.unwrap_or(DEPTH_DEFAULT), channel: self.channel },
+            ModeName::Idle => Mode::Idle { waves: self.waves.unwrap_or(WAVES_DEFAULT) },
             ModeName::Connect => Mode::Connect { resumes: !self.no_resumption },
-            ModeName::Slow => Mode::Slow { stalled: self.stalled.unwrap_or(10) },
-            ModeName::Storm => {
-                Mode::Storm { jitter: self.jitter.unwrap_or(Jitter::Proportional), rounds: self.rounds.unwrap_or(3) }
-            }
+            ModeName::Slow => Mode::Slow { stalled: self.stalled.unwrap_or(STALLED_DEFAULT) },
+            ModeName::Storm => Mode::Storm {
+                jitter: self.jitter.unwrap_or(JITTER_DEFAULT),
+                rounds: self.rounds.unwrap_or(ROUNDS_DEFAULT),
+            },
         };
         let content = match (self.message, self.message_file) {
             (Some(template), _) => Content::Message(template),
             (None, Some(path)) => Content::File(path),
-            (None, None) => Content::Size(self.size.unwrap_or(20)),
+            (None, None) => Content::Size(self.size.unwrap_or(SIZE_DEFAULT)),
         };
         Ok(Asked {
             reach: reach(self.url, self.who, self.server),
@@ -194,34 +170,36 @@ impl TypedBench {
 
     /// Whether all that is given is of use in this mode.
     fn check_flags(&self) -> Result<(), String> {
-        let given: [(&str, bool, &[ModeName]); 12] = [
-            ("--size", self.size.is_some(), TALKING),
-            ("--message", self.message.is_some(), TALKING),
-            ("--message-file", self.message_file.is_some(), TALKING),
-            ("--binary", self.binary, TALKING),
-            ("--depth", self.depth.is_some(), &[ModeName::Echo, ModeName::FanOut]),
-            ("--rate", self.rate.is_some(), &[ModeName::Rate]),
-            ("--channel", self.channel.is_some(), &[ModeName::FanOut]),
-            ("--waves", self.waves.is_some(), &[ModeName::Idle]),
-            ("--no-resumption", self.no_resumption, &[ModeName::Connect]),
-            ("--stalled", self.stalled.is_some(), &[ModeName::Slow]),
-            ("--jitter", self.jitter.is_some(), &[ModeName::Storm]),
-            ("--rounds", self.rounds.is_some(), &[ModeName::Storm]),
+        let depth = |mode| matches!(mode, ModeName::Echo | ModeName::FanOut);
+        let given: [(&str, bool, OfUse); 12] = [
+            ("--size", self.size.is_some(), ModeName::speaks),
+            ("--message", self.message.is_some(), ModeName::speaks),
+            ("--message-file", self.message_file.is_some(), ModeName::speaks),
+            ("--binary", self.binary, ModeName::speaks),
+            ("--depth", self.depth.is_some(), depth),
+            ("--rate", self.rate.is_some(), |mode| mode == ModeName::Rate),
+            ("--channel", self.channel.is_some(), |mode| mode == ModeName::FanOut),
+            ("--waves", self.waves.is_some(), |mode| mode == ModeName::Idle),
+            ("--no-resumption", self.no_resumption, |mode| mode == ModeName::Connect),
+            ("--stalled", self.stalled.is_some(), |mode| mode == ModeName::Slow),
+            ("--jitter", self.jitter.is_some(), |mode| mode == ModeName::Storm),
+            ("--rounds", self.rounds.is_some(), |mode| mode == ModeName::Storm),
         ];
         let mode = self.mode;
-        match given.into_iter().find(|(_, is_given, modes)| *is_given && !modes.contains(&mode)) {
+        match given.into_iter().find(|(_, is_given, is_of_use)| *is_given && !is_of_use(mode)) {
             None => Ok(()),
-            Some((flag, _, modes)) => {
-                let modes: Vec<&str> = modes.iter().map(|mode| mode.text()).collect();
+            Some((flag, _, is_of_use)) => {
+                let modes: Vec<_> =
+                    ModeName::ALL.into_iter().filter(|mode| is_of_use(*mode)).map(ModeName::text).collect();
                 Err(format!("{flag} is of no use to bench {}; allowed: with {}", mode.text(), modes.join(", ")))
             }
         }
     }
 }
 
-fn mode(text: &str) -> Result<ModeName, &'static str> {
-    let known = MODES.into_iter().find(|(known, _)| *known == text).map(|(_, mode)| mode);
-    known.ok_or("allowed: echo, rate, fan-out, idle, connect, slow or storm")
+fn mode(text: &str) -> Result<ModeName, String> {
+    let known = ModeName::ALL.into_iter().find(|mode| mode.text() == text);
+    known.ok_or_else(|| format!("allowed: {}", ModeName::ALL.map(ModeName::text).join(", ")))
 }
 
 fn jitter(text: &str) -> Result<Jitter, &'static str> {
@@ -231,6 +209,15 @@ fn jitter(text: &str) -> Result<Jitter, &'static str> {
         "full" => Ok(Jitter::Full),
         _ => Err("allowed: none, proportional or full"),
     }
+}
+
+fn source(text: &str) -> Result<IpAddr, &'static str> {
+    // As IPv4, where that is written as IPv6.
+    let is_one = |addr: &IpAddr| match addr.to_canonical() {
+        IpAddr::V4(addr) => !(addr.is_unspecified() || addr.is_multicast() || addr.is_broadcast()),
+        IpAddr::V6(addr) => !(addr.is_unspecified() || addr.is_multicast()),
+    };
+    text.parse().ok().filter(is_one).ok_or("allowed: the address of one machine, such as 127.0.0.2 or ::1")
 }
 
 fn connections(text: &str) -> Result<usize, String> {

@@ -4,20 +4,17 @@
 //! (`load.rs`).
 
 use std::ffi::OsString;
-use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use barewire::client::{AuthenticateBy, Credentials};
-use barewire::limits::MESSAGE_BYTES_MAX;
+use barewire::client::Login;
+use barewire::limits::{BACKOFF_INITIAL_DEFAULT, MESSAGE_BYTES_MAX};
 use barewire::wire::message::check_channel;
 use barewire::{Dial, Message};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use serde_json::json;
 
 use super::crowd::QUEUED_BYTES;
+use super::mode::{Jitter, Mode};
 use super::template::Template;
 use crate::daemon::config::Secret;
 use crate::daemon::failure::Failure;
@@ -62,70 +59,6 @@ pub struct Asked {
     pub open_at_once: usize,
 }
 
-/// What is measured, and what it needs beside what all need.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Mode {
-    /// A closed loop: each connection has so many messages in flight, and sends the next when one is answered.
-    Echo { depth: usize },
-    /// An open loop: so many messages a second in all, sent when they are due, whether or not the last ones are answered.
-    Rate { per_second: u64 },
-    /// One more connection publishes, so many messages in flight, each of which every other one is to get. With a channel it
-    /// speaks the protocol of barewire.
-    FanOut { depth: usize, channel: Option<String> },
-    /// In each wave all connections are opened, held for the duration, and closed.
-    Idle { waves: usize },
-    /// Each connection is opened and closed, over and over.
-    Connect { resumes: bool },
-    /// Beside the connections, which echo as [`Mode::Echo`] of one message in flight, so many that send and never read.
-    Slow { stalled: usize },
-    /// All are cut at once, and come back, so many times; each time they have the duration for it.
-    Storm { jitter: Jitter, rounds: usize },
-}
-
-impl Mode {
-    /// As it is typed and reported.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Mode::Echo { .. } => "echo",
-            Mode::Rate { .. } => "rate",
-            Mode::FanOut { .. } => "fan-out",
-            Mode::Idle { .. } => "idle",
-            Mode::Connect { .. } => "connect",
-            Mode::Slow { .. } => "slow",
-            Mode::Storm { .. } => "storm",
-        }
-    }
-
-    /// Whether something is said while it is measured.
-    pub fn speaks(&self) -> bool {
-        match self {
-            Mode::Echo { .. } | Mode::Rate { .. } | Mode::FanOut { .. } | Mode::Slow { .. } => true,
-            Mode::Idle { .. } | Mode::Connect { .. } | Mode::Storm { .. } => false,
-        }
-    }
-}
-
-/// How those who come back spread: see [`barewire::client`] for what each does to the waits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Jitter {
-    /// All at the same moments.
-    None,
-    /// Up to 30 % later.
-    Proportional,
-    /// Anywhere between nothing and the whole wait.
-    Full,
-}
-
-impl fmt::Display for Jitter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Jitter::None => "none",
-            Jitter::Proportional => "proportional",
-            Jitter::Full => "full",
-        })
-    }
-}
-
 /// What is said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
@@ -160,14 +93,19 @@ pub struct Plan {
 
 /// Checks and reads. `variable` is the environment. An error names flag or variable, and shows nothing secret.
 pub fn plan(asked: &Asked, variable: impl Fn(&str) -> Option<OsString>) -> Result<Plan, Failure> {
-    let Reached { url, credentials, upgrade, tls, notices } = reach::reach(&asked.reach, variable)?;
+    let Reached { url, mut credentials, upgrade, tls, notices } = reach::reach(&asked.reach, variable)?;
     let mut dial = Dial { tls, upgrade, ..Dial::plain(&url) };
-    let told = tell(credentials, asked.reach.authenticate_by)?;
-    dial.upgrade.headers.extend(told.header);
+    let mut first = None;
+    match credentials.tell(asked.reach.authenticate_by).map_err(Failure::runtime)? {
+        None => {}
+        Some(Login::Header { name, value }) => dial.upgrade.headers.push((name, value)),
+        Some(Login::Message(text)) => first = Some(text),
+    }
     dial.upgrade.check().map_err(Failure::usage)?;
     if let Mode::FanOut { channel: Some(channel), .. } = &asked.mode {
         check_channel(channel).map_err(|reason| Failure::usage(format!("--channel = {channel:?}: {reason}")))?;
     }
+    check_round(asked)?;
     let seed = match asked.seed {
         Some(seed) => seed,
         None => u64::from_ne_bytes(random()?),
@@ -181,7 +119,7 @@ pub fn plan(asked: &Asked, variable: impl Fn(&str) -> Option<OsString>) -> Resul
         duration: asked.duration,
         warm_up: asked.warm_up,
         dial,
-        on_open: told.message.into_iter().chain(on_open).map(|text| Message::Text(text.into())).collect(),
+        on_open: first.into_iter().chain(on_open).map(|text| Message::Text(text.into())).collect(),
         template,
         deflate: asked.deflate,
         sources: asked.sources.clone(),
@@ -190,6 +128,20 @@ pub fn plan(asked: &Asked, variable: impl Fn(&str) -> Option<OsString>) -> Resul
         place: url.to_string(),
         notices,
     })
+}
+
+/// Whether anybody can be back in time: who is cut waits before the first attempt, and with full jitter alone that may be less.
+fn check_round(asked: &Asked) -> Result<(), Failure> {
+    if let Mode::Storm { jitter: Jitter::None | Jitter::Proportional, .. } = asked.mode
+        && asked.duration <= BACKOFF_INITIAL_DEFAULT
+    {
+        return Err(Failure::usage(format!(
+            "--duration = {:?}: the first wait of those who are cut is {BACKOFF_INITIAL_DEFAULT:?}; \
+             allowed: more, or --jitter full",
+            asked.duration
+        )));
+    }
+    Ok(())
 }
 
 /// Whether so many messages can be in flight: what waits for a server that does not read is kept.
@@ -223,35 +175,11 @@ fn template(content: &Content, is_binary: bool, seed: u64) -> Result<Template, F
     }
 }
 
-/// How the credentials are told.
-#[derive(Default)]
-struct Told {
-    header: Option<(String, String)>,
-    message: Option<String>,
-}
-
-fn tell(credentials: Credentials, way: AuthenticateBy) -> Result<Told, Failure> {
-    let (scheme, text) = match credentials {
-        Credentials::None => return Ok(Told::default()),
-        Credentials::Basic { user, password } => ("Basic ", STANDARD.encode(format!("{user}:{password}"))),
-        Credentials::Token(barewire::client::Source::Fixed(token)) => ("Bearer ", token),
-        other => return Err(Failure::runtime(format!("credentials of a kind that bench does not tell: {other:?}"))),
-    };
-    match way {
-        AuthenticateBy::Upgrade => {
-            Ok(Told { header: Some(("Authorization".to_owned(), format!("{scheme}{text}"))), message: None })
-        }
-        AuthenticateBy::Message => {
-            let token = if scheme == "Basic " { format!("{scheme}{text}") } else { text };
-            Ok(Told { header: None, message: Some(json!({ "type": "auth", "token": token }).to_string()) })
-        }
-        other => Err(Failure::runtime(format!("a way to tell credentials that bench does not know: {other:?}"))),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
+
+    use barewire::client::AuthenticateBy;
 
     use super::*;
     use crate::daemon::config::CONNECT_TOKEN_VARIABLE;
@@ -406,6 +334,21 @@ mod tests {
                 "--depth = 1024: 1073742848 bytes in flight on a connection; allowed: up to 1073741824"
             );
         }
+    }
+
+    #[test]
+    fn a_round_is_longer_than_the_first_wait_of_those_who_are_cut() {
+        let asked = |jitter, duration| {
+            let mode = Mode::Storm { jitter, rounds: 1 };
+            Asked { mode, duration, ..echo(Who::Environment, AuthenticateBy::Upgrade) }
+        };
+        let wait = BACKOFF_INITIAL_DEFAULT;
+        for jitter in [Jitter::None, Jitter::Proportional] {
+            let told = "--duration = 1s: the first wait of those who are cut is 1s; allowed: more, or --jitter full";
+            assert_eq!(refused(&asked(jitter, wait)), told);
+            planned(&asked(jitter, wait + Duration::from_nanos(1)));
+        }
+        planned(&asked(Jitter::Full, wait));
     }
 
     #[test]

@@ -9,13 +9,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use barewire::CloseReason;
+use barewire::{CloseReason, Message};
 
 use super::asked::Plan;
 use super::crowd::{Crowd, Happening, NO_PONG, nanos};
 use super::histogram::Histogram;
 use super::process::Meter;
-use super::progress::{Progress, Standing};
+use super::progress::{Progress, SoFar, Standing};
 use super::report::Errors;
 use crate::daemon::failure::Failure;
 
@@ -35,7 +35,7 @@ pub trait Load {
     /// Everybody is there: it begins.
     fn begin(&mut self, crowd: &mut Crowd);
     /// A message has come to this one.
-    fn hear(&mut self, crowd: &mut Crowd, number: usize) -> Heard;
+    fn hear(&mut self, crowd: &mut Crowd, number: usize, message: &Message) -> Heard;
     /// This one is gone. Says whether that is an error.
     fn lose(&mut self, crowd: &mut Crowd, number: usize) -> bool;
     /// Once a turn: sends what is due by itself, and says when the next is, in nanoseconds.
@@ -75,6 +75,13 @@ enum Stage {
     Draining { measured: Duration, until_ns: u64 },
 }
 
+/// What a measure goes by.
+pub struct Means<'a> {
+    pub plan: &'a mut Plan,
+    pub meter: &'a mut Meter,
+    pub progress: &'a mut Progress,
+}
+
 /// See the module.
 pub struct Course<'a> {
     pub plan: &'a mut Plan,
@@ -82,18 +89,15 @@ pub struct Course<'a> {
     pub progress: &'a mut Progress,
     pub crowd: Crowd,
     pub errors: Errors,
-    /// Its process has ended.
+    /// A process of it that was named cannot be measured any more.
     pub is_server_lost: bool,
     is_ended: Arc<AtomicBool>,
 }
 
 impl<'a> Course<'a> {
     /// Nothing is open yet. `is_ended` is set by a signal.
-    pub fn new(
-        (plan, meter, progress): (&'a mut Plan, &'a mut Meter, &'a mut Progress),
-        crowd: Crowd,
-        is_ended: Arc<AtomicBool>,
-    ) -> Course<'a> {
+    pub fn new(means: Means<'a>, crowd: Crowd, is_ended: Arc<AtomicBool>) -> Course<'a> {
+        let Means { plan, meter, progress } = means;
         Course { plan, meter, progress, crowd, errors: Errors::default(), is_server_lost: false, is_ended }
     }
 
@@ -113,14 +117,18 @@ impl<'a> Course<'a> {
         let few = FEW.min(count / 2);
         if few > 0 {
             self.open(0..few, &mut took)?;
-            self.meter.see_few(self.crowd.open())?;
+            self.check_anybody()?;
+            let seen = self.meter.see_few(self.crowd.open());
+            self.note_unless_told(seen);
         }
         self.open(few..count, &mut took)?;
-        self.meter.see_all(self.crowd.open())?;
+        self.check_anybody()?;
+        let seen = self.meter.see_all(self.crowd.open());
+        self.note_unless_told(seen);
         Ok(took)
     }
 
-    /// Opens these. Those that cannot be are errors; it is a failure if nobody is in then.
+    /// Opens these. Those that cannot be are errors.
     pub fn open(&mut self, numbers: std::ops::Range<usize>, took: &mut Histogram) -> Result<(), Failure> {
         let begun_ns = self.crowd.read_clock();
         let (mut next, mut left, mut failed) = (numbers.start, numbers.len(), 0);
@@ -150,8 +158,13 @@ impl<'a> Course<'a> {
             if self.crowd.open() == 0 && failed >= self.plan.open_at_once {
                 break;
             }
-            self.show("opening", begun_ns, None, (took.count(), Some(took)));
+            self.show("opening", begun_ns, None, SoFar { units: took.count(), latency: Some(took) });
         }
+        Ok(())
+    }
+
+    /// It is a failure where nobody is in, and no signal has ended it.
+    fn check_anybody(&self) -> Result<(), Failure> {
         if self.crowd.open() == 0 && !self.is_ended() { Err(self.no_connection()) } else { Ok(()) }
     }
 
@@ -172,7 +185,7 @@ impl<'a> Course<'a> {
             let is_over = self.is_ended() || self.crowd.open() == 0 || load.is_over();
             stage = match stage {
                 Stage::WarmingUp { until_ns } if now_ns >= until_ns || is_over => {
-                    self.meter_begin()?;
+                    self.meter_begin();
                     let since_ns = self.crowd.read_clock();
                     load.measure();
                     Stage::Measuring { since_ns, until_ns: since_ns + nanos(self.plan.duration) }
@@ -180,7 +193,7 @@ impl<'a> Course<'a> {
                 Stage::Measuring { since_ns, until_ns } if now_ns >= until_ns || is_over => {
                     load.stop(&mut self.crowd);
                     let measured = Duration::from_nanos(self.crowd.read_clock().saturating_sub(since_ns));
-                    self.meter_end()?;
+                    self.meter_end();
                     Stage::Draining { measured, until_ns: self.crowd.now_ns() + nanos(GRACE) }
                 }
                 Stage::Draining { measured, until_ns }
@@ -195,9 +208,9 @@ impl<'a> Course<'a> {
             self.sleep(due_ns, stage)?;
             self.take(load);
             match stage {
-                Stage::WarmingUp { .. } => self.show("warming up", begun_ns, Some(self.plan.warm_up), (0, None)),
+                Stage::WarmingUp { .. } => self.show("warming up", begun_ns, Some(self.plan.warm_up), SoFar::default()),
                 Stage::Measuring { since_ns, .. } => {
-                    let so_far = (load.units(), Some(load.latency()));
+                    let so_far = SoFar { units: load.units(), latency: Some(load.latency()) };
                     self.show("measuring", since_ns, Some(self.plan.duration), so_far);
                 }
                 Stage::Draining { .. } => {}
@@ -228,7 +241,7 @@ impl<'a> Course<'a> {
     fn take(&mut self, load: &mut impl Load) {
         while let Some(happening) = self.crowd.next() {
             match happening {
-                Happening::Heard { number } => match load.hear(&mut self.crowd, number) {
+                Happening::Heard { number, message } => match load.hear(&mut self.crowd, number, &message) {
                     Heard::Well => {}
                     Heard::Unasked => self.errors.note("a message that nobody asked for"),
                 },
@@ -244,32 +257,33 @@ impl<'a> Course<'a> {
     }
 
     /// What is spent counts from here on.
-    pub fn meter_begin(&mut self) -> Result<(), Failure> {
+    pub fn meter_begin(&mut self) {
         let begun = self.meter.begin();
-        self.unless_lost(begun)
+        self.note_unless_told(begun);
     }
 
     /// What was spent ends here.
-    pub fn meter_end(&mut self) -> Result<(), Failure> {
+    pub fn meter_end(&mut self) {
         let ended = self.meter.end();
-        self.unless_lost(ended)
+        self.note_unless_told(ended);
     }
 
-    /// Memory of the server at the moment, if its process was named.
-    pub fn resident_bytes(&mut self) -> Result<Option<u64>, Failure> {
-        let bytes = self.meter.resident_bytes();
-        let (held, metered) = bytes.map_or_else(|failure| (None, Err(failure)), |held| (held, Ok(())));
-        self.unless_lost(metered).map(|()| held)
+    /// Memory of the server at the moment, if its process was named and is there.
+    pub fn resident_bytes(&mut self) -> Option<u64> {
+        let (held, metered) = match self.meter.resident_bytes() {
+            Ok(held) => (held, Ok(())),
+            Err(failure) => (None, Err(failure)),
+        };
+        self.note_unless_told(metered);
+        held
     }
 
-    /// A server that has died is told of by its connections: that its process is not there any more is nothing new then.
-    fn unless_lost(&mut self, metered: Result<(), Failure>) -> Result<(), Failure> {
-        match metered {
-            Err(_) if self.errors.count() > 0 => {
-                self.is_server_lost = true;
-                Ok(())
-            }
-            other => other,
+    /// A process that cannot be measured any more takes its own figures along, and no others. That is an error, once; where the
+    /// connections have ended with it, they have told that already.
+    fn note_unless_told(&mut self, metered: Result<(), Failure>) {
+        let Err(failure) = metered else { return };
+        if !std::mem::replace(&mut self.is_server_lost, true) && (self.errors.count() == 0 || self.crowd.open() > 0) {
+            self.errors.note(&failure.sentence);
         }
     }
 
@@ -287,19 +301,13 @@ impl<'a> Course<'a> {
         self.crowd.poll(Duration::ZERO)
     }
 
-    /// Shows how it stands, if it is time for that. `since_ns`: when that began; units and how long they took, so far.
-    pub fn show(
-        &mut self,
-        doing: &'static str,
-        since_ns: u64,
-        whole: Option<Duration>,
-        (units, latency): (u64, Option<&Histogram>),
-    ) {
+    /// Shows how it stands, if it is time for that. `since_ns`: when that began; `whole`: how long it will be.
+    pub fn show(&mut self, doing: &'static str, since_ns: u64, whole: Option<Duration>, so_far: SoFar<'_>) {
         let now = self.crowd.instant();
         if self.progress.is_due(now) {
             let elapsed = Duration::from_nanos(self.crowd.now_ns().saturating_sub(since_ns));
             let (open, errors) = (self.crowd.open(), self.errors.count());
-            self.progress.show(&Standing { doing, elapsed, whole, open, units, latency, errors }, now);
+            self.progress.show(&Standing { doing, elapsed, whole, open, so_far, errors }, now);
         }
     }
 }

@@ -44,7 +44,7 @@ pub enum Happening {
     /// It is open and has been greeted. `took_ns`: from the dial to the server's answer.
     Opened { number: usize, took_ns: u64, is_resumed: bool },
     /// A message has come, which is no greeting.
-    Heard { number: usize },
+    Heard { number: usize, message: Message },
     /// It is over. `was_open`: it had been told as opened.
     Lost { number: usize, was_open: bool, reason: CloseReason },
 }
@@ -88,8 +88,8 @@ pub struct Crowd {
     now_ns: u64,
     /// By number.
     members: Vec<Member>,
-    /// The number of whoever has a slot of the engine's table.
-    numbers: Vec<usize>,
+    /// The number of whoever has, or had last, a slot of the engine's table.
+    numbers: Vec<Option<usize>>,
     /// Those whose pong is awaited.
     greeted: Vec<usize>,
     told: VecDeque<Happening>,
@@ -199,10 +199,10 @@ impl Crowd {
         member.dialed_ns = nanos(self.epoch.elapsed());
         let index = member.id.index();
         if self.numbers.len() <= index {
-            self.numbers.resize(index + 1, 0);
+            self.numbers.resize(index + 1, None);
         }
         if let Some(slot) = self.numbers.get_mut(index) {
-            *slot = number;
+            *slot = Some(number);
         }
         self.under_way += 1;
         Ok(())
@@ -227,9 +227,11 @@ impl Crowd {
                 return self.told.pop_front();
             };
             let index = event.id().index();
-            let number = self.numbers.get(index).copied().unwrap_or_default();
+            let Some(number) = self.numbers.get(index).copied().flatten() else { continue };
             match event {
-                Event::Message { .. } if self.is_open(number) => return Some(Happening::Heard { number }),
+                Event::Message { message, .. } if self.is_open(number) => {
+                    return Some(Happening::Heard { number, message });
+                }
                 Event::Connected { id, .. } => self.take_connected(id, number),
                 Event::Closed { reason, .. } => return self.take_closed(number, reason),
                 // A greeting, or a refusal: its end follows, and says the status.

@@ -1,49 +1,43 @@
 //! Mode `echo`: a closed loop. Each connection has so many messages in flight, and sends the next when one is answered: the
-//! n-th answer belongs to the n-th message.
+//! n-th answer belongs to the n-th message. What an answer says is not looked at: a server may answer with other words.
 //!
 //! A closed loop waits when the server stalls, and so measures a stall once for each message in flight: whoever wants to know
 //! what clients would feel that do not wait takes mode `rate`.
 //!
 //! Not here: its stalled neighbours (`slow.rs`), when it begins and ends (`course.rs`).
 
+use barewire::Message;
+
 use super::course::{Heard, Load};
 use super::crowd::Crowd;
 use super::histogram::Histogram;
 use super::said::Said;
+use super::tally::Tally;
 
 /// See the module.
 pub struct Echo {
     said: Said,
     in_flight: InFlight,
-    latency: Histogram,
-    units: u64,
+    tally: Tally,
     /// Connections that are there.
     left: usize,
-    stage: Stage,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    WarmingUp,
-    Measuring,
-    Stopped,
 }
 
 impl Echo {
     /// For so many connections, the first ones of the crowd, with so many messages in flight on each.
     pub fn new(said: Said, connections: usize, depth: usize) -> Echo {
         let in_flight = InFlight::new(connections, depth);
-        Echo { said, in_flight, latency: Histogram::new(), units: 0, left: 0, stage: Stage::WarmingUp }
+        Echo { said, in_flight, tally: Tally::new(), left: 0 }
     }
 
     /// What was measured.
     pub fn into_latency(self) -> Histogram {
-        self.latency
+        self.tally.into_latency()
     }
 
     /// Whether it sends no more.
     pub fn is_stopped(&self) -> bool {
-        self.stage == Stage::Stopped
+        self.tally.is_stopped()
     }
 
     fn send(&mut self, crowd: &mut Crowd, number: usize) {
@@ -64,17 +58,12 @@ impl Load for Echo {
         }
     }
 
-    fn hear(&mut self, crowd: &mut Crowd, number: usize) -> Heard {
+    fn hear(&mut self, crowd: &mut Crowd, number: usize, _: &Message) -> Heard {
         let now_ns = crowd.now_ns();
         let Some(sent_ns) = self.in_flight.pop(number) else { return Heard::Unasked };
-        match self.stage {
-            Stage::WarmingUp => self.send(crowd, number),
-            Stage::Measuring => {
-                self.units += 1;
-                self.latency.record_nanos(now_ns.saturating_sub(sent_ns));
-                self.send(crowd, number);
-            }
-            Stage::Stopped => {}
+        self.tally.count(now_ns.saturating_sub(sent_ns));
+        if !self.tally.is_stopped() {
+            self.send(crowd, number);
         }
         Heard::Well
     }
@@ -90,11 +79,11 @@ impl Load for Echo {
     }
 
     fn measure(&mut self) {
-        self.stage = Stage::Measuring;
+        self.tally.measure();
     }
 
     fn stop(&mut self, _: &mut Crowd) {
-        self.stage = Stage::Stopped;
+        self.tally.stop();
     }
 
     fn outstanding(&self) -> u64 {
@@ -102,11 +91,11 @@ impl Load for Echo {
     }
 
     fn units(&self) -> u64 {
-        self.units
+        self.tally.units()
     }
 
     fn latency(&self) -> &Histogram {
-        &self.latency
+        self.tally.latency()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Mode `idle`: in each wave all connections are opened, held for the duration, and closed in good order. What the server
-//! holds of memory while they are there, and when they have left, is looked at each time.
+//! holds of memory while they are there, and when they have left, is looked at each time. A wave in which nobody gets in is
+//! the last; if it is the first there is nothing to tell.
 //!
 //! Not here: how connections are opened and left (`course.rs`).
 
@@ -8,6 +9,7 @@ use std::time::Duration;
 use super::course::{Course, NAP};
 use super::crowd::{Happening, nanos};
 use super::histogram::Histogram;
+use super::progress::SoFar;
 use super::report::Wave;
 use crate::daemon::failure::Failure;
 
@@ -42,13 +44,17 @@ pub fn run(course: &mut Course<'_>, waves: usize) -> Result<Waves, Failure> {
         if number == 0 {
             all.first = course.crowd.open();
         }
-        course.meter_begin()?;
+        if course.crowd.open() == 0 {
+            all.each.push(Wave { held: 0, opened_in, resident_full: None, resident_after: None });
+            break;
+        }
+        course.meter_begin();
         all.held = hold(course, all.units)?;
-        course.meter_end()?;
+        course.meter_end();
         let held = course.crowd.open();
-        let resident_full = course.resident_bytes()?;
+        let resident_full = course.resident_bytes();
         course.leave()?;
-        let resident_after = course.resident_bytes()?;
+        let resident_after = course.resident_bytes();
         all.each.push(Wave { held, opened_in, resident_full, resident_after });
         if course.is_ended() {
             break;
@@ -71,7 +77,7 @@ fn hold(course: &mut Course<'_>, units: u64) -> Result<Duration, Failure> {
                 Happening::Heard { .. } | Happening::Opened { .. } => {}
             }
         }
-        course.show("holding", since_ns, Some(course.plan.duration), (units, None));
+        course.show("holding", since_ns, Some(course.plan.duration), SoFar { units, latency: None });
     }
     Ok(Duration::from_nanos(course.crowd.now_ns().saturating_sub(since_ns)))
 }

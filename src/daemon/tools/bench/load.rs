@@ -8,19 +8,17 @@ use std::time::Duration;
 
 use barewire::client::{self, Backoff};
 
-use super::asked::{Jitter, Mode, Plan};
-use super::course::{Course, Load};
+use super::course::{Course, Load, Means};
 use super::crowd::{Crowd, Greeting};
 use super::echo::Echo;
 use super::fan_out::FanOut;
 use super::histogram::Histogram;
-use super::process::Meter;
-use super::progress::Progress;
+use super::mode::{Jitter, Mode};
 use super::rate::Rate;
 use super::report::{Findings, Report, Unit};
 use super::said::{Said, subscribe};
 use super::slow::Slow;
-use super::{connecting, idle, storm};
+use super::{connect, idle, storm};
 use crate::daemon::failure::Failure;
 use crate::daemon::signals;
 
@@ -31,7 +29,8 @@ const RATE_BYTES: usize = 1024 * 1024;
 
 /// Does it. A signal ends it early, with what was measured until then. It is a failure where nobody gets in, or the system
 /// does not play along; what goes wrong after that is in the report.
-pub fn run(plan: &mut Plan, meter: &mut Meter, progress: &mut Progress) -> Result<Report, Failure> {
+pub fn run(means: Means<'_>) -> Result<Report, Failure> {
+    let plan = &mut *means.plan;
     let is_ended = Arc::new(AtomicBool::new(false));
     let end = is_ended.clone();
     signals::watch_for_end(move || end.store(true, Ordering::Release))
@@ -52,7 +51,7 @@ pub fn run(plan: &mut Plan, meter: &mut Meter, progress: &mut Progress) -> Resul
     if matches!(mode, Mode::Connect { resumes: true } | Mode::Storm { .. }) {
         crowd.resume_apart();
     }
-    let mut course = Course::new((plan, meter, progress), crowd, is_ended);
+    let mut course = Course::new(means, crowd, is_ended);
     let found = match mode {
         Mode::Echo { depth } => echo(&mut course, depth),
         Mode::Rate { per_second } => rate(&mut course, per_second),
@@ -126,8 +125,7 @@ fn fan_out(course: &mut Course<'_>, depth: usize, channel: Option<&str>) -> Resu
     let mut load = FanOut::new(said, connections, depth);
     let Run { measured, opened, .. } = measure(course, connections + 1, &mut load)?;
     let units = load.units();
-    let (latency, published, missing) = load.finish();
-    let findings = Findings::FanOut { published, missing };
+    let (latency, findings) = load.finish();
     Ok(Found { measured, unit: Unit::Delivery, units, connections: opened.saturating_sub(1), latency, findings })
 }
 
@@ -180,7 +178,7 @@ fn hold(course: &mut Course<'_>, waves: usize) -> Result<Found, Failure> {
 }
 
 fn connect(course: &mut Course<'_>) -> Result<Found, Failure> {
-    let found = connecting::run(course)?;
+    let found = connect::run(course)?;
     Ok(Found {
         measured: found.measured,
         unit: Unit::Connection,

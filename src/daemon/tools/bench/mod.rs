@@ -1,14 +1,15 @@
 //! `barewire bench`: a load for a WebSocket server, and what comes of it.
 //!
-//! In this folder: `asked.rs` (what was asked for becomes a plan), `template.rs` and `said.rs` (what is said), `load.rs` (the
-//! load), `crowd.rs` (its connections), `course.rs` (how a measure goes), `echo.rs`, `rate.rs`, `fan_out.rs`, `idle.rs`,
-//! `connecting.rs`, `slow.rs` and `storm.rs` (the modes), `histogram.rs` (how long things took), `figures.rs` (how figures are
-//! written), `process.rs` (what processes spend), `progress.rs` (what is seen meanwhile), `report.rs` (what is told at the end).
+//! In this folder: `asked.rs` (what was asked for becomes a plan), `mode.rs` (the modes and their options), `template.rs` and
+//! `said.rs` (what is said), `load.rs` (the load), `crowd.rs` (its connections), `course.rs` (how a measure goes), `tally.rs`
+//! (what counts), `echo.rs`, `rate.rs`, `fan_out.rs`, `idle.rs`, `connect.rs`, `slow.rs` and `storm.rs` (the modes themselves),
+//! `histogram.rs` (how long things took), `figures.rs` (how figures are written), `process.rs` (what processes spend),
+//! `progress.rs` (what is seen meanwhile), `report.rs` (what is told at the end).
 //!
 //! Not here: the flags (`daemon/cli/tools/bench.rs`), credentials and trust (`daemon/tools/reach.rs`).
 
 mod asked;
-mod connecting;
+mod connect;
 mod course;
 mod crowd;
 mod echo;
@@ -17,6 +18,7 @@ mod figures;
 mod histogram;
 mod idle;
 mod load;
+pub mod mode;
 mod process;
 mod progress;
 mod rate;
@@ -24,6 +26,7 @@ mod report;
 mod said;
 mod slow;
 mod storm;
+mod tally;
 mod template;
 
 use std::env;
@@ -33,8 +36,10 @@ use log::LevelFilter;
 
 use crate::daemon::config::LogFormat;
 use crate::daemon::failure::Failure;
-use crate::daemon::{complain, logger, say};
-pub use asked::{Asked, Content, Jitter, Mode};
+use crate::daemon::{answer, complain, logger};
+pub use asked::{Asked, Content};
+use course::Means;
+pub use mode::{Jitter, Mode, ModeName};
 use process::Meter;
 use progress::Progress;
 
@@ -48,14 +53,10 @@ pub fn bench(asked: &Asked) -> Result<(), Failure> {
         complain(format_args!("barewire: {}", notice.text));
     });
     let mut progress = Progress::new(asked.quiet);
-    let report = load::run(&mut plan, &mut meter, &mut progress);
+    let report = load::run(Means { plan: &mut plan, meter: &mut meter, progress: &mut progress });
     progress.erase();
     let report = report?;
-    if asked.json {
-        say(report.json(&plan));
-    } else {
-        say(report.table(&plan));
-    }
+    answer(if asked.json { report.json(&plan) } else { report.table(&plan) })?;
     match report.errors.summary() {
         Some(errors) => Err(Failure::runtime(format!("measured with errors: {errors}"))),
         None if report.is_cut_short && report.units == 0 => {

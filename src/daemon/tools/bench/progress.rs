@@ -44,12 +44,19 @@ pub struct Standing<'a> {
     pub whole: Option<Duration>,
     /// Connections that are open.
     pub open: usize,
-    /// Units so far: the line tells their rate since it was drawn last.
-    pub units: u64,
-    /// Latencies so far, if any.
-    pub latency: Option<&'a Histogram>,
+    /// What has come of it.
+    pub so_far: SoFar<'a>,
     /// What has gone wrong so far.
     pub errors: u64,
+}
+
+/// What has come of it so far.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SoFar<'a> {
+    /// Units: the line tells their rate since it was drawn last.
+    pub units: u64,
+    /// How long they took, if that is known.
+    pub latency: Option<&'a Histogram>,
 }
 
 impl Progress {
@@ -91,14 +98,14 @@ impl Progress {
     fn next(&mut self, standing: &Standing, now: Instant) -> Option<String> {
         let rate = match self.0 {
             State::Hidden => return None,
-            State::Drawn { at, doing, units, .. } if doing == standing.doing && standing.units >= units => {
+            State::Drawn { at, doing, units, .. } if doing == standing.doing && standing.so_far.units >= units => {
                 let seconds = now.saturating_duration_since(at).as_secs_f64();
-                let more = (standing.units - units) as f64;
+                let more = (standing.so_far.units - units) as f64;
                 if seconds > 0.0 { Some(more / seconds) } else { None }
             }
             State::Blank | State::Drawn { .. } => None,
         };
-        self.0 = State::Drawn { at: now, doing: standing.doing, units: standing.units };
+        self.0 = State::Drawn { at: now, doing: standing.doing, units: standing.so_far.units };
         Some(line(standing, rate))
     }
 }
@@ -111,10 +118,10 @@ fn line(standing: &Standing, per_second: Option<f64>) -> String {
         None => format!("{} {seconds:.1} s", standing.doing),
     };
     line += &format!("  {} open", count(standing.open as u64));
-    if let Some(per_second) = per_second.filter(|_| standing.units > 0) {
+    if let Some(per_second) = per_second.filter(|_| standing.so_far.units > 0) {
         line += &format!("  {}/s", rate(per_second));
     }
-    if let Some(latency) = standing.latency.filter(|latency| latency.count() > 0) {
+    if let Some(latency) = standing.so_far.latency.filter(|latency| latency.count() > 0) {
         line += &format!("  p50 {}  p99 {}", span(latency.percentile(50_000)), span(latency.percentile(99_000)));
     }
     match standing.errors {
@@ -140,8 +147,7 @@ mod tests {
         elapsed: Duration::from_millis(3210),
         whole: Some(Duration::from_secs(10)),
         open: 1050,
-        units: 0,
-        latency: None,
+        so_far: SoFar { units: 0, latency: None },
         errors: 0,
     };
 
@@ -152,11 +158,15 @@ mod tests {
         let opening = Standing { doing: "opening", whole: None, open: 7, errors: 1, ..STANDING };
         assert_eq!(line(&opening, None), "opening 3.2 s  7 open  1 error");
         let mut latency = Histogram::new();
-        assert_eq!(line(&Standing { latency: Some(&latency), ..STANDING }, None), line(&STANDING, None));
+        assert_eq!(
+            line(&Standing { so_far: SoFar { units: 0, latency: Some(&latency) }, ..STANDING }, None),
+            line(&STANDING, None)
+        );
         (1..=100).for_each(|n| latency.record(Duration::from_micros(n * 25)));
-        let busy = Standing { whole, latency: Some(&latency), errors: 12_345, ..STANDING };
+        let so_far = SoFar { units: 1, latency: Some(&latency) };
+        let busy = Standing { whole, so_far, errors: 12_345, ..STANDING };
         let told = "measuring 3.2/1.5 s  1 050 open  81 200/s  p50 1.25 ms  p99 2.48 ms  12 345 errors";
-        assert_eq!(line(&Standing { units: 1, ..busy }, Some(81_200.0)), told);
+        assert_eq!(line(&busy, Some(81_200.0)), told);
     }
 
     #[test]
@@ -165,7 +175,8 @@ mod tests {
         let at = |ms| start + Duration::from_millis(ms);
         let mut progress = Progress(State::Blank);
         let mut next = |doing, units, ms| {
-            let line = progress.next(&Standing { doing, units, ..STANDING }, at(ms)).unwrap();
+            let line =
+                progress.next(&Standing { doing, so_far: SoFar { units, latency: None }, ..STANDING }, at(ms)).unwrap();
             line.split("  ").nth(2).map(str::to_owned)
         };
         assert_eq!(next("opening", 0, 0), None);

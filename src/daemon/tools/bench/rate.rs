@@ -9,6 +9,8 @@
 
 use std::time::Duration;
 
+use barewire::Message;
+
 use super::course::{Heard, Load};
 use super::crowd::Crowd;
 use super::histogram::Histogram;
@@ -243,7 +245,7 @@ impl Load for Rate {
         self.schedule.start_ns = crowd.now_ns();
     }
 
-    fn hear(&mut self, crowd: &mut Crowd, number: usize) -> Heard {
+    fn hear(&mut self, crowd: &mut Crowd, number: usize, _: &Message) -> Heard {
         let index = self.lane_of.get(number).copied().unwrap_or(usize::MAX);
         let Some(lane) = self.lanes.get_mut(index).filter(|lane| lane.heard < lane.sent) else { return Heard::Unasked };
         let message = self.schedule.message(index, lane.heard);

@@ -12,9 +12,10 @@ mod tests;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::asked::{Mode, Plan};
+use super::asked::Plan;
 use super::figures::{count, rate, span};
 use super::histogram::Histogram;
+use super::mode::Mode;
 use super::process::ServerFigures;
 
 /// What was found.
@@ -61,8 +62,8 @@ pub enum Findings {
     /// How many messages were sent of those that were due, and not answered; how much later than due the last of 1000 was
     /// sent (p99.9), since this process had other things to do.
     Rate { due: u64, sent: u64, outstanding: u64, late: Duration },
-    /// How many messages were published, and how many deliveries of them have not come.
-    FanOut { published: u64, missing: u64 },
+    /// How many messages were published, how many deliveries of them have not come, and how many other messages have.
+    FanOut { published: u64, missing: u64, unasked: u64 },
     /// Each wave.
     Idle { waves: Vec<Wave> },
     /// How many of the TLS handshakes were resumed.
@@ -89,10 +90,14 @@ pub struct Wave {
 /// See [`Findings::Storm`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Round {
-    /// Connections that came back.
+    /// Connections that were cut.
+    pub cut: usize,
+    /// How many of them came back.
     pub back: usize,
-    /// How long it took until the last of them was.
-    pub back_in: Duration,
+    /// How long it lasted, until all were back or it was ended.
+    pub lasted: Duration,
+    /// How long it took until the last was back; `None` where not all were.
+    pub back_in: Option<Duration>,
     /// Attempts that they needed, all together.
     pub attempts: u64,
     /// How long it took until half of them were back; `None` where so many never were.
@@ -227,14 +232,17 @@ impl Report {
             Findings::Echo { outstanding } | Findings::Slow { outstanding, .. } => {
                 unless_none(*outstanding, "messages that were not answered in the end");
             }
-            Findings::FanOut { missing, .. } => unless_none(*missing, "deliveries that have not come"),
+            Findings::FanOut { missing, unasked, .. } => {
+                unless_none(*missing, "deliveries that have not come");
+                unless_none(*unasked, "messages that came and were none of those published");
+            }
             Findings::Connect { .. } => {}
             Findings::Idle { waves } => {
                 let missing = waves.iter().map(|wave| plan.connections.saturating_sub(wave.held) as u64).sum();
                 unless_none(missing, "connections that were not open at the end of their wave");
             }
             Findings::Storm { rounds } => {
-                let missing = rounds.iter().map(|round| plan.connections.saturating_sub(round.back) as u64).sum();
+                let missing = rounds.iter().map(|round| round.cut.saturating_sub(round.back) as u64).sum();
                 unless_none(missing, "connections that did not come back within their round");
             }
             Findings::Rate { due, sent, outstanding, late } => {

@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use barewire::Message;
+
 use super::course::{Heard, Load};
 use super::crowd::{Crowd, nanos};
 use super::echo::Echo;
@@ -66,9 +68,9 @@ impl Load for Slow {
         self.echo.begin(crowd);
     }
 
-    fn hear(&mut self, crowd: &mut Crowd, number: usize) -> Heard {
+    fn hear(&mut self, crowd: &mut Crowd, number: usize, message: &Message) -> Heard {
         // What was on its way before it was stalled.
-        if number >= self.connections { Heard::Well } else { self.echo.hear(crowd, number) }
+        if number >= self.connections { Heard::Well } else { self.echo.hear(crowd, number, message) }
     }
 
     fn lose(&mut self, crowd: &mut Crowd, number: usize) -> bool {

@@ -14,6 +14,7 @@ use rand::{RngExt, SeedableRng};
 use super::course::{Course, NAP};
 use super::crowd::{Happening, nanos};
 use super::histogram::Histogram;
+use super::progress::SoFar;
 use super::report::Round;
 use crate::daemon::failure::Failure;
 
@@ -64,16 +65,16 @@ impl Arrivals {
         is_back
     }
 
-    /// `of`: how many were cut.
-    fn round(&self, of: usize, took: Duration) -> Round {
+    fn round(&self, cut: usize, lasted: Duration) -> Round {
         let mut back = self.back.clone();
         back.sort_unstable();
-        let is_whole = back.len() >= of;
         Round {
+            cut,
             back: back.len(),
-            back_in: if is_whole { back.last().copied().unwrap_or_default() } else { took },
+            lasted,
+            back_in: back.last().copied().filter(|_| back.len() >= cut),
             attempts: self.attempts,
-            half_in: of.div_ceil(2).checked_sub(1).and_then(|half| back.get(half)).copied(),
+            half_in: cut.div_ceil(2).checked_sub(1).and_then(|half| back.get(half)).copied(),
             refused: self.refused,
             fullest: self.buckets.iter().copied().max().unwrap_or(0),
         }
@@ -121,7 +122,7 @@ impl Waits {
 pub fn run(course: &mut Course<'_>, backoff: Backoff, rounds: usize) -> Result<Storms, Failure> {
     let mut all = Storms::default();
     let mut waits = Waits::new(backoff, course.plan.seed, course.plan.connections);
-    course.meter_begin()?;
+    course.meter_begin();
     for _ in 0..rounds {
         let of = course.crowd.open();
         let begun_ns = course.crowd.read_clock();
@@ -138,7 +139,7 @@ pub fn run(course: &mut Course<'_>, backoff: Backoff, rounds: usize) -> Result<S
             break;
         }
     }
-    course.meter_end()?;
+    course.meter_end();
     course.leave()?;
     Ok(all)
 }
@@ -180,10 +181,11 @@ fn storm(course: &mut Course<'_>, waits: &mut Waits, all: &mut Histogram) -> Res
                 Happening::Heard { .. } => {}
             }
         }
-        course.show("coming back", cut_ns, None, (arrivals.back.len() as u64, Some(all)));
+        let so_far = SoFar { units: arrivals.back.len() as u64, latency: Some(all) };
+        course.show("coming back", cut_ns, None, so_far);
     }
-    let took = after(course.crowd.read_clock());
-    Ok(arrivals.round(of, took))
+    let lasted = after(course.crowd.read_clock());
+    Ok(arrivals.round(of, lasted))
 }
 
 #[cfg(test)]
@@ -211,27 +213,27 @@ mod tests {
             [(0, 10), (0, 20), (7, 30)].map(|(who, at)| arrivals.come_back(who, millis(at))),
             [true, false, false]
         );
-        assert_eq!((arrivals.back.len(), arrivals.round(2, millis(9_999)).back_in), (1, millis(9_999)));
+        assert_eq!((arrivals.back.len(), arrivals.round(2, millis(9_999)).back_in), (1, None));
         assert!(arrivals.come_back(1, millis(40)));
-        assert_eq!(arrivals.round(2, millis(9_999)).back_in, millis(40));
+        assert_eq!(arrivals.round(2, millis(9_999)).back_in, Some(millis(40)));
     }
 
     #[test]
     fn half_are_back_with_the_one_that_makes_it_half_and_all_with_the_last() {
         for (of, back, half, last) in [
-            (4, vec![40, 10, 30, 20], Some(20), 40),
-            (5, vec![50, 10, 40, 20, 30], Some(30), 50),
-            (1, vec![7], Some(7), 7),
+            (4, vec![40, 10, 30, 20], Some(20), Some(40)),
+            (5, vec![50, 10, 40, 20, 30], Some(30), Some(50)),
+            (1, vec![7], Some(7), Some(7)),
             // Two of five: neither half nor all.
-            (5, vec![10, 20], None, 9_999),
-            (5, vec![10, 20, 30], Some(30), 9_999),
-            (2, vec![], None, 9_999),
+            (5, vec![10, 20], None, None),
+            (5, vec![10, 20, 30], Some(30), None),
+            (2, vec![], None, None),
         ] {
             let arrivals = Arrivals { back: back.iter().copied().map(millis).collect(), ..Arrivals::default() };
             let round = arrivals.round(of, millis(9_999));
             assert_eq!(
-                (round.back, round.half_in, round.back_in),
-                (back.len(), half.map(millis), millis(last)),
+                (round.cut, round.back, round.half_in, round.back_in, round.lasted),
+                (of, back.len(), half.map(millis), last.map(millis), millis(9_999)),
                 "{of}"
             );
         }

@@ -3,7 +3,7 @@
 //! Not here: what is done with it (`daemon/tools/bench/`).
 
 use super::*;
-use crate::daemon::tools::bench::{Asked, Content, Jitter, Mode};
+use crate::daemon::tools::bench::{Asked, Content, Jitter, Mode, ModeName, mode};
 
 /// What `bench` does without flags.
 fn plain(mode: Mode) -> Asked {
@@ -55,9 +55,9 @@ fn each_mode_has_options_of_its_own() {
         ("storm", &["--jitter=proportional"], storm(Jitter::Proportional, 3)),
     ] {
         assert_eq!(bench(name, flags), plain(mode.clone()), "{name} {flags:?}");
-        assert_eq!(mode.name(), name);
+        assert_eq!(mode.name().text(), name);
         let takes_messages = typed(&["bench", name, "ws://x", "--binary"]).is_ok();
-        assert_eq!(takes_messages, mode.speaks(), "{name}");
+        assert_eq!(takes_messages, mode.name().speaks(), "{name}");
     }
 }
 
@@ -111,6 +111,11 @@ fn the_flags_of_all_modes_go_to_their_places() {
     ] {
         assert_eq!(bench("rate", flags), Asked { content, ..plain(Mode::Rate { per_second: 1000 }) });
     }
+    for source in ["223.255.255.255", "240.0.0.0", "255.255.255.254", "0.0.0.1", "fe80::1"] {
+        let sources = vec![source.parse().unwrap()];
+        let asked = bench("echo", &["--source", source]);
+        assert_eq!(asked, Asked { sources, ..plain(Mode::Echo { depth: 1 }) });
+    }
     let short = Asked { connections: 7, duration: Duration::from_secs(86_400), ..plain(Mode::Idle { waves: 1 }) };
     assert_eq!(bench("idle", &["-c7", "-d24h"]), short);
 }
@@ -120,6 +125,31 @@ fn the_help_names_each_placeholder_as_it_is_typed() {
     let help = answer(&["bench", "-h"]);
     for placeholder in ["{number}", "{connection}", "{time}", "{random}"] {
         assert!(help.contains(placeholder), "{help}");
+    }
+}
+
+#[test]
+fn the_help_names_each_mode_and_what_is_taken_without_a_flag() {
+    let help = answer(&["bench", "--help"]);
+    // Its lines are broken anywhere.
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    let modes = ModeName::ALL.map(ModeName::text).join(", ").replace(", storm", " or storm");
+    assert!(help.contains(&format!("What is measured: {modes}")), "{help}");
+    for mode in ModeName::ALL {
+        assert!(help.split_once("Modes:").unwrap().1.contains(&format!(" {} ", mode.text())), "{mode:?} in {help}");
+    }
+    for (flag, default) in [
+        ("--depth <COUNT>", mode::DEPTH_DEFAULT.to_string()),
+        ("--rate <COUNT>", mode::RATE_DEFAULT.to_string()),
+        ("--waves <COUNT>", mode::WAVES_DEFAULT.to_string()),
+        ("--stalled <COUNT>", mode::STALLED_DEFAULT.to_string()),
+        ("--jitter <KIND>", mode::JITTER_DEFAULT.to_string()),
+        ("--rounds <COUNT>", mode::ROUNDS_DEFAULT.to_string()),
+        ("--size <BYTES>", mode::SIZE_DEFAULT.to_string()),
+    ] {
+        let (_, behind) = help.split_once(flag).unwrap();
+        let of_flag = behind.split_once(" --").unwrap().0;
+        assert!(of_flag.contains(&format!("; {default} without it")), "{flag}: {of_flag}");
     }
 }
 
@@ -166,7 +196,14 @@ fn what_bench_is_given_is_in_its_range_one_way_only_and_not_shown_where_it_is_a_
         (&["--jitter=some"], "allowed: none, proportional or full"),
         (&["--size=1073741825"], "allowed: 0 to 1073741824 bytes"),
         (&["--pid=0"], "'--pid <PID>'"),
-        (&["--source=localhost"], "'--source <ADDRESS>'"),
+        (&["--source=localhost"], "allowed: the address of one machine, such as 127.0.0.2 or ::1"),
+        (&["--source=0.0.0.0"], "allowed: the address of one machine"),
+        (&["--source=::"], "allowed: the address of one machine"),
+        (&["--source=::ffff:0.0.0.0"], "allowed: the address of one machine"),
+        (&["--source=255.255.255.255"], "allowed: the address of one machine"),
+        (&["--source=224.0.0.1"], "allowed: the address of one machine"),
+        (&["--source=239.255.255.255"], "allowed: the address of one machine"),
+        (&["--source=ff02::1"], "allowed: the address of one machine"),
         (&["--size=1", "--message=hush"], "'--message <TEMPLATE>'"),
         (&["--size=1", "--message-file=f"], "'--message-file <FILE>'"),
         (&["--message=hush", "--message-file=f"], "'--message-file <FILE>'"),
@@ -177,7 +214,7 @@ fn what_bench_is_given_is_in_its_range_one_way_only_and_not_shown_where_it_is_a_
         assert!(text.contains(offender) && !text.contains("hush"), "{text}");
     }
     assert!(
-        misuse(&["bench", "dance", "ws://x"]).contains("allowed: echo, rate, fan-out, idle, connect, slow or storm")
+        misuse(&["bench", "dance", "ws://x"]).contains("allowed: echo, rate, fan-out, idle, connect, slow, storm;")
     );
     assert!(misuse(&["bench", "echo"]).contains("<URL>"));
     assert!(

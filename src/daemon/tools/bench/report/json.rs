@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{Findings, Plan, Report, ServerFigures};
-use crate::daemon::tools::bench::asked::Mode;
 use crate::daemon::tools::bench::histogram::Histogram;
+use crate::daemon::tools::bench::mode::Mode;
 
 #[derive(Serialize)]
 struct Object<'a> {
@@ -74,7 +74,7 @@ enum Options<'a> {
 enum Found {
     Echo { outstanding: u64 },
     Rate { due: u64, sent: u64, outstanding: u64, late_us: f64 },
-    FanOut { published: u64, missing: u64 },
+    FanOut { published: u64, missing: u64, unasked: u64 },
     Idle { waves: Vec<Wave> },
     Connect { resumed: u64 },
     Slow { stalled_open: usize, stalled_cut: usize, outstanding: u64 },
@@ -93,8 +93,11 @@ struct Wave {
 
 #[derive(Serialize)]
 struct Round {
+    cut: usize,
     back: usize,
-    back_in_seconds: f64,
+    seconds: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    back_in_seconds: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     half_in_seconds: Option<f64>,
     attempts: u64,
@@ -130,12 +133,12 @@ impl Report {
     /// An object on one line.
     pub fn json(&self, plan: &Plan) -> String {
         let object = Object {
-            mode: plan.mode.name(),
+            mode: plan.mode.name().text(),
             url: &plan.place,
             connections: plan.connections,
             opened: self.connections,
             options: options(&plan.mode),
-            message_bytes: if plan.mode.speaks() { Some(plan.template.bytes()) } else { None },
+            message_bytes: if plan.mode.name().speaks() { Some(plan.template.bytes()) } else { None },
             warm_up_seconds: plan.warm_up.as_secs_f64(),
             seconds: self.measured.as_secs_f64(),
             unit: self.unit.one(),
@@ -188,7 +191,9 @@ fn found(findings: &Findings) -> Found {
         Findings::Rate { due, sent, outstanding, late } => {
             Found::Rate { due: *due, sent: *sent, outstanding: *outstanding, late_us: micros(*late) }
         }
-        Findings::FanOut { published, missing } => Found::FanOut { published: *published, missing: *missing },
+        Findings::FanOut { published, missing, unasked } => {
+            Found::FanOut { published: *published, missing: *missing, unasked: *unasked }
+        }
         Findings::Idle { waves } => {
             let wave = |wave: &super::Wave| Wave {
                 held: wave.held,
@@ -204,8 +209,10 @@ fn found(findings: &Findings) -> Found {
         }
         Findings::Storm { rounds } => {
             let round = |round: &super::Round| Round {
+                cut: round.cut,
                 back: round.back,
-                back_in_seconds: round.back_in.as_secs_f64(),
+                seconds: round.lasted.as_secs_f64(),
+                back_in_seconds: round.back_in.map(|last| last.as_secs_f64()),
                 half_in_seconds: round.half_in.map(|half| half.as_secs_f64()),
                 attempts: round.attempts,
                 refused: round.refused,

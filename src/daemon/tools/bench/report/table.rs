@@ -5,9 +5,9 @@
 use std::time::Duration;
 
 use super::{Findings, Plan, Report, Round, ServerFigures, Wave, per};
-use crate::daemon::tools::bench::asked::Mode;
 use crate::daemon::tools::bench::figures::{count, memory, micros, rate, span};
 use crate::daemon::tools::bench::histogram::Histogram;
+use crate::daemon::tools::bench::mode::Mode;
 
 /// Columns of the longest bar.
 const BAR: u32 = 40;
@@ -20,7 +20,7 @@ const FIGURE: usize = 12;
 impl Report {
     /// For people; it ends without a line break.
     pub fn table(&self, plan: &Plan) -> String {
-        let mut lines = vec![format!("{} {}", plan.mode.name(), plan.place), circumstances(plan), String::new()];
+        let mut lines = vec![format!("{} {}", plan.mode.name().text(), plan.place), circumstances(plan), String::new()];
         lines.push(row(self.unit.many(), &count(self.units), &self.pace(plan)));
         lines.push(row("measured", &span(self.measured), ""));
         if !self.errors.kinds.is_empty() {
@@ -105,7 +105,7 @@ fn circumstances(plan: &Plan) -> String {
         Mode::Slow { stalled } => format!("1 in flight on each, and {} that do not read", count(*stalled as u64)),
         Mode::Storm { jitter, rounds } => format!("all cut at once, rounds: {rounds}, jitter: {jitter}"),
     };
-    match plan.mode.speaks() {
+    match plan.mode.name().speaks() {
         true => format!("{connections}, {own}, messages of {} bytes", count(plan.template.bytes() as u64)),
         false => format!("{connections}, {own}"),
     }
@@ -126,9 +126,11 @@ fn found(findings: &Findings, plan: &Plan) -> Vec<String> {
             row("sent", &count(*sent), &format!("of {} due; p99.9 {} late", count(*due), span(*late))),
             row("unanswered", &count(*outstanding), ""),
         ],
-        Findings::FanOut { published, missing } => {
-            vec![row("published", &count(*published), ""), row("not come", &count(*missing), "")]
-        }
+        Findings::FanOut { published, missing, unasked } => vec![
+            row("published", &count(*published), ""),
+            row("not come", &count(*missing), ""),
+            row("unasked", &count(*unasked), ""),
+        ],
         Findings::Idle { waves } => waves.iter().enumerate().map(|(number, wave)| wave_row(number + 1, wave)).collect(),
         Findings::Connect { .. } if plan.dial.tls.is_none() => Vec::new(),
         Findings::Connect { resumed } => vec![row("TLS resumed", &count(*resumed), "")],
@@ -152,7 +154,11 @@ fn wave_row(number: usize, wave: &Wave) -> String {
 
 fn round_row(number: usize, round: &Round) -> String {
     let half = round.half_in.map(|half| format!("half of them after {}, ", span(half))).unwrap_or_default();
-    let mut told = format!("back, {half}the last after {}, by {} attempts", span(round.back_in), count(round.attempts));
+    let mut told = match round.back_in {
+        Some(last) => format!("back, {half}the last after {}", span(last)),
+        None => format!("back of {}, {half}not all in {}", count(round.cut as u64), span(round.lasted)),
+    };
+    told += &format!(", by {} attempts", count(round.attempts));
     if round.refused > 0 {
         told += &format!(", {} of them refused", count(round.refused));
     }

@@ -6,7 +6,8 @@ use barewire::client::AuthenticateBy;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::daemon::tools::bench::asked::{self, Asked, Content, Jitter};
+use crate::daemon::tools::bench::asked::{self, Asked, Content};
+use crate::daemon::tools::bench::mode::Jitter;
 use crate::daemon::tools::reach::{Reach, Who};
 
 fn plan_of(mode: Mode) -> Plan {
@@ -121,8 +122,10 @@ fn each_mode_has_rows_of_its_own() {
         resident_after: Some(5 << 20),
     };
     let round = Round {
+        cut: 1000,
         back: 1000,
-        back_in: Duration::from_millis(2500),
+        lasted: Duration::from_millis(2500),
+        back_in: Some(Duration::from_millis(2500)),
         attempts: 1012,
         half_in: Some(Duration::from_millis(1200)),
         refused: 12,
@@ -138,11 +141,12 @@ fn each_mode_has_rows_of_its_own() {
         ),
         (
             fan_out,
-            Findings::FanOut { published: 100, missing: 0 },
+            Findings::FanOut { published: 100, missing: 0, unasked: 0 },
             &[
                 "one more publishes to \"news\", 4 in flight",
                 "published              100",
                 "not come                 0",
+                "unasked                  0",
             ],
         ),
         (
@@ -230,13 +234,24 @@ fn every_field_of_json_is_in_the_readme() {
     let told = include_str!("../../../../../README.md").split_once("### barewire bench").unwrap().1;
     let told = told.split_once("\n## ").unwrap().0;
     let wave = Wave { held: 1, opened_in: Duration::ZERO, resident_full: Some(0), resident_after: Some(0) };
-    let round =
-        Round { back: 1, back_in: Duration::ZERO, attempts: 1, half_in: Some(Duration::ZERO), refused: 0, fullest: 1 };
+    let round = Round {
+        cut: 1,
+        back: 1,
+        lasted: Duration::ZERO,
+        back_in: Some(Duration::ZERO),
+        attempts: 1,
+        half_in: Some(Duration::ZERO),
+        refused: 0,
+        fullest: 1,
+    };
     let late = Duration::ZERO;
     for (mode, findings) in [
         (ECHO, Findings::Echo { outstanding: 0 }),
         (Mode::Rate { per_second: 1 }, Findings::Rate { due: 0, sent: 0, outstanding: 0, late }),
-        (Mode::FanOut { depth: 1, channel: Some("a".into()) }, Findings::FanOut { published: 0, missing: 0 }),
+        (
+            Mode::FanOut { depth: 1, channel: Some("a".into()) },
+            Findings::FanOut { published: 0, missing: 0, unasked: 0 },
+        ),
         (Mode::Idle { waves: 1 }, Findings::Idle { waves: vec![wave] }),
         (Mode::Connect { resumes: true }, Findings::Connect { resumed: 0 }),
         (Mode::Slow { stalled: 1 }, Findings::Slow { stalled: 0, cut: 0, outstanding: 0 }),
@@ -295,7 +310,11 @@ fn what_makes_a_figure_untrue_is_warned_of_and_not_before() {
             Report { findings: Findings::Slow { stalled: 9, cut: 0, outstanding: 3 }, ..echo() },
             "not answered in the end: 3",
         ),
-        (Report { findings: Findings::FanOut { published: 9, missing: 1 }, ..echo() }, "not come: 1"),
+        (Report { findings: Findings::FanOut { published: 9, missing: 1, unasked: 0 }, ..echo() }, "not come: 1"),
+        (
+            Report { findings: Findings::FanOut { published: 9, missing: 0, unasked: 2 }, ..echo() },
+            "messages that came and were none of those published: 2",
+        ),
     ] {
         let warnings = report.warnings(&plan_of(ECHO));
         assert!(warnings.len() == 1 && warnings[0].contains(warning), "{warning}: {warnings:?}");
@@ -330,10 +349,35 @@ fn who_is_missing_of_a_wave_or_a_round_is_told() {
         idle.warnings(&plan_of(Mode::Idle { waves: 2 })),
         ["connections that were not open at the end of their wave: 2"]
     );
-    let round = Round { back: 900, back_in: Duration::ZERO, attempts: 900, half_in: None, refused: 0, fullest: 9 };
+    let round = Round {
+        cut: 1000,
+        back: 900,
+        lasted: Duration::from_secs(10),
+        back_in: None,
+        attempts: 900,
+        half_in: None,
+        refused: 0,
+        fullest: 9,
+    };
     let storm = report(Unit::Connection, Findings::Storm { rounds: vec![round] });
     let plan = plan_of(Mode::Storm { jitter: Jitter::None, rounds: 1 });
     assert_eq!(storm.warnings(&plan), ["connections that did not come back within their round: 100"]);
+    for (half_in, row) in [
+        (
+            None,
+            "round 1                900   back of 1 000, not all in 10.0 s, by 900 attempts, 9 in the fullest 100 ms\n",
+        ),
+        (
+            Some(Duration::from_secs(2)),
+            "round 1                900   back of 1 000, half of them after 2.00 s, not all in 10.0 s, by 900 attempts, 9 in the",
+        ),
+    ] {
+        let storm = report(Unit::Connection, Findings::Storm { rounds: vec![Round { half_in, ..round }] });
+        let table = storm.table(&plan);
+        assert!(table.contains(row), "{row}\n{table}");
+        let value: Value = serde_json::from_str(&storm.json(&plan)).unwrap();
+        assert_eq!((&value["rounds"][0]["seconds"], value["rounds"][0].get("back_in_seconds")), (&json!(10.0), None));
+    }
 }
 
 #[test]

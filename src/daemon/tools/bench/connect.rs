@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::course::{Course, GRACE, NAP};
 use super::crowd::{Happening, nanos};
 use super::histogram::Histogram;
+use super::progress::SoFar;
 use crate::daemon::failure::Failure;
 
 /// So many failures in a row end it early: nobody gets in any more.
@@ -41,11 +42,11 @@ pub fn run(course: &mut Course<'_>) -> Result<Connected, Failure> {
     let begun_ns = course.crowd.read_clock();
     let measure_ns = begun_ns + nanos(course.plan.warm_up);
     go_on(course, &mut places, Stage::WarmingUp, measure_ns)?;
-    course.meter_begin()?;
+    course.meter_begin();
     let since_ns = course.crowd.read_clock();
     go_on(course, &mut places, Stage::Measuring(&mut found), since_ns + nanos(course.plan.duration))?;
     found.measured = Duration::from_nanos(course.crowd.read_clock().saturating_sub(since_ns));
-    course.meter_end()?;
+    course.meter_end();
     let until_ns = course.crowd.read_clock() + nanos(GRACE);
     go_on(course, &mut places, Stage::Leaving, until_ns)?;
     // They held their places, some for most of the time, and are in no latency.
@@ -112,9 +113,10 @@ fn go_on(course: &mut Course<'_>, places: &mut Places, mut stage: Stage<'_>, unt
         }
         let whole = Duration::from_nanos(until_ns.saturating_sub(since_ns));
         match &stage {
-            Stage::WarmingUp => course.show("warming up", since_ns, Some(whole), (0, None)),
+            Stage::WarmingUp => course.show("warming up", since_ns, Some(whole), SoFar::default()),
             Stage::Measuring(found) => {
-                course.show("measuring", since_ns, Some(whole), (found.opened.count(), Some(&found.opened)));
+                let so_far = SoFar { units: found.opened.count(), latency: Some(&found.opened) };
+                course.show("measuring", since_ns, Some(whole), so_far);
             }
             Stage::Leaving => {}
         }
