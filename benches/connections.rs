@@ -9,6 +9,9 @@
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+#[path = "arguments/mod.rs"]
+mod arguments;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -31,6 +34,7 @@ const PORT: &str = "BAREWIRE_CONNECTIONS_PORT";
 const MIB: f64 = 1024.0 * 1024.0;
 
 fn main() {
+    arguments::of_process("cargo bench --bench connections", "Ten waves of 10 000 TLS sessions; three minutes.", 0);
     rlimit::increase_nofile_limit(u64::MAX).unwrap();
     match std::env::var(PORT) {
         Ok(port) => clients(port.parse().unwrap()),

@@ -10,6 +10,9 @@
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 #![allow(clippy::cast_possible_truncation)]
 
+#[path = "arguments/mod.rs"]
+mod arguments;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -36,6 +39,7 @@ const PAUSE: Duration = Duration::from_millis(1);
 const WARM_UP: Duration = Duration::from_millis(300);
 
 fn main() {
+    arguments::of_process("cargo bench --bench fairness", "Round trips under attack; about a minute.", 0);
     if let Ok(attack) = std::env::var("BAREWIRE_FAIRNESS_ATTACK") {
         let mut words = attack.split(';');
         let mut next = || words.next().unwrap();

@@ -5,7 +5,10 @@
 //!
 //! Not here: memory per session (`connections.rs`, `versus.rs`).
 
-#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::panic, missing_docs)]
+#![allow(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used, clippy::panic, missing_docs)]
+
+#[path = "arguments/mod.rs"]
+mod arguments;
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -32,13 +35,20 @@ const SUBJECTS: &[Subject] = &[
 ];
 
 fn main() {
+    let about = "Builds each row from nothing; some minutes. PART: only rows that have it in their name.";
+    let asked = arguments::of_process("cargo bench --no-default-features --bench size [-- PART]", about, 1)
+        .pop()
+        .unwrap_or_default();
+    if !SUBJECTS.iter().any(|subject| subject.name.contains(&asked)) {
+        eprintln!("{asked}: no row has it in its name; they are:");
+        SUBJECTS.iter().for_each(|subject| eprintln!("  {}", subject.name));
+        std::process::exit(2);
+    }
     let rustc = Command::new("rustc").arg("--version").output().unwrap();
     let rustc = String::from_utf8(rustc.stdout).unwrap();
     println!("barewire {}, {}, {}\n", env!("CARGO_PKG_VERSION"), rustc.trim(), std::env::consts::ARCH);
     println!("| built | stripped, bytes | resident at the start, KiB | of it its own |\n|---|---|---|---|");
     println!("| a program that says a word | {} | | |", word());
-    // What cargo itself passes begins with a dash.
-    let asked = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
     for subject in SUBJECTS.iter().filter(|subject| subject.name.contains(&asked)) {
         let program = build(subject);
         let bytes = std::fs::metadata(&program).unwrap().len();

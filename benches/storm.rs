@@ -9,6 +9,9 @@
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 #![allow(clippy::cast_possible_truncation)]
 
+#[path = "arguments/mod.rs"]
+mod arguments;
+
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::fs;
@@ -53,6 +56,7 @@ struct Row {
 }
 
 fn main() {
+    arguments::of_process("cargo bench --bench storm", "2 000 clients lose the daemon and come back; a minute.", 0);
     // Each client is a descriptor here; the daemon raises its own limit.
     rlimit::increase_nofile_limit(u64::MAX).unwrap();
     pin(std::process::id(), 1);

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use barewire::auth::HashAlgorithm;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use super::config::{self, EXIT_CODE, FILE_VARIABLE, Flag, Flags, KEYS, Secret, VARIABLE_PREFIX, in_one_line};
 use super::gen_token::{GenToken, TOKEN_LIFE_MAX, TOKEN_LIFE_MIN};
@@ -75,11 +75,13 @@ where
     I: IntoIterator<Item = A>,
     A: Into<OsString> + Clone,
 {
+    let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
+    let help = help_for(&arguments);
     let typed = CommandLine::try_parse_from(arguments).map_err(|error| {
         let text = error.to_string();
-        if error.use_stderr() { misuse(&first_paragraph(&text)) } else { Outcome::Answer(text) }
+        if error.use_stderr() { misuse(&first_paragraph(&text), &help) } else { Outcome::Answer(text) }
     })?;
-    typed.into_invocation().map_err(|sentence| misuse(&sentence))
+    typed.into_invocation().map_err(|sentence| misuse(&sentence, &help))
 }
 
 /// A lean HTTPS + WebSocket messaging daemon.
@@ -327,8 +329,15 @@ fn keys_help() -> String {
 }
 
 /// One line of this, and where to read more.
-fn misuse(sentence: &str) -> Outcome {
-    Outcome::Misuse(format!("barewire: {}; see barewire --help\n", in_one_line(sentence)))
+fn misuse(sentence: &str, help: &str) -> Outcome {
+    Outcome::Misuse(format!("barewire: {}; see {help}\n", in_one_line(sentence)))
+}
+
+/// The help that has the flags of what was asked: each subcommand has its own.
+fn help_for(arguments: &[OsString]) -> String {
+    let command = CommandLine::command();
+    let asked = arguments.iter().skip(1).find_map(|argument| command.find_subcommand(argument));
+    asked.map_or_else(|| "barewire --help".into(), |asked| format!("barewire {} --help", asked.get_name()))
 }
 
 /// What is wrong, without the usage that clap puts below it. Arguments that are missing stand on lines of their own.

@@ -1,4 +1,4 @@
-//! The picture: for each row a bar for each server, plain on the left, TLS on the right; the dark part of a bar is user space.
+//! The picture: for each row a bar for each server, plain on the left, TLS on the right; the first part of a bar is user space.
 //! Rows have their own scales, as they differ by a hundred times; the figure stands behind each bar.
 //!
 //! It is written by hand, with a panel of its own, so that it can be read on any page; in the dark it is dark.
@@ -58,7 +58,7 @@ pub fn draw(results: &Results) -> String {
          role=\"img\" aria-label=\"Processor time and memory of barewire and of other servers\">\n<style>{STYLE}</style>\n\
          <rect class=\"panel\" x=\"0.5\" y=\"0.5\" width=\"{}\" height=\"{}\" rx=\"8\"/>\n\
          <text class=\"head\" x=\"{MARGIN}\" y=\"28\">What one unit of work costs the server: less is better</text>\n\
-         <text x=\"{MARGIN}\" y=\"46\">Processor time in us, the dark part of it in user space; of idle connections resident \
+         <text x=\"{MARGIN}\" y=\"46\">Processor time in us, the first part of it in user space; of idle connections resident \
          bytes. Each group has a scale of its own.</text>\n{body}</svg>\n",
         WIDTH - 1.0,
         y - 1.0

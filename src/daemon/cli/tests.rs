@@ -258,6 +258,20 @@ fn misuse_names_the_offender_and_exits_with_2() {
 }
 
 #[test]
+fn a_misuse_names_the_help_that_has_its_flags() {
+    for (arguments, help) in [
+        (&["--nope"][..], "; see barewire --help\n"),
+        (&["dance"], "; see barewire --help\n"),
+        (&["check", "--nope"], "; see barewire check --help\n"),
+        (&["--user=bob:hush", "gen-token"], "; see barewire gen-token --help\n"),
+        (&["--config=f", "hash-password"], "; see barewire hash-password --help\n"),
+    ] {
+        let text = misuse(arguments);
+        assert!(text.ends_with(help), "{text}");
+    }
+}
+
+#[test]
 fn a_password_is_never_printed() {
     let invocation = typed(&["--user", "bob:hush"]).unwrap();
     assert!(!format!("{invocation:?}").contains("hush"));

@@ -90,7 +90,7 @@ pub struct TypedBench {
     /// How often all come, are held and leave (idle); 1 without it
     #[arg(long, value_name = "COUNT", value_parser = times, help_heading = OWN)]
     waves: Option<usize>,
-    /// A whole TLS handshake for each connection (connect); without it those after the first are resumed
+    /// A whole TLS handshake for each connection (connect); without it those after the first are resumed, as far as the server's tickets go
     #[arg(long, help_heading = OWN)]
     no_resumption: bool,
     /// Further connections, which send and never read (slow); 10 without it
