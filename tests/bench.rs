@@ -342,7 +342,7 @@ fn each_wave_opens_all_and_all_leave() {
         let seen = subject.seen();
         assert_left(&seen);
         assert_eq!((seen.opened, seen.messages), (15, 0));
-        assert_eq!((number(&value, "units"), latencies(&value)), (15, 15), "{value}");
+        assert_eq!((number(&value, "units"), latencies(&value)), (5, 15), "{value}");
         let held: Vec<u64> = value["waves"].as_array().unwrap().iter().map(|wave| number(wave, "held")).collect();
         assert_eq!(held, [5, 5, 5]);
     }

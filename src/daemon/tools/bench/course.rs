@@ -47,7 +47,7 @@ pub trait Load {
         false
     }
     /// From now on it counts.
-    fn measure(&mut self);
+    fn measure(&mut self, now_ns: u64);
     /// From now on nothing counts, and nothing is sent.
     fn stop(&mut self, crowd: &mut Crowd);
     /// What is awaited.
@@ -187,7 +187,7 @@ impl<'a> Course<'a> {
                 Stage::WarmingUp { until_ns } if now_ns >= until_ns || is_over => {
                     self.meter_begin();
                     let since_ns = self.crowd.read_clock();
-                    load.measure();
+                    load.measure(since_ns);
                     Stage::Measuring { since_ns, until_ns: since_ns + nanos(self.plan.duration) }
                 }
                 Stage::Measuring { since_ns, until_ns } if now_ns >= until_ns || is_over => {

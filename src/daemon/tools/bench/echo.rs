@@ -78,7 +78,7 @@ impl Load for Echo {
         self.left == 0
     }
 
-    fn measure(&mut self) {
+    fn measure(&mut self, _: u64) {
         self.tally.measure();
     }
 

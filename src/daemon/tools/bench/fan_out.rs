@@ -194,7 +194,7 @@ impl Load for FanOut {
         self.is_publisher_lost || self.deliveries.present == 0
     }
 
-    fn measure(&mut self) {
+    fn measure(&mut self, _: u64) {
         self.tally.measure();
     }
 

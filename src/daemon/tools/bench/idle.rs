@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::course::{Course, NAP};
+use super::course::{Course, GRACE, NAP};
 use super::crowd::{Happening, nanos};
 use super::histogram::Histogram;
 use super::progress::SoFar;
@@ -21,7 +21,7 @@ pub struct Waves {
     pub held: Duration,
     /// From the dial to the answer of each.
     pub opened: Histogram,
-    /// How many were opened in all.
+    /// How many were opened for the last wave.
     pub units: u64,
     /// How many there were in the first wave.
     pub first: usize,
@@ -39,7 +39,7 @@ pub fn run(course: &mut Course<'_>, waves: usize) -> Result<Waves, Failure> {
             0 => all.opened = course.open_all(count)?,
             _ => course.open(0..count, &mut all.opened)?,
         }
-        all.units += all.opened.count() - before;
+        let opened = all.opened.count() - before;
         let opened_in = Duration::from_nanos(course.crowd.read_clock().saturating_sub(begun_ns));
         if number == 0 {
             all.first = course.crowd.open();
@@ -48,19 +48,34 @@ pub fn run(course: &mut Course<'_>, waves: usize) -> Result<Waves, Failure> {
             all.each.push(Wave { held: 0, opened_in, resident_full: None, resident_after: None });
             break;
         }
+        all.units = opened;
         course.meter_begin();
         all.held = hold(course, all.units)?;
         course.meter_end();
         let held = course.crowd.open();
         let resident_full = course.resident_bytes();
         course.leave()?;
-        let resident_after = course.resident_bytes();
+        let resident_after = settled(course)?;
         all.each.push(Wave { held, opened_in, resident_full, resident_after });
         if course.is_ended() {
             break;
         }
     }
     Ok(all)
+}
+
+/// Memory of the server when it has seen them go: as soon as two looks, a moment apart, find the same.
+fn settled(course: &mut Course<'_>) -> Result<Option<u64>, Failure> {
+    let until_ns = course.crowd.read_clock() + nanos(GRACE);
+    let mut found = course.resident_bytes();
+    while found.is_some() && course.crowd.now_ns() < until_ns {
+        course.crowd.poll(NAP)?;
+        let before = std::mem::replace(&mut found, course.resident_bytes());
+        if before == found {
+            break;
+        }
+    }
+    Ok(found)
 }
 
 /// For the duration, unless all are gone before. Returns how long it was.

@@ -279,8 +279,10 @@ impl Load for Rate {
         Some(self.schedule.due_ns(self.next))
     }
 
-    fn measure(&mut self) {
-        self.stage = Stage::Measuring { first: self.next };
+    fn measure(&mut self, now_ns: u64) {
+        // What was due while it warmed up is not of it, though a late turn may not have taken it up yet.
+        let has_warmed_up = self.next > 0;
+        self.stage = Stage::Measuring { first: if has_warmed_up { self.schedule.count(now_ns) } else { 0 } };
     }
 
     fn stop(&mut self, crowd: &mut Crowd) {
@@ -309,6 +311,7 @@ impl Load for Rate {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::daemon::tools::bench::template::Template;
 
     #[test]
     fn messages_are_due_at_even_moments_and_none_is_due_before_its_own() {
@@ -322,6 +325,17 @@ mod tests {
             }
             let second = schedule.due_ns(per_second) - schedule.due_ns(0);
             assert_eq!(u128::from(second), SECOND_NS, "{per_second}");
+        }
+    }
+
+    #[test]
+    fn what_was_due_while_it_warmed_up_does_not_count_though_it_is_late() {
+        let said = Said::new(Template::of_size(20, false, 1));
+        let mut rate = Rate::new(said, 1, 1000);
+        for (next, first) in [(0, 0), (1, 11)] {
+            rate.next = next;
+            rate.measure(10_000_000);
+            assert_eq!(rate.stage, Stage::Measuring { first });
         }
     }
 

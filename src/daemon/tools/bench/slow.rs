@@ -104,8 +104,8 @@ impl Load for Slow {
         self.echo.is_over()
     }
 
-    fn measure(&mut self) {
-        self.echo.measure();
+    fn measure(&mut self, now_ns: u64) {
+        self.echo.measure(now_ns);
     }
 
     fn stop(&mut self, crowd: &mut Crowd) {

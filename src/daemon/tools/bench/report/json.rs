@@ -22,11 +22,13 @@ struct Object<'a> {
     options: Options<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     message_bytes: Option<usize>,
-    warm_up_seconds: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warm_up_seconds: Option<f64>,
     seconds: f64,
     unit: &'static str,
     units: u64,
-    units_per_second: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    units_per_second: Option<f64>,
     errors: u64,
     errors_by_kind: BTreeMap<&'a str, u64>,
     latency_us: Latency,
@@ -139,11 +141,11 @@ impl Report {
             opened: self.connections,
             options: options(&plan.mode),
             message_bytes: if plan.mode.name().speaks() { Some(plan.template.bytes()) } else { None },
-            warm_up_seconds: plan.warm_up.as_secs_f64(),
+            warm_up_seconds: (!is_begun_at_once(&plan.mode)).then_some(plan.warm_up.as_secs_f64()),
             seconds: self.measured.as_secs_f64(),
             unit: self.unit.one(),
             units: self.units,
-            units_per_second: self.per_second(),
+            units_per_second: (!matches!(plan.mode, Mode::Idle { .. })).then(|| self.per_second()),
             errors: self.errors.count(),
             errors_by_kind: self.errors.by_kind().into_iter().collect(),
             latency_us: latency(&self.latency),
@@ -171,6 +173,11 @@ impl Report {
             resident_bytes_per_connection: figures.bytes_per_connection,
         }
     }
+}
+
+/// Whether there is nothing to warm up for.
+fn is_begun_at_once(mode: &Mode) -> bool {
+    matches!(mode, Mode::Idle { .. } | Mode::Storm { .. })
 }
 
 fn options(mode: &Mode) -> Options<'_> {

@@ -221,11 +221,12 @@ fn json_leaves_out_what_there_is_not() {
     let idle = report(Unit::Connection, Findings::Idle { waves: Vec::new() });
     let without = Report { server: None, own_cpu: None, units: 0, ..idle.clone() };
     let value: Value = serde_json::from_str(&without.json(&plan_of(Mode::Idle { waves: 1 }))).unwrap();
-    for name in ["server", "load_cpu_seconds", "message_bytes", "depth"] {
+    for name in ["server", "load_cpu_seconds", "message_bytes", "depth", "warm_up_seconds", "units_per_second"] {
         assert!(value.get(name).is_none(), "{name}");
     }
-    let nothing = Report { units: 0, measured: Duration::ZERO, ..idle };
-    let value: Value = serde_json::from_str(&nothing.json(&plan_of(Mode::Idle { waves: 1 }))).unwrap();
+    let nothing =
+        Report { units: 0, measured: Duration::ZERO, ..report(Unit::Connection, Findings::Connect { resumed: 0 }) };
+    let value: Value = serde_json::from_str(&nothing.json(&plan_of(Mode::Connect { resumes: true }))).unwrap();
     assert_eq!((&value["units_per_second"], &value["server"]["cpu_us_per_unit"]), (&json!(0.0), &Value::Null));
 }
 
