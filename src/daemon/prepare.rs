@@ -62,12 +62,32 @@ pub fn random<const N: usize>() -> Result<[u8; N], Failure> {
 
 /// What a file holds. An error is one line that names key and file; one that never ends, such as `/dev/zero`, is too large.
 pub fn read(name: &str, path: &Path) -> Result<Vec<u8>, Failure> {
+    read_up_to(MESSAGE_BYTES_MAX, name, path)
+}
+
+fn read_up_to(most: usize, name: &str, path: &Path) -> Result<Vec<u8>, Failure> {
     let wrong = |reason: &dyn Display| Failure::usage(format!("{name} = {}: {reason}", path.display()));
     let file = File::open(path).map_err(|error| wrong(&error))?;
     let mut bytes = Vec::new();
-    file.take(MESSAGE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(|error| wrong(&error))?;
-    if bytes.len() > MESSAGE_BYTES_MAX {
-        return Err(wrong(&format_args!("too large; allowed: up to {MESSAGE_BYTES_MAX} bytes")));
+    file.take(most as u64 + 1).read_to_end(&mut bytes).map_err(|error| wrong(&error))?;
+    if bytes.len() > most {
+        return Err(wrong(&format_args!("too large; allowed: up to {most} bytes")));
     }
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_up_to_a_size_and_one_that_never_ends_is_too_large() {
+        let file = Path::new("certs/dev-cert.pem");
+        let size = DEVELOPMENT_CERT_PEM.len();
+        assert_eq!(read_up_to(size, "--ca", file).unwrap(), DEVELOPMENT_CERT_PEM.as_bytes());
+        for (file, most) in [(file, size - 1), (Path::new("/dev/zero"), 1000)] {
+            let told = format!("--ca = {}: too large; allowed: up to {most} bytes", file.display());
+            assert_eq!(read_up_to(most, "--ca", file).unwrap_err().sentence, told);
+        }
+    }
 }

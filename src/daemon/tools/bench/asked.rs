@@ -352,15 +352,6 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_never_ends_is_too_large() {
-        let content = Content::File("/dev/zero".into());
-        assert_eq!(
-            refused(&Asked { content, ..echo(Who::Environment, AuthenticateBy::Upgrade) }),
-            "--message-file = /dev/zero: too large; allowed: up to 1073741824 bytes"
-        );
-    }
-
-    #[test]
     fn a_channel_has_at_most_255_bytes() {
         let mode = Mode::FanOut { depth: 1, channel: Some("a".repeat(255)) };
         planned(&Asked { mode, ..echo(Who::Environment, AuthenticateBy::Upgrade) });
