@@ -19,7 +19,8 @@ pub use fields::{Limits, RateAlgorithm};
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
-/// Largest message a peer may send, in bytes of payload after inflating. One byte more closes the session with 1009.
+/// Largest message a peer may send, in bytes of payload after inflating, exact to the byte. One byte more closes the session
+/// with 1009.
 pub const MESSAGE_BYTES_DEFAULT: usize = MIB;
 /// The same in the preset `hardened`.
 pub const MESSAGE_BYTES_HARDENED: usize = 100 * KIB;

@@ -180,6 +180,7 @@ fn the_fixed_limits_are_the_constants() {
         format!("`limits.message_bytes` and {}", kib(limits::LINGER_BYTES)),
         format!("{} of an address ({})", limits::CONNECTIONS_PER_IP_OVERFLOW, limits::CONNECTIONS_OVERFLOW),
         limits::FAILING_ADDRESSES.to_string(),
+        kib(limits::FLUSH_BYTES),
         kib(limits::SEND_QUEUE_PAUSE_BYTES),
     ];
     let told: Vec<&str> = rows("## Limits").iter().map(|row| row[1]).collect();
