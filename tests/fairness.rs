@@ -51,7 +51,8 @@ struct Siege {
     input: Vec<u8>,
     /// All that the attackers have sent so far.
     sent: usize,
-    /// How often the victim speaks, each time in another moment of the attack.
+    /// What the victim says, and how often, each time in another moment of the attack.
+    word: Vec<u8>,
     words: usize,
     /// Messages and requests that the host was told of so far.
     messages: usize,
@@ -86,7 +87,8 @@ impl Siege {
         site.network.send(victim, common::upgrade(common::GOOD).as_bytes());
         site.rest();
         site.network.take(victim);
-        Siege { site, victim, attackers, input, sent: 0, words: WORDS, messages: 0, requests: 0 }
+        let word = frames::text(r#"{"type":"ping"}"#);
+        Siege { site, victim, attackers, input, sent: 0, word, words: WORDS, messages: 0, requests: 0 }
     }
 
     /// Tops up what the attackers have to say.
@@ -126,7 +128,7 @@ impl Siege {
             }
             feed(self);
             let before = units(self);
-            self.site.network.send(self.victim, &frames::text(r#"{"type":"ping"}"#));
+            self.site.network.send(self.victim, &self.word);
             for _ in 0.. {
                 self.step();
                 if self.site.network.written(self.victim) > 0 {
@@ -200,6 +202,22 @@ fn large_messages_cost_a_victim_no_more_than_the_bytes_of_two_turns() {
             let messages = siege.worst(Siege::feed, |siege| siege.messages);
             assert_within(name, messages, TURNS * BULK_READS_PER_TURN.min(attackers * SERVICES));
         }
+    }
+}
+
+#[test]
+fn large_messages_cost_a_victim_with_a_large_one_of_its_own_no_more_than_its_place_in_line() {
+    let attack = frames::frame(BINARY, &vec![0xff; barewire::limits::MESSAGE_BYTES_DEFAULT]);
+    let word = frames::text(&format!(r#"{{"type":"ping","payload":"{}"}}"#, " ".repeat(8 * READ_BYTES_PER_TURN)));
+    for attackers in [1, 10, 30] {
+        let lay = Siege::lay(attackers, attack.clone());
+        let mut siege = Siege { word: word.clone(), words: WORDS_IN_BULK, ..lay };
+        let served = siege.worst(Siege::feed, Siege::bytes);
+        // Before each of them has had its turn, the victim has; each turn all may go on a little.
+        let turns = attackers.div_ceil(BULK_READS_PER_TURN) + TURNS;
+        let a_little = attackers * SERVICES * (READ_BYTES_PER_TURN + READ_ROOM_BYTES);
+        let read_on = BULK_READS_PER_TURN * (READ_BYTES_PER_TURN_BULK + READ_ROOM_BYTES);
+        assert_within("with its own", served, turns * (a_little + read_on));
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! Not here: what one session may be read (`limits.rs`), who waits for the next turn (`server.rs`).
 
-use crate::limits::{BULK_READS_PER_TURN, HANDSHAKE_READS_PER_TURN, HANDSHAKES_PER_TURN};
+use crate::limits::{HANDSHAKE_READS_PER_TURN, HANDSHAKES_PER_TURN};
 
 /// What is left. A turn begins with all of it.
 #[derive(Debug, Clone, Copy)]
@@ -12,14 +12,8 @@ pub(super) struct Budget {
     pub handshakes: usize,
     /// Reads that may be tried for it.
     pub handshake_reads: usize,
-    /// Large payloads that may be read on.
-    pub bulk_reads: usize,
 }
 
 impl Budget {
-    pub const WHOLE: Budget = Budget {
-        handshakes: HANDSHAKES_PER_TURN,
-        handshake_reads: HANDSHAKE_READS_PER_TURN,
-        bulk_reads: BULK_READS_PER_TURN,
-    };
+    pub const WHOLE: Budget = Budget { handshakes: HANDSHAKES_PER_TURN, handshake_reads: HANDSHAKE_READS_PER_TURN };
 }

@@ -56,6 +56,8 @@ pub(super) struct Connection<S> {
     pub readable: bool,
     /// The peer has ended its half: read on to the end of it.
     pub read_closed: bool,
+    /// It stands in the line of those that are in the middle of a large payload.
+    pub in_bulk: bool,
     /// Our half is ended.
     is_shut_down: bool,
     /// What was read and dropped since the session ended.
@@ -99,6 +101,7 @@ impl<S: Socket> Connection<S> {
             transport: Transport::Plain,
             readable: false,
             read_closed: false,
+            in_bulk: false,
             is_shut_down: false,
             discarded: 0,
         }

@@ -1,6 +1,6 @@
 //! The loop: one poller, the listeners, all connections, and the engine that knows what they mean.
 //!
-//! One turn: flush → wait → commands → accept → sockets → leftovers → dials → timers → flush. Every step has a
+//! One turn: flush → wait → commands → accept → sockets → leftovers → bulk → dials → timers → flush. Every step has a
 //! budget. A turn is interrupted whenever there are events for the host, and goes on with the next
 //! [`Server::poll`]: so what one session brought is answered before the next is read, no user code runs
 //! inside a turn, and all answers of a turn leave in one write per connection.
@@ -11,6 +11,7 @@
 
 mod sockets;
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
@@ -35,8 +36,8 @@ use crate::auth::Authenticate;
 use crate::engine::{ConnId, Engine, Event, Refused};
 use crate::error::{CloseReason, Error};
 use crate::limits::{
-    ACCEPTS_PER_TURN, COMMANDS_PER_TURN, COMMANDS_WAITING, CONNECTIONS_RESERVED, CROWDED_TURNS, EXPIRIES_PER_TURN,
-    HANDSHAKES_WAITING, READY_PER_TURN,
+    ACCEPTS_PER_TURN, BULK_READS_PER_TURN, COMMANDS_PER_TURN, COMMANDS_WAITING, CONNECTIONS_RESERVED, CROWDED_TURNS,
+    EXPIRIES_PER_TURN, HANDSHAKES_WAITING, READY_PER_TURN,
 };
 use crate::time::micros;
 use crate::wire::http::Response;
@@ -50,6 +51,7 @@ enum Step {
     Accept { listener: usize, left: usize },
     Sockets { next: usize },
     Leftovers { left: usize },
+    Bulk { left: usize },
     Timers { left: usize },
 }
 
@@ -63,6 +65,8 @@ pub struct Server<I: Io = SystemIo> {
     #[cfg(feature = "tls")]
     tls: Option<TlsConfig>,
     ready: Vec<Ready>,
+    /// Connections in the middle of a large payload that wait to be read on, each once: first come, first served.
+    bulk: VecDeque<ConnId>,
     step: Step,
     /// What is left of this turn's.
     budget: Budget,
@@ -123,6 +127,7 @@ impl<I: Io> Server<I> {
             #[cfg(feature = "tls")]
             tls: config.tls,
             ready: Vec::with_capacity(READY_PER_TURN),
+            bulk: VecDeque::new(),
             step: Step::Wait,
             budget: Budget::WHOLE,
             handshakes_waiting: 0,
@@ -219,18 +224,23 @@ impl<I: Io> Server<I> {
                         Step::Leftovers { left: self.engine.ready() }
                     }
                 },
-                Step::Leftovers { left: 0 } => match self.postpones_timers() {
+                Step::Leftovers { left: 0 } => Step::Bulk { left: self.bulk.len().min(BULK_READS_PER_TURN) },
+                Step::Leftovers { left } => {
+                    if let Some(id) = self.engine.poll_ready() {
+                        self.serve_leftover(id);
+                    }
+                    Step::Leftovers { left: left - 1 }
+                }
+                Step::Bulk { left: 0 } => match self.postpones_timers() {
                     true => Step::Flush,
                     false => {
                         self.dials.go_on(&mut self.io, &mut self.engine);
                         Step::Timers { left: EXPIRIES_PER_TURN }
                     }
                 },
-                Step::Leftovers { left } => {
-                    if let Some(id) = self.engine.poll_ready() {
-                        self.serve_leftover(id);
-                    }
-                    Step::Leftovers { left: left - 1 }
+                Step::Bulk { left } => {
+                    self.serve_bulk();
+                    Step::Bulk { left: left - 1 }
                 }
                 Step::Timers { left } => match self.engine.poll_timeout_due() {
                     true if left > 1 => Step::Timers { left: left - 1 },
@@ -246,6 +256,7 @@ impl<I: Io> Server<I> {
         let now = self.engine.now().mono_us;
         let is_busy = !matches!(self.step, Step::Wait)
             || self.has_commands
+            || !self.bulk.is_empty()
             || self.ready.len() >= READY_PER_TURN
             || self.listeners.iter().any(Listener::may_accept);
         if is_busy {

@@ -29,6 +29,7 @@ impl<I: Io> Server<I> {
         }
         // Not to nothing: the block stays one that is mapped, and grows where it is.
         self.connections.shrink_to(CROWD);
+        self.bulk.shrink_to_fit();
     }
 
     /// Takes an edge: the socket may have something to read, or room to write, or stand at last.
@@ -81,8 +82,22 @@ impl<I: Io> Server<I> {
         }
     }
 
-    /// Reads a connection as far as its session wants: once, and inside a large payload once more.
+    /// Reads on with the connection that has waited the longest in the middle of a large payload.
+    pub(super) fn serve_bulk(&mut self) {
+        let Some(id) = self.bulk.pop_front() else { return };
+        if let Some(connection) = connection_mut(&mut self.connections, id) {
+            connection.in_bulk = false;
+            self.read(id, 1);
+        }
+    }
+
+    /// Reads a connection as far as its session wants: but for the rest of a large payload, which waits in line.
     fn serve(&mut self, id: ConnId) {
+        self.read(id, 0);
+    }
+
+    /// Reads twice at most, and so many times on in a large payload.
+    fn read(&mut self, id: ConnId, mut bulk_reads: usize) {
         for _ in 0..2 {
             let Some(connection) = connection_mut(&mut self.connections, id) else { return };
             if !connection.readable || self.engine.has_events() {
@@ -102,9 +117,14 @@ impl<I: Io> Server<I> {
                     connection.discard(READ_BYTES_PER_TURN_BULK, at_most, &mut self.buffers)
                 }
                 // Those with a small thing to say do not wait for all that are in the middle of a large one.
-                Intake::Read(READ_BYTES_PER_TURN_BULK) if self.budget.bulk_reads == 0 => break,
+                Intake::Read(READ_BYTES_PER_TURN_BULK) if bulk_reads == 0 => {
+                    if !std::mem::replace(&mut connection.in_bulk, true) {
+                        self.bulk.push_back(id);
+                    }
+                    return;
+                }
                 Intake::Read(limit) => {
-                    self.budget.bulk_reads -= usize::from(limit == READ_BYTES_PER_TURN_BULK);
+                    bulk_reads -= usize::from(limit == READ_BYTES_PER_TURN_BULK);
                     connection.fill(limit, &mut self.buffers)
                 }
             };
