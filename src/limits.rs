@@ -59,6 +59,9 @@ pub const CONNECTIONS_RESERVED: usize = 160 * KIB;
 pub const HEAP_ROOM_BYTES: usize = MIB;
 /// Sessions at once that are a crowd: as soon as three quarters of one have gone, the room that it took is given back.
 pub const CROWD: usize = 256;
+/// After the room of a crowd was given back, until that is done once more for those who left behind it: they have left for
+/// so long.
+pub const EBB_DELAY: Duration = Duration::from_secs(1);
 /// Sessions above [`Limits::connections`] that are let in far enough to be told 503; further ones are closed
 /// unanswered.
 pub const CONNECTIONS_OVERFLOW: usize = 64;

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use barewire::auth::NoAuth;
-use barewire::limits::CROWD;
+use barewire::limits::{CROWD, EBB_DELAY};
 use barewire::{ConnId, EngineConfig, PreparedMessage, ServerConfig};
 use common::frames::{self, PING, PONG};
 use common::{World, upgrade};
@@ -45,6 +45,31 @@ fn tables_are_made_small_when_a_quarter_of_a_crowd_is_left_and_again_until_nobod
             assert!(!world.engine.poll_ebb());
         }
     }
+}
+
+#[test]
+fn tables_are_made_small_once_more_when_the_last_of_a_crowd_have_left_behind_it() {
+    let mut world = world();
+    let crowd: Vec<ConnId> = (0..CROWD).map(|_| world.connect()).collect();
+    let (stay, leave) = crowd.split_at(3);
+    leave.iter().for_each(|&id| world.end(id));
+    assert!(world.engine.poll_ebb());
+    // Some left behind the last time; these are waited for as long as others follow.
+    for &id in &stay[1..] {
+        world.advance(EBB_DELAY - Duration::from_millis(1));
+        assert!(!world.engine.poll_ebb());
+        world.end(id);
+    }
+    world.advance(EBB_DELAY - Duration::from_millis(1));
+    assert!(!world.engine.poll_ebb());
+    assert_eq!(world.engine.poll_timeout(), Some(Duration::from_millis(1)), "the driver wakes for it");
+    world.advance(Duration::from_millis(1));
+    assert!(world.engine.poll_ebb());
+    // And that is all, though the next one comes and goes.
+    let id = world.connect();
+    world.end(id);
+    world.advance(2 * EBB_DELAY);
+    assert!(!world.engine.poll_ebb());
 }
 
 #[test]

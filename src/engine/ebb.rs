@@ -5,8 +5,8 @@
 //! So they are let go of. What stays then are blocks that the allocator itself has put by for this thread, a few of each
 //! small size: these are taken, and let go of in a way that joins them to what is free around.
 //!
-//! That is done a few times for a crowd, between two turns. With another allocator the last part does nothing
-//! that anybody would notice.
+//! That is done a few times for a crowd, between two turns, and once more when the last of it have left. With another allocator
+//! the last part does nothing that anybody would notice.
 //!
 //! And as it starts, the allocator is told that large blocks come and go.
 //!
@@ -15,12 +15,14 @@
 use std::array::from_fn;
 use std::cmp::Reverse;
 use std::hint::black_box;
+use std::time::Duration;
 
 use slab::Slab;
 
 use crate::engine::Engine;
 use crate::engine::session::Session;
-use crate::limits::{CONNECTIONS_RESERVED, CROWD, HEAP_ROOM_BYTES};
+use crate::limits::{CONNECTIONS_RESERVED, CROWD, EBB_DELAY, HEAP_ROOM_BYTES};
+use crate::time::micros;
 
 /// glibc puts by at most seven freed blocks of a size, of up to 1032 bytes, which are a multiple of 16 and 8.
 const PUT_BY: usize = 8;
@@ -39,6 +41,8 @@ const _: () = assert!(CONNECTIONS_RESERVED * size_of::<Session>() > 32 * 1024 * 
 pub(super) struct Tide {
     /// The most sessions at once since the tables were last made small; 0 before a crowd comes, and after it has gone.
     high: usize,
+    /// When it is done once more, for those who have left since: their blocks may be the last on the heap.
+    again_us: Option<u64>,
     /// The driver has not been told of the last time.
     is_untold: bool,
 }
@@ -50,26 +54,39 @@ impl Tide {
             self.high = self.high.max(sessions);
         }
     }
+
+    /// One has left. Others may follow.
+    pub fn fall(&mut self, now_us: u64) {
+        if self.again_us.is_some() {
+            self.again_us = Some(now_us + micros(EBB_DELAY));
+        }
+    }
 }
 
 impl Engine {
     /// Whether the tables were made small since this was last asked. That is when of at least [`CROWD`] sessions a
-    /// quarter is left, again with a quarter of these, and so on until none is. The driver may do the same with its own. Asked after [`Engine::handle_now`].
+    /// quarter is left, again with a quarter of these, and so on until none is; and once more when nobody has left for
+    /// [`EBB_DELAY`] after that. The driver may do the same with its own. Asked after [`Engine::handle_now`].
     pub fn poll_ebb(&mut self) -> bool {
         std::mem::take(&mut self.tide.is_untold)
     }
 
-    /// Whether the tables are to be made small.
-    pub(super) fn is_ebb(&self) -> bool {
-        self.tide.high > 0 && self.sessions.len() <= self.tide.high / 4
+    /// How long until the tables are to be made small; `None` if they are not.
+    pub(super) fn until_ebb(&self) -> Option<Duration> {
+        let Tide { high, again_us, .. } = self.tide;
+        if high > 0 && self.sessions.len() <= high / 4 {
+            return Some(Duration::ZERO);
+        }
+        again_us.map(|at| Duration::from_micros(at.saturating_sub(self.shared.now.mono_us)))
     }
 
     /// Gives back what a crowd has left, if one has gone and nothing waits.
     pub(super) fn ebb(&mut self) {
-        if !self.is_ebb() || !self.shared.is_at_rest() {
-            return;
-        }
-        self.tide = Tide { high: self.sessions.len(), is_untold: true };
+        let Some(Duration::ZERO) = self.until_ebb().filter(|_| self.shared.is_at_rest()) else { return };
+        let (left, now_us) = (self.sessions.len(), self.shared.now.mono_us);
+        let is_first = left <= self.tide.high / 4;
+        let again_us = (is_first && left > 0).then(|| now_us.saturating_add(micros(EBB_DELAY)));
+        self.tide = Tide { high: left, again_us, is_untold: true };
         self.shared.shrink();
         self.hub.shrink();
         let sessions = &mut self.sessions;

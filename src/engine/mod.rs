@@ -163,6 +163,7 @@ impl Engine {
                 self.shared.addresses.leave(peer.ip());
             }
             self.sessions.remove(id.index()).discharge(&mut self.shared);
+            self.tide.fall(self.shared.now.mono_us);
         }
     }
 
@@ -261,11 +262,11 @@ impl Engine {
     /// `None` when only a socket can bring anything.
     pub fn poll_timeout(&self) -> Option<Duration> {
         let Shared { events, ready, dirty, ledger, .. } = &self.shared;
-        let is_short = ledger.is_due() || ledger.resumable() > 0 || self.is_ebb();
+        let is_short = ledger.is_due() || ledger.resumable() > 0;
         if !events.is_empty() || !ready.is_empty() || !dirty.is_empty() || is_short {
             return Some(Duration::ZERO);
         }
-        self.shared.wheel.poll_timeout(self.shared.now)
+        self.shared.wheel.poll_timeout(self.shared.now).into_iter().chain(self.until_ebb()).min()
     }
 
     // --- the host ---
