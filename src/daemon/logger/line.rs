@@ -5,10 +5,14 @@
 
 use std::fmt::{self, Write as _};
 
-use log::{Level, Record};
+use log::Level;
 
 use barewire::limits::LOG_LINE_BYTES;
 use barewire::wire::message::is_treacherous;
+
+/// The room that a line is made with. One thread makes it and another lets go of it: of blocks up to 1032 bytes glibc would
+/// put a few by for the second one, and nothing below them could go back to the system when a crowd has gone.
+const ROOM: usize = 1040;
 
 /// See the module.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,37 +20,50 @@ pub struct Line {
     /// When it happened, in milliseconds since 1970-01-01 UTC.
     pub unix_ms: u64,
     pub level: Level,
-    /// The part of the program that it comes from.
-    pub target: String,
-    /// At most [`LOG_LINE_BYTES`]; what was longer ends in `…`.
-    pub message: String,
+    /// The target, and the message behind it.
+    text: String,
+    target_bytes: usize,
 }
 
 impl Line {
-    /// The line of an event that happens now.
-    pub fn new(unix_ms: u64, record: &Record<'_>) -> Line {
-        let target = OneLine::of(format_args!("{}", record.target()));
-        Line { unix_ms, level: record.level(), target, message: OneLine::of(*record.args()) }
+    /// `target` is the part of the program that it comes from.
+    pub fn new(unix_ms: u64, level: Level, target: &str, message: fmt::Arguments<'_>) -> Line {
+        let mut text = String::with_capacity(ROOM);
+        OneLine::behind(&mut text).write(format_args!("{target}"));
+        let target_bytes = text.len();
+        OneLine::behind(&mut text).write(message);
+        Line { unix_ms, level, text, target_bytes }
+    }
+
+    pub fn target(&self) -> &str {
+        self.text.get(..self.target_bytes).unwrap_or_default()
+    }
+
+    /// At most [`LOG_LINE_BYTES`]; what was longer ends in `…`.
+    pub fn message(&self) -> &str {
+        self.text.get(self.target_bytes..).unwrap_or_default()
     }
 }
 
 /// Text that stays on its line and within its limit. A backslash is left alone: what is escaped already stays as it is.
-#[derive(Default)]
-struct OneLine {
-    text: String,
+struct OneLine<'a> {
+    text: &'a mut String,
+    start: usize,
     is_cut: bool,
 }
 
-impl OneLine {
-    fn of(arguments: fmt::Arguments<'_>) -> String {
-        let mut line = OneLine::default();
+impl<'a> OneLine<'a> {
+    fn behind(text: &'a mut String) -> OneLine<'a> {
+        OneLine { start: text.len(), text, is_cut: false }
+    }
+
+    fn write(mut self, arguments: fmt::Arguments<'_>) {
         // It takes everything; a value that cannot be formatted ends the text there.
-        let _ = line.write_fmt(arguments);
-        line.text
+        let _ = self.write_fmt(arguments);
     }
 }
 
-impl fmt::Write for OneLine {
+impl fmt::Write for OneLine<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for c in text.chars() {
             if self.is_cut {
@@ -58,7 +75,7 @@ impl fmt::Write for OneLine {
             } else {
                 self.text.push(c);
             }
-            if self.text.len() > LOG_LINE_BYTES - '…'.len_utf8() {
+            if self.text.len() - self.start > LOG_LINE_BYTES - '…'.len_utf8() {
                 self.text.truncate(before);
                 self.text.push('…');
                 self.is_cut = true;
@@ -73,8 +90,7 @@ mod tests {
     use super::*;
 
     fn message(text: &str) -> String {
-        let arguments = format_args!("{text}");
-        Line::new(0, &Record::builder().level(Level::Info).target("t").args(arguments).build()).message
+        Line::new(0, Level::Info, "t", format_args!("{text}")).message().to_owned()
     }
 
     #[test]
@@ -86,8 +102,8 @@ mod tests {
         ] {
             assert_eq!(message(text), line);
         }
-        let target = Record::builder().target("a\nb").args(format_args!("")).build();
-        assert_eq!(Line::new(0, &target).target, "a\\nb");
+        let line = Line::new(0, Level::Info, "a\nb", format_args!("c"));
+        assert_eq!((line.target(), line.message()), ("a\\nb", "c"));
     }
 
     #[test]
@@ -111,5 +127,8 @@ mod tests {
             assert_eq!(message(&format!("{short}{more}")), format!("{short}…"));
         }
         assert!(message(&"\u{2028}".repeat(LOG_LINE_BYTES)).len() <= LOG_LINE_BYTES);
+        // The target does not count.
+        let line = Line::new(0, Level::Info, &longest, format_args!("{longest}a"));
+        assert_eq!((line.target(), line.message()), (longest.as_str(), format!("{longest}…").as_str()));
     }
 }

@@ -67,7 +67,7 @@ impl Log for Logger {
 
     fn log(&self, record: &Record<'_>) {
         if self.enabled(record.metadata()) {
-            self.queue.push(Line::new(unix_ms(), record));
+            self.queue.push(Line::new(unix_ms(), record.level(), record.target(), *record.args()));
         }
     }
 

@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     fn line(unix_ms: u64) -> Line {
-        Line { unix_ms, level: Level::Info, target: String::new(), message: String::new() }
+        Line::new(unix_ms, Level::Info, "", format_args!(""))
     }
 
     #[test]

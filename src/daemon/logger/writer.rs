@@ -64,8 +64,8 @@ impl Writer {
 fn put_text(logger: &SimpleLogger, start: &str, line: &Line) -> io::Result<()> {
     let mut stderr = io::stderr().lock();
     stderr.write_all(format!("{start}{} ", iso8601(line.unix_ms)).as_bytes())?;
-    let message = format_args!("{}", line.message);
-    logger.log(&Record::builder().level(line.level).target(&line.target).args(message).build());
+    let message = format_args!("{}", line.message());
+    logger.log(&Record::builder().level(line.level).target(line.target()).args(message).build());
     Ok(())
 }
 
@@ -79,16 +79,19 @@ struct Json<'a> {
 }
 
 fn put_json(start: &str, line: &Line) -> io::Result<()> {
-    let Line { unix_ms, level, target, message } = line;
-    let level = level.as_str().to_ascii_lowercase();
-    let json = serde_json::to_string(&Json { time: iso8601(*unix_ms).to_string(), level, target, message })?;
+    let json = serde_json::to_string(&Json {
+        time: iso8601(line.unix_ms).to_string(),
+        level: line.level.as_str().to_ascii_lowercase(),
+        target: line.target(),
+        message: line.message(),
+    })?;
     io::stderr().lock().write_all(format!("{start}{json}\n").as_bytes())
 }
 
 /// Told at every level: which ones were lost, nobody knows any more.
 fn lost_line(count: u64) -> Line {
-    let message = format!("{count} log lines were lost: they came faster than they could be written");
-    Line { unix_ms: unix_ms(), level: Level::Warn, target: module_path!().into(), message }
+    let message = format_args!("{count} log lines were lost: they came faster than they could be written");
+    Line::new(unix_ms(), Level::Warn, module_path!(), message)
 }
 
 #[cfg(test)]
@@ -98,7 +101,7 @@ mod tests {
     use super::*;
 
     fn line(message: &str) -> Line {
-        Line { unix_ms: 0, level: Level::Info, target: String::new(), message: message.into() }
+        Line::new(0, Level::Info, "", format_args!("{message}"))
     }
 
     /// A writer that does, at each line in turn, what `script` says: writes, fails, or panics; and what it has written.
@@ -108,7 +111,7 @@ mod tests {
         let mut script = script.chars();
         let put: Put = Box::new(move |start, line| match script.next() {
             Some('w') => {
-                log.lock().unwrap().push_str(&format!("{start}{}\n", line.message));
+                log.lock().unwrap().push_str(&format!("{start}{}\n", line.message()));
                 Ok(())
             }
             Some('f') => Err(io::ErrorKind::BrokenPipe.into()),
@@ -128,7 +131,7 @@ mod tests {
         writer.take(0, Some(line("second")));
         writer.take(2, None);
         writer.take(0, Some(line("third")));
-        let lost = |count: u64| lost_line(count).message;
+        let lost = |count: u64| lost_line(count).message().to_owned();
         let expected = format!("first\n\n{}\nsecond\n{}\nthird\n", lost(7), lost(2));
         assert_eq!(*written.lock().unwrap(), expected, "and a torn line is ended before the next");
     }
@@ -138,6 +141,6 @@ mod tests {
         let (mut writer, written) = scripted("fww");
         writer.take(3, None);
         writer.take(0, Some(line("first")));
-        assert_eq!(*written.lock().unwrap(), format!("\n{}\nfirst\n", lost_line(3).message));
+        assert_eq!(*written.lock().unwrap(), format!("\n{}\nfirst\n", lost_line(3).message()));
     }
 }
