@@ -1,5 +1,5 @@
 //! Ten thousand TLS sessions at the program itself, in ten waves: all come, are in a channel and silent but for heartbeats,
-//! and leave. What each wave costs to let in, what it holds, and what is left of that when it has gone.
+//! and leave; a few others stay. What each wave costs to let in, what it holds, and what is left of that when it has gone.
 //! `cargo bench --bench connections` prints a table, and takes about three minutes.
 //!
 //! The daemon is a process of its own, and the clients, all in one loop, are another: this binary, run by itself. Where
@@ -24,6 +24,8 @@ use barewire::{ClientTls, ConnId, Dial, Event, Message, Server, ServerConfig};
 
 const SESSIONS: usize = 10_000;
 const WAVES: usize = 10;
+/// Sessions that are there all the time.
+const STAY: usize = 10;
 /// Handshakes that the clients have under way at once.
 const AT_ONCE: usize = 100;
 /// For how long a wave's processor time is taken while it is silent: two intervals of heartbeats, and in the others a moment.
@@ -45,13 +47,17 @@ fn main() {
 fn waves() {
     let mut daemon = Process::daemon();
     let port = daemon.line().rsplit(' ').next().unwrap().to_owned();
-    let mut clients = Process::clients(&port);
-    // A few have been there before: what is made once is there.
-    clients.ask("come 10");
+    let (mut clients, mut others) = (Process::clients(&port), Process::clients(&port));
+    // A few have been there before: what is made once is there. And a few stay.
+    clients.ask(&format!("come {STAY}"));
     clients.ask("leave");
+    others.ask(&format!("come {STAY}"));
     sleep(MOMENT);
     let (start, descriptors) = (daemon.resident(), daemon.descriptors());
-    println!("{SESSIONS} sessions over TLS 1.3, {:.1} MiB resident before the first wave\n", start / MIB);
+    println!(
+        "{SESSIONS} sessions over TLS 1.3, {:.1} MiB resident before the first wave, with {STAY} that stay\n",
+        start / MIB
+    );
     println!(
         "| wave | arrivals: a second, CPU us each | resident: MiB, bytes each | silent: CPU ms a second | MiB after |"
     );
@@ -101,7 +107,7 @@ struct Process {
 impl Process {
     fn daemon() -> Process {
         let mut command = Command::new(env!("CARGO_BIN_EXE_barewire"));
-        command.args(["--listen", "127.0.0.1:0", "--user", "user:pass", "--log-level", "off"]);
+        command.args(["--listen", "127.0.0.1:0", "--user", "user:pass"]).stderr(Stdio::null());
         command.args(["--set", &format!("limits.connections={}", SESSIONS + 100)]);
         Process::start(command, 0)
     }

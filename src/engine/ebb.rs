@@ -2,8 +2,9 @@
 //!
 //! An allocator gives back what is free in one piece; glibc's only at the end of its heap, so that one block that stays
 //! there keeps all below it. Lists and pools that a crowd has made grow lie all over the heap, among what its sessions held.
-//! So they are let go of. What stays then are blocks that the allocator itself has put by for this thread, a few of each
-//! small size: these are taken, and let go of in a way that joins them to what is free around.
+//! So they are let go of, and what belongs to those who stay is moved. What stays then are blocks that the allocator itself has
+//! put by for this thread, a few of each small size: these are taken, and let go of in a way that joins them to what is free
+//! around.
 //!
 //! That is done a few times for a crowd, between two turns, and once more when the last of it have left. With another allocator
 //! the last part does nothing that anybody would notice.
@@ -88,11 +89,18 @@ impl Engine {
         let again_us = (is_first && left > 0).then(|| now_us.saturating_add(micros(EBB_DELAY)));
         self.tide = Tide { high: left, again_us, is_untold: true };
         self.shared.shrink();
-        self.hub.shrink();
         let sessions = &mut self.sessions;
-        self.shared.wheel.retain(|index| sessions.contains(index as usize));
+        let entries = self.shared.wheel.take_all(|index| sessions.contains(index as usize));
         shrink(sessions);
-        (0..ROUNDS).for_each(|_| join_free_blocks());
+        (0..ROUNDS).for_each(|_| join(take_free_blocks()));
+        // What those who stay have in the tables is made anew while none is put by: it finds room among them, and does not
+        // lie behind all that is free.
+        let put_by = take_free_blocks();
+        self.hub.shrink();
+        self.shared.wheel.put_all(&entries);
+        drop(entries);
+        join(put_by);
+        (0..ROUNDS).for_each(|_| join(take_free_blocks()));
     }
 }
 
@@ -109,14 +117,17 @@ fn shrink(sessions: &mut Slab<Session>) {
     sessions.reserve_exact(CONNECTIONS_RESERVED.saturating_sub(sessions.len()));
 }
 
-/// Takes the blocks that the allocator has put by, which it counts as used, and lets go of each at a size of which it puts
-/// by none. From the last to the first: what lies behind a block is free by then, so that it grows where it is.
-fn join_free_blocks() {
+/// Takes the blocks that the allocator has put by, which it counts as used.
+fn take_free_blocks() -> [Vec<u8>; BLOCKS] {
     // Asked for this much, glibc first joins the small blocks that it has only listed so far.
     drop(black_box(Vec::<u8>::with_capacity(4 * PUT_BY_BYTES)));
-    let size = |i: usize| STEP_BYTES / 2 + i / PUT_BY * STEP_BYTES;
     // On the stack: on the heap it would lie behind one of them.
-    let mut blocks: [Vec<u8>; BLOCKS] = from_fn(|i| Vec::with_capacity(size(i)));
+    from_fn(|i| Vec::with_capacity(STEP_BYTES / 2 + i / PUT_BY * STEP_BYTES))
+}
+
+/// Lets go of each at a size of which the allocator puts by none. From the last to the first: what lies behind a block is free
+/// by then, so that it grows where it is.
+fn join(mut blocks: [Vec<u8>; BLOCKS]) {
     blocks.sort_unstable_by_key(|block| Reverse(block.as_ptr().addr()));
     for mut block in blocks {
         block.reserve_exact(PUT_BY_BYTES + STEP_BYTES);

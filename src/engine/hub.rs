@@ -169,10 +169,10 @@ impl Hub {
         self.channels.len()
     }
 
-    /// Gives back room that is not used. O(channels).
+    /// Gives back room that is not used; what is kept is moved. O(subscriptions).
     pub fn shrink(&mut self) {
         for (_, channel) in &mut self.channels {
-            channel.subscribers.shrink_to_fit();
+            channel.subscribers = channel.subscribers.as_slice().to_vec();
         }
         self.channels.shrink_to_fit();
         self.by_name.shrink_to_fit();

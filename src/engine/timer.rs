@@ -181,13 +181,23 @@ impl TimerWheel {
         }
     }
 
-    /// Forgets the entries of sessions that have gone, and gives back the room of all slots. O(entries).
-    pub fn retain(&mut self, is_there: impl Fn(u32) -> bool) {
-        for slot in 0..self.slots.len() {
-            let Some(entries) = self.slots.get_mut(slot) else { return };
-            *entries = entries.iter().copied().filter(|&index| is_there(index)).collect();
-            let is_occupied = !entries.is_empty();
-            self.mark(slot, is_occupied);
+    /// Takes all entries out, but for those of sessions that have gone, and gives back the room of all slots. O(entries).
+    pub fn take_all(&mut self, is_there: impl Fn(u32) -> bool) -> Vec<(usize, u32)> {
+        let mut all = Vec::new();
+        for (slot, entries) in self.slots.iter_mut().enumerate() {
+            all.extend(std::mem::take(entries).into_iter().filter(|&index| is_there(index)).map(|index| (slot, index)));
+        }
+        self.occupied = [0; WHEEL_SLOTS / 64];
+        all
+    }
+
+    /// Puts back what [`TimerWheel::take_all`] has taken, in the same turn.
+    pub fn put_all(&mut self, all: &[(usize, u32)]) {
+        for &(slot, index) in all {
+            if let Some(entries) = self.slots.get_mut(slot) {
+                entries.push(index);
+            }
+            self.mark(slot, true);
         }
     }
 
