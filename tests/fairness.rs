@@ -240,6 +240,26 @@ fn deflated_messages_cost_a_victim_no_more_than_what_two_turns_inflate() {
 }
 
 #[test]
+fn deflated_messages_cost_a_victim_with_one_of_its_own_no_more_than_its_place_in_line() {
+    let greeting = common::upgrade(&format!("{}{OFFER}", common::GOOD));
+    let attack = deflate::message(TEXT, &vec![b' '; READ_BYTES_PER_TURN + READ_BYTES_PER_TURN_BULK]).repeat(100);
+    let ping = format!(r#"{{"type":"ping","payload":"{}"}}"#, " ".repeat(8 * READ_BYTES_PER_TURN));
+    for attackers in [1, 10] {
+        let siege = Siege::new(attackers, attack.clone(), greeting.as_bytes());
+        let mut siege = Siege { word: deflate::message(TEXT, ping.as_bytes()), ..siege };
+        // The victim deflates too.
+        siege.site.network.reset(siege.victim);
+        siege.victim = siege.site.network.connect(PLAIN);
+        siege.site.network.send(siege.victim, greeting.as_bytes());
+        siege.site.rest();
+        siege.site.network.take(siege.victim);
+        let served = siege.worst(Siege::feed, |siege| siege.messages);
+        let turns = attackers.div_ceil(INFLATIONS_PER_TURN) + TURNS;
+        assert_within("with its own", served, turns * INFLATIONS_PER_TURN + 1);
+    }
+}
+
+#[test]
 fn pipelined_requests_cost_a_victim_no_more_than_one_at_a_service() {
     let request = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
     for attackers in [1, 10] {

@@ -116,6 +116,7 @@ impl Engine {
     pub fn handle_now(&mut self, now: Now) {
         let mono_us = now.mono_us.max(self.shared.now.mono_us);
         self.shared.now = Now { mono_us, ..now };
+        self.shared.ready.append(&mut self.shared.ready_last);
         self.shared.ledger.begin_turn();
         self.shared.compression.begin_turn();
         self.settle();
@@ -261,9 +262,9 @@ impl Engine {
     /// How long the driver may sleep: zero while there are events, sessions to go on with, or output;
     /// `None` when only a socket can bring anything.
     pub fn poll_timeout(&self) -> Option<Duration> {
-        let Shared { events, ready, dirty, ledger, .. } = &self.shared;
+        let Shared { events, dirty, ledger, .. } = &self.shared;
         let is_short = ledger.is_due() || ledger.resumable() > 0;
-        if !events.is_empty() || !ready.is_empty() || !dirty.is_empty() || is_short {
+        if !events.is_empty() || self.shared.is_any_ready() || !dirty.is_empty() || is_short {
             return Some(Duration::ZERO);
         }
         self.shared.wheel.poll_timeout(self.shared.now).into_iter().chain(self.until_ebb()).min()

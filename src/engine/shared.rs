@@ -51,6 +51,8 @@ pub(super) struct Shared {
     pub dirty: VecDeque<ConnId>,
     /// Sessions with input left over, with a message being inflated, or that may be read again. Each is in it once.
     pub ready: VecDeque<ConnId>,
+    /// The same, of those who had this turn's share of something that not all get one of: they come behind the others.
+    pub ready_last: VecDeque<ConnId>,
     /// A queue has grown large that may only wait to be written, or all together have.
     pub flush_due: bool,
     /// What was sent to single sessions since all was last written.
@@ -96,6 +98,7 @@ impl Shared {
             events: VecDeque::new(),
             dirty: VecDeque::new(),
             ready: VecDeque::new(),
+            ready_last: VecDeque::new(),
             flush_due: false,
             unflushed_bytes: 0,
             departed: Vec::new(),
@@ -165,9 +168,14 @@ impl Shared {
         }
     }
 
+    /// Whether a session waits for the driver.
+    pub fn is_any_ready(&self) -> bool {
+        !self.ready.is_empty() || !self.ready_last.is_empty()
+    }
+
     /// Whether nothing waits for anybody.
     pub fn is_at_rest(&self) -> bool {
-        self.events.is_empty() && self.dirty.is_empty() && self.ready.is_empty() && self.departed.is_empty()
+        self.events.is_empty() && self.dirty.is_empty() && !self.is_any_ready() && self.departed.is_empty()
     }
 
     /// Lets go of what is kept for the next, and of the room in lists. Nothing waits.
@@ -175,7 +183,7 @@ impl Shared {
         (self.queues, self.pool_bytes) = (Vec::new(), 0);
         (self.lent, self.lent_to_client) = (None, None);
         (self.events, self.dirty, self.ready) = (VecDeque::new(), VecDeque::new(), VecDeque::new());
-        (self.departed, self.replies) = (Vec::new(), Vec::new());
+        (self.ready_last, self.departed, self.replies) = (VecDeque::new(), Vec::new(), Vec::new());
         self.newcomers.shrink();
         self.ledger.shrink();
     }

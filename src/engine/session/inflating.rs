@@ -42,10 +42,11 @@ impl Session {
             return true;
         }
         let Some(Pending::Inflating(lent)) = open.pending.take().map(|pending| *pending) else { return false };
+        // Few have a step in a turn: the next ones are those that had none in this.
+        self.mark_ready_last(shared);
         let events_before = shared.events.len();
-        match self.inflate_on(shared, lent, READ_BYTES_PER_TURN_BULK) {
-            Ok(_) => self.mark_ready(shared),
-            Err(reason) => self.fail_after_answers(shared, reason, shared.events.len() > events_before),
+        if let Err(reason) = self.inflate_on(shared, lent, READ_BYTES_PER_TURN_BULK) {
+            self.fail_after_answers(shared, reason, shared.events.len() > events_before);
         }
         true
     }

@@ -464,6 +464,14 @@ impl Session {
         }
     }
 
+    /// The same for the next turn, behind those that are ready in this one.
+    pub fn mark_ready_last(&mut self, shared: &mut Shared) {
+        if !self.in_ready {
+            self.in_ready = true;
+            shared.ready_last.push_back(self.id);
+        }
+    }
+
     pub fn unmark_dirty(&mut self) {
         self.in_dirty = false;
     }

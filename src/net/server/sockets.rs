@@ -84,10 +84,12 @@ impl<I: Io> Server<I> {
 
     /// Reads on with the connection that has waited the longest in the middle of a large payload.
     pub(super) fn serve_bulk(&mut self) {
-        let Some(id) = self.bulk.pop_front() else { return };
-        if let Some(connection) = connection_mut(&mut self.connections, id) {
-            connection.in_bulk = false;
-            self.read(id, 1);
+        while let Some(id) = self.bulk.pop_front() {
+            // One that has gone since has no turn: it would be at the expense of the others.
+            if let Some(connection) = connection_mut(&mut self.connections, id) {
+                connection.in_bulk = false;
+                return self.read(id, 1);
+            }
         }
     }
 
