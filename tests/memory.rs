@@ -21,11 +21,11 @@ use std::time::Duration;
 use barewire::auth::{Identity, NoAuth, Verdict};
 use barewire::engine::Intake;
 use barewire::limits::{
-    CONNECTIONS_OVERFLOW, CONTEXT_BYTES, INBOUND_SHARE_BYTES, MEMBERSHIP_BYTES, OVERLOADED_PER_TURN,
+    CONNECTIONS_OVERFLOW, CONTEXT_BYTES, FRAMES_PER_TURN, INBOUND_SHARE_BYTES, MEMBERSHIP_BYTES, OVERLOADED_PER_TURN,
     READ_BYTES_PER_TURN, SEND_QUEUE_ENTRY_BYTES, TLS_SESSION_BYTES,
 };
 use barewire::{CloseReason, ConnId, EngineConfig, Limits, Message, PreparedMessage};
-use common::frames::{self, BINARY};
+use common::frames::{self, BINARY, PING};
 use common::pending::Pending;
 use common::{World, upgrade};
 
@@ -266,6 +266,23 @@ fn near_the_ceiling_who_has_sent_more_than_its_share_waits_and_is_woken_when_the
     world.input(heavy, &vec![0; 40_000 - INBOUND_SHARE_BYTES]);
     assert!(world.ends(heavy).is_empty() && world.events.len() == 1, "its message is whole");
     leave(&mut world);
+}
+
+#[test]
+fn who_waits_for_memory_is_woken_beside_those_who_have_more_and_more_to_say() {
+    let (mut world, full) = filled(800 * KIB, 600 * KIB);
+    let (heavy, talker) = (open(&mut world), open(&mut world));
+    send_part(&mut world, heavy, INBOUND_SHARE_BYTES, 40_000);
+    owe(&mut world, full, 100 * KIB);
+    assert_eq!(world.engine.intake(heavy), Intake::Pause);
+    world.engine.handle_input(talker, &frames::frame(PING, b"").repeat(10 * FRAMES_PER_TURN));
+    world.peer(full).room = usize::MAX;
+    world.engine.mark_dirty(full);
+    world.flush();
+    // One turn.
+    let named: Vec<_> = (0..world.engine.ready()).map(|_| world.engine.poll_ready().unwrap()).collect();
+    assert!(named.contains(&heavy) && named.contains(&talker), "{named:?}");
+    assert!(world.engine.ready() > 0, "the talker is not done");
 }
 
 #[test]

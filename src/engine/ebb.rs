@@ -85,8 +85,8 @@ impl Engine {
     pub(super) fn ebb(&mut self) {
         let Some(Duration::ZERO) = self.until_ebb().filter(|_| self.shared.is_at_rest()) else { return };
         let (left, now_us) = (self.sessions.len(), self.shared.now.mono_us);
-        let is_first = left <= self.tide.high / 4;
-        let again_us = (is_first && left > 0).then(|| now_us.saturating_add(micros(EBB_DELAY)));
+        let is_again = left > self.tide.high / 4;
+        let again_us = (left > 0 && !is_again).then(|| now_us.saturating_add(micros(EBB_DELAY)));
         self.tide = Tide { high: left, again_us, is_untold: true };
         self.shared.shrink();
         let sessions = &mut self.sessions;
