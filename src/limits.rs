@@ -287,6 +287,8 @@ pub const COMMANDS_WAITING: usize = 1024;
 pub const READY_PER_TURN: usize = 1024;
 /// Turns in a row that may put off their timers, because each wait was full of sockets to read.
 pub const CROWDED_TURNS: usize = 16;
+/// Several segments that are no longer than this together are copied into one, which costs less than `writev` does.
+pub const WRITE_GATHER_BYTES: usize = 4 * KIB;
 /// Segments handed to one `writev`.
 pub const WRITE_SEGMENTS: usize = 64;
 /// What is read and dropped after our end of a connection is closed, beside a message of the allowed size: who sends

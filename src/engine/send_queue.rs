@@ -257,6 +257,18 @@ impl SendQueue {
         count
     }
 
+    /// All that waits, copied to the beginning of `room`; `None` if it does not fit in there.
+    pub fn gather<'a>(&self, room: &'a mut [u8]) -> Option<&'a [u8]> {
+        let (gathered, _) = room.split_at_mut_checked(self.bytes)?;
+        let (mut skip, mut end) = (self.sent, 0);
+        for segment in &self.segments {
+            let bytes = segment.bytes().get(skip..)?;
+            gathered.get_mut(end..end + bytes.len())?.copy_from_slice(bytes);
+            (skip, end) = (0, end + bytes.len());
+        }
+        Some(gathered)
+    }
+
     /// The next bytes to send, of the first segment alone; empty when nothing waits.
     pub fn front(&self) -> &[u8] {
         self.segments.front().and_then(|segment| segment.bytes().get(self.sent..)).unwrap_or_default()
@@ -378,6 +390,9 @@ mod tests {
                 let waiting = rest(&queue);
                 assert_eq!(waiting.len(), queue.len());
                 assert!(waiting.starts_with(queue.front()) && !queue.front().is_empty());
+                for (room, fits) in [(waiting.len() - 1, false), (waiting.len(), true), (100, true)] {
+                    assert_eq!(queue.gather(&mut vec![1; room]), fits.then_some(&*waiting));
+                }
                 let count = step.min(waiting.len());
                 wire.extend_from_slice(&waiting[..count]);
                 queue.advance(count);

@@ -13,7 +13,7 @@ use super::io::Socket;
 use super::tls::{Outgoing, Output, Tls};
 use crate::engine::{ConnId, SendQueue};
 use crate::error::CloseReason;
-use crate::limits::{READ_BYTES_PER_TURN_BULK, READ_ROOM_BYTES, TLS_RECORD_BYTES, WRITE_SEGMENTS};
+use crate::limits::{READ_BYTES_PER_TURN_BULK, READ_ROOM_BYTES, TLS_RECORD_BYTES, WRITE_GATHER_BYTES, WRITE_SEGMENTS};
 #[cfg(feature = "tls")]
 use crate::limits::{TLS_PLAIN_BYTES, TLS_WRITE_BYTES};
 
@@ -250,14 +250,12 @@ impl<S: Socket> Connection<S> {
             return Ok(Flushed::NOTHING);
         }
         let flushed = match &self.transport {
-            Transport::Plain => self.flush_plain(queue),
+            Transport::Plain => self.flush_plain(queue, &mut buffers.input),
             #[cfg(feature = "tls")]
             Transport::Tls(tls) if tls.outgoing == Outgoing::Failed => self.flush_unsent(),
             #[cfg(feature = "tls")]
             Transport::Tls(_) => self.flush_tls(queue, is_last, buffers),
         }?;
-        #[cfg(not(feature = "tls"))]
-        let _ = buffers;
         if is_last && !flushed.pending {
             self.is_shut_down = true;
             self.socket.shut_down_write().map_err(|error| CloseReason::Transport(error.kind()))?;
@@ -265,11 +263,13 @@ impl<S: Socket> Connection<S> {
         Ok(flushed)
     }
 
-    fn flush_plain(&mut self, queue: Option<&mut SendQueue>) -> Result<Flushed, CloseReason> {
+    fn flush_plain(&mut self, queue: Option<&mut SendQueue>, room: &mut [u8]) -> Result<Flushed, CloseReason> {
         let Some(queue) = queue else { return Ok(Flushed::NOTHING) };
         let front = queue.front();
         let (written, offered) = if front.len() == queue.len() {
             (write(&mut self.socket, &[IoSlice::new(front)])?, front.len())
+        } else if let Some(all) = queue.gather(room.get_mut(..WRITE_GATHER_BYTES).unwrap_or_default()) {
+            (write(&mut self.socket, &[IoSlice::new(all)])?, all.len())
         } else {
             write_segments(&mut self.socket, queue)?
         };
