@@ -92,7 +92,7 @@ impl Engine {
         let sessions = &mut self.sessions;
         let entries = self.shared.wheel.take_all(|index| sessions.contains(index as usize));
         shrink(sessions);
-        (0..ROUNDS).for_each(|_| join(take_free_blocks()));
+        join_free_blocks();
         // What those who stay have in the tables is made anew while none is put by: it finds room among them, and does not
         // lie behind all that is free.
         let put_by = take_free_blocks();
@@ -100,7 +100,7 @@ impl Engine {
         self.shared.wheel.put_all(&entries);
         drop(entries);
         join(put_by);
-        (0..ROUNDS).for_each(|_| join(take_free_blocks()));
+        join_free_blocks();
     }
 }
 
@@ -115,6 +115,11 @@ pub(super) fn keep_room_for_messages() {
 fn shrink(sessions: &mut Slab<Session>) {
     sessions.shrink_to_fit();
     sessions.reserve_exact(CONNECTIONS_RESERVED.saturating_sub(sessions.len()));
+}
+
+/// All that is free is in as few pieces as can be.
+fn join_free_blocks() {
+    (0..ROUNDS).for_each(|_| join(take_free_blocks()));
 }
 
 /// Takes the blocks that the allocator has put by, which it counts as used.
