@@ -270,18 +270,19 @@ fn near_the_ceiling_who_has_sent_more_than_its_share_waits_and_is_woken_when_the
 
 #[test]
 fn who_waits_for_memory_is_woken_beside_those_who_have_more_and_more_to_say() {
-    let (mut world, full) = filled(800 * KIB, 600 * KIB);
-    let (heavy, talker) = (open(&mut world), open(&mut world));
-    send_part(&mut world, heavy, INBOUND_SHARE_BYTES, 40_000);
-    owe(&mut world, full, 100 * KIB);
-    assert_eq!(world.engine.intake(heavy), Intake::Pause);
+    const MANY: usize = 10;
+    let (mut world, full) = filled(2000 * KIB, 1000 * KIB);
+    let (heavy, talker): (Vec<_>, _) = ((0..MANY).map(|_| open(&mut world)).collect(), open(&mut world));
+    heavy.iter().for_each(|&id| send_part(&mut world, id, INBOUND_SHARE_BYTES, 40_000));
+    owe(&mut world, full, 700 * KIB);
+    assert!(heavy.iter().all(|&id| world.engine.intake(id) == Intake::Pause));
     world.engine.handle_input(talker, &frames::frame(PING, b"").repeat(10 * FRAMES_PER_TURN));
     world.peer(full).room = usize::MAX;
     world.engine.mark_dirty(full);
     world.flush();
     // One turn.
     let named: Vec<_> = (0..world.engine.ready()).map(|_| world.engine.poll_ready().unwrap()).collect();
-    assert!(named.contains(&heavy) && named.contains(&talker), "{named:?}");
+    assert_eq!(named, [heavy, vec![talker]].concat());
     assert!(world.engine.ready() > 0, "the talker is not done");
 }
 

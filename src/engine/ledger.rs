@@ -74,8 +74,6 @@ pub(super) struct Ledger {
     frames: Arc<AtomicUsize>,
     /// Senders that are not read until there is memory again. Each session is in it once.
     starved: VecDeque<ConnId>,
-    /// One of these was asked for last, rather than of those who are ready for another reason.
-    had_turn: bool,
     /// Connections that were let in only to be told 503.
     turned_away: usize,
     /// Sessions that may still be closed in this turn.
@@ -92,7 +90,6 @@ impl Ledger {
             charged: 0,
             frames: Arc::default(),
             starved: VecDeque::new(),
-            had_turn: false,
             turned_away: 0,
             closings: OVERLOADED_PER_TURN,
             told_us: None,
@@ -169,13 +166,6 @@ impl Ledger {
     /// A turn begins.
     pub fn begin_turn(&mut self) {
         self.closings = OVERLOADED_PER_TURN;
-    }
-
-    /// Whether a sender that may be read again comes now before those who are ready for another reason, and may go on for
-    /// ever: every other time.
-    pub fn is_their_turn(&mut self) -> bool {
-        self.had_turn = !self.had_turn;
-        self.had_turn
     }
 
     /// The next sender that may be read again.

@@ -172,10 +172,10 @@ impl Engine {
 
     /// Goes on with one session that has input left over, or a message that is being inflated, and names it: it may be
     /// read again if [`Engine::intake`] says so. It may be ready again by then. Those that were not read for lack of memory
-    /// come in turn with the others, as soon as there is some.
+    /// come first, as soon as there is some: the others may be ready for ever.
     pub fn poll_ready(&mut self) -> Option<ConnId> {
         let Shared { ready, ledger, .. } = &mut self.shared;
-        let starved = if ready.is_empty() || ledger.is_their_turn() { ledger.poll_starved() } else { None };
+        let starved = ledger.poll_starved();
         let id = starved.or_else(|| ready.pop_front())?;
         self.with(id, |session, shared| {
             match starved {
