@@ -13,9 +13,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use barewire::auth::NoAuth;
-use barewire::limits::{CROWD, EBB_DELAY};
+use barewire::limits::{BULK_READS_PER_TURN, CROWD, EBB_DELAY, READ_BYTES_PER_TURN, READ_BYTES_PER_TURN_BULK};
 use barewire::{ConnId, EngineConfig, PreparedMessage, ServerConfig};
-use common::frames::{self, PING, PONG};
+use common::frames::{self, BINARY, PING, PONG};
 use common::{World, upgrade};
 use memory::{FIRST, Site};
 
@@ -148,5 +148,31 @@ fn a_server_serves_crowd_after_crowd_beside_one_that_stays() {
         site.rest();
         let answer = site.network.take(old);
         assert!(frames::decode(&answer)[0].text().contains("pong"));
+    }
+}
+
+#[test]
+fn a_server_that_is_finished_asks_for_nothing_whatever_was_there_before() {
+    let greeting = upgrade("");
+    // Half a large message: each waits in line to be read on.
+    let half =
+        [frames::header(0x80 | BINARY, 1 << 20), vec![0; READ_BYTES_PER_TURN + READ_BYTES_PER_TURN_BULK]].concat();
+    for (peers, says) in [(CROWD, &[][..]), (10 * BULK_READS_PER_TURN, &half)] {
+        let mut site = Site::new(ServerConfig::default(), Box::new(NoAuth));
+        for _ in 0..peers {
+            let peer = site.network.connect(FIRST);
+            site.network.send(peer, greeting.as_bytes());
+            site.rest();
+            site.network.send(peer, says);
+        }
+        site.server.poll(Some(Duration::ZERO)).unwrap();
+        site.server.shut_down();
+        site.server.engine().drop_all();
+        for _ in 0..100 {
+            site.server.poll(Some(Duration::ZERO)).unwrap();
+            while site.server.poll_event().is_some() {}
+        }
+        assert!(site.server.is_finished());
+        assert_eq!(site.server.poll_timeout(), None, "{peers} peers");
     }
 }

@@ -20,7 +20,7 @@ use crate::limits::{TLS_PLAIN_BYTES, TLS_WRITE_BYTES};
 /// The buffers that the loop lends to the connection being served.
 #[derive(Debug)]
 pub(super) struct Buffers {
-    /// What is read, behind what a connection kept.
+    /// What is read, behind what a connection kept; and short segments that are written together.
     pub input: Vec<u8>,
     /// Decrypted input; and gathered segments before they are encrypted.
     #[cfg(feature = "tls")]

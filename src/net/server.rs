@@ -68,7 +68,7 @@ pub struct Server<I: Io = SystemIo> {
     /// Connections in the middle of a large payload that wait to be read on, each once: first come, first served.
     bulk: VecDeque<ConnId>,
     step: Step,
-    /// What is left of this turn's.
+    /// What this turn may still do.
     budget: Budget,
     /// Connections that were not read in the last turn because its handshakes were spent.
     handshakes_waiting: usize,
@@ -193,6 +193,7 @@ impl<I: Io> Server<I> {
             }
             if self.engine.poll_flush_due() {
                 self.flush();
+                continue;
             }
             self.step = match self.step {
                 Step::Flush => {
@@ -251,8 +252,11 @@ impl<I: Io> Server<I> {
     }
 
     /// How long a host may sleep before it calls [`Server::poll`] again, though the descriptor is not
-    /// readable; `None`: as long as it likes.
+    /// readable; `None`: as long as it likes, and for ever once a shutdown is over.
     pub fn poll_timeout(&self) -> Option<Duration> {
+        if matches!(self.step, Step::Wait) && self.is_finished() && !self.engine.has_events() {
+            return None;
+        }
         let now = self.engine.now().mono_us;
         let is_busy = !matches!(self.step, Step::Wait)
             || self.has_commands
@@ -263,10 +267,8 @@ impl<I: Io> Server<I> {
             return Some(Duration::ZERO);
         }
         let retries = self.listeners.iter().filter_map(Listener::retry_us);
-        // A host may go on polling a server that is finished.
-        let drain = self.drain_us.filter(|_| !self.is_finished());
         let own = retries
-            .chain(drain)
+            .chain(self.drain_us)
             .chain(self.dials.due_us())
             .min()
             .map(|due| Duration::from_micros(due.saturating_sub(now)));

@@ -6,7 +6,7 @@
 use super::Server;
 use crate::engine::{ConnId, Engine, Fate, Intake};
 use crate::error::CloseReason;
-use crate::limits::{CROWD, LINGER_BYTES, READ_BYTES_PER_TURN_BULK};
+use crate::limits::{CROWD, LINGER_BYTES, READ_BYTES_PER_TURN, READ_BYTES_PER_TURN_BULK};
 use crate::net::connection::{Connection, Filled};
 use crate::net::io::{Io, Ready};
 
@@ -22,7 +22,7 @@ impl<I: Io> Server<I> {
         }
     }
 
-    /// Gives back the memory of slots behind the last connection.
+    /// Gives back the memory of slots behind the last connection, and of the line.
     pub(super) fn shrink(&mut self) {
         while let Some(None) = self.connections.last() {
             self.connections.pop();
@@ -82,6 +82,20 @@ impl<I: Io> Server<I> {
         }
     }
 
+    /// Puts a connection at the end of the line of those in the middle of a large payload, if it is not in there.
+    fn line_up(&mut self, id: ConnId) {
+        let Some(connection) = connection_mut(&mut self.connections, id) else { return };
+        if std::mem::replace(&mut connection.in_bulk, true) {
+            return;
+        }
+        // Those who have gone meanwhile: they may not become more than those who are there.
+        if self.bulk.len() > 2 * self.engine.sessions() {
+            let connections = &mut self.connections;
+            self.bulk.retain(|id| connection_mut(connections, *id).is_some());
+        }
+        self.bulk.push_back(id);
+    }
+
     /// Reads on with the connection that has waited the longest in the middle of a large payload.
     pub(super) fn serve_bulk(&mut self) {
         while let Some(id) = self.bulk.pop_front() {
@@ -98,7 +112,7 @@ impl<I: Io> Server<I> {
         self.read(id, 0);
     }
 
-    /// Reads twice at most, and so many times on in a large payload.
+    /// Reads twice at most, and so many times of these in a large payload.
     fn read(&mut self, id: ConnId, mut bulk_reads: usize) {
         for _ in 0..2 {
             let Some(connection) = connection_mut(&mut self.connections, id) else { return };
@@ -116,14 +130,11 @@ impl<I: Io> Server<I> {
                 Intake::Pause => return,
                 Intake::Discard => {
                     let at_most = self.engine.config().limits.message_bytes.saturating_add(LINGER_BYTES);
-                    connection.discard(READ_BYTES_PER_TURN_BULK, at_most, &mut self.buffers)
+                    connection.discard(READ_BYTES_PER_TURN, at_most, &mut self.buffers)
                 }
                 // Those with a small thing to say do not wait for all that are in the middle of a large one.
                 Intake::Read(READ_BYTES_PER_TURN_BULK) if bulk_reads == 0 => {
-                    if !std::mem::replace(&mut connection.in_bulk, true) {
-                        self.bulk.push_back(id);
-                    }
-                    return;
+                    return self.line_up(id);
                 }
                 Intake::Read(limit) => {
                     bulk_reads -= usize::from(limit == READ_BYTES_PER_TURN_BULK);
