@@ -59,8 +59,8 @@ pub const CONNECTIONS_RESERVED: usize = 160 * KIB;
 pub const HEAP_ROOM_BYTES: usize = MIB;
 /// Sessions at once that are a crowd: as soon as three quarters of one have gone, the room that it took is given back.
 pub const CROWD: usize = 256;
-/// After the room of a crowd was given back, until that is done once more for those who left behind it: they have left for
-/// so long.
+/// For how long nobody may have left before the room of a crowd is given back once more, for those who left after the first
+/// time.
 pub const EBB_DELAY: Duration = Duration::from_secs(1);
 /// Sessions above [`Limits::connections`] that are let in far enough to be told 503; further ones are closed
 /// unanswered.
@@ -266,7 +266,7 @@ pub const READ_BYTES_PER_TURN_BULK: usize = 256 * KIB;
 pub const FRAMES_PER_TURN: usize = 64;
 /// Connections accepted in one turn.
 pub const ACCEPTS_PER_TURN: usize = 64;
-/// Reads of up to [`READ_BYTES_PER_TURN_BULK`] in one turn, for all sessions together; the rest waits for the next. What
+/// Reads of up to [`READ_BYTES_PER_TURN_BULK`] in one turn, for all sessions together; the others wait in line. What
 /// they bring costs the most to serve: a message of 1 MiB takes milliseconds to parse.
 pub const BULK_READS_PER_TURN: usize = 4;
 /// TLS handshakes that are gone on with in one turn; the rest waits for the next.
@@ -399,7 +399,8 @@ pub const LOG_TEXT_CHARS: usize = 200;
 pub const LOG_USER_CHARS: usize = 64;
 /// The message of one log line, in bytes, escapes included. What is longer ends in `…`.
 pub const LOG_LINE_BYTES: usize = 4 * KIB;
-/// Log lines that may wait to be written: the ends of thousands of sessions come in one turn. One more is lost, and counted.
+/// Log lines that may wait to be written, of 1 KiB at least: the ends of thousands of sessions come in one turn. One more is
+/// lost, and counted.
 pub const LOG_LINES_WAITING: usize = 8 * KIB;
 /// For `barewire health` to connect, ask and be answered. Then the daemon is not well.
 pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);

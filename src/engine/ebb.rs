@@ -2,12 +2,12 @@
 //!
 //! An allocator gives back what is free in one piece; glibc's only at the end of its heap, so that one block that stays
 //! there keeps all below it. Lists and pools that a crowd has made grow lie all over the heap, among what its sessions held.
-//! So they are let go of, and what belongs to those who stay is moved. What stays then are blocks that the allocator itself has
-//! put by for this thread, a few of each small size: these are taken, and let go of in a way that joins them to what is free
-//! around.
+//! So they are let go of, and what belongs to those who stay is moved. What is left then are blocks that the allocator
+//! itself has put by for this thread, a few of each small size: these are taken, and let go of in a way that joins them to
+//! what is free around.
 //!
-//! That is done a few times for a crowd, between two turns, and once more when the last of it have left. With another allocator
-//! the last part does nothing that anybody would notice.
+//! That is done a few times for a crowd, between two turns, and once more when the last of it have left. With another
+//! allocator the last part does nothing that anybody would notice.
 //!
 //! And as it starts, the allocator is told that large blocks come and go.
 //!
@@ -59,7 +59,7 @@ impl Tide {
     /// One has left. Others may follow.
     pub fn fall(&mut self, now_us: u64) {
         if self.again_us.is_some() {
-            self.again_us = Some(now_us + micros(EBB_DELAY));
+            self.again_us = Some(now_us.saturating_add(micros(EBB_DELAY)));
         }
     }
 }
@@ -85,9 +85,13 @@ impl Engine {
     pub(super) fn ebb(&mut self) {
         let Some(Duration::ZERO) = self.until_ebb().filter(|_| self.shared.is_at_rest()) else { return };
         let (left, now_us) = (self.sessions.len(), self.shared.now.mono_us);
-        let is_again = left > self.tide.high / 4;
-        let again_us = (left > 0 && !is_again).then(|| now_us.saturating_add(micros(EBB_DELAY)));
-        self.tide = Tide { high: left, again_us, is_untold: true };
+        self.tide = match self.tide.high {
+            high if left > high / 4 => Tide { high, again_us: None, is_untold: true },
+            _ => {
+                let again_us = (left > 0).then(|| now_us.saturating_add(micros(EBB_DELAY)));
+                Tide { high: left, again_us, is_untold: true }
+            }
+        };
         self.shared.shrink();
         let sessions = &mut self.sessions;
         let entries = self.shared.wheel.take_all(|index| sessions.contains(index as usize));
@@ -130,8 +134,8 @@ fn take_free_blocks() -> [Vec<u8>; BLOCKS] {
     from_fn(|i| Vec::with_capacity(STEP_BYTES / 2 + i / PUT_BY * STEP_BYTES))
 }
 
-/// Lets go of each at a size of which the allocator puts by none. From the last to the first: what lies behind a block is free
-/// by then, so that it grows where it is.
+/// Lets go of each at a size of which the allocator puts by none. From the last to the first: what lies behind a block is
+/// free by then, so that it grows where it is.
 fn join(mut blocks: [Vec<u8>; BLOCKS]) {
     blocks.sort_unstable_by_key(|block| Reverse(block.as_ptr().addr()));
     for mut block in blocks {

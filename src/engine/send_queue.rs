@@ -16,7 +16,7 @@ use crate::engine::ledger::SharedFrame;
 use crate::limits::{SEND_QUEUE_ENTRY_BYTES, SEND_QUEUE_KEEP_BYTES};
 use crate::wire::websocket::{frame_length, settled};
 
-/// Segments in the order in which they are sent. A driver writes from [`SendQueue::slices`] or
+/// Segments in the order in which they are sent. A driver writes from [`SendQueue::slices`], [`SendQueue::gather`] or
 /// [`SendQueue::front`], and says by [`SendQueue::advance`] how much has left.
 #[derive(Debug, Default)]
 pub struct SendQueue {

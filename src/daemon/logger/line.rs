@@ -11,7 +11,8 @@ use barewire::limits::LOG_LINE_BYTES;
 use barewire::wire::message::is_treacherous;
 
 /// The room that a line is made with. One thread makes it and another lets go of it: of blocks up to 1032 bytes glibc would
-/// put a few by for the second one, and nothing below them could go back to the system when a crowd has gone.
+/// put a few by for the second one, and nothing below them could go back to the system when a crowd has gone (see the
+/// library's `engine/ebb.rs`).
 const ROOM: usize = 1040;
 
 /// See the module.
