@@ -73,6 +73,24 @@ fn tables_are_made_small_once_more_when_the_last_of_a_crowd_have_left_behind_it(
 }
 
 #[test]
+fn the_last_time_of_a_crowd_forgets_nothing_of_the_next_one() {
+    let mut world = world();
+    let mut here: Vec<ConnId> = (0..CROWD).map(|_| world.connect()).collect();
+    let leave_to = |world: &mut World, here: &mut Vec<ConnId>, left: usize| {
+        here.drain(left..).for_each(|id| world.end(id));
+        world.engine.poll_ebb()
+    };
+    assert!(leave_to(&mut world, &mut here, 4));
+    here.extend((0..2 * CROWD).map(|_| world.connect()));
+    let most = here.len();
+    assert!(!leave_to(&mut world, &mut here, most / 2));
+    world.advance(EBB_DELAY);
+    assert!(world.engine.poll_ebb(), "the last time of the first");
+    assert!(!leave_to(&mut world, &mut here, most / 4 + 1));
+    assert!(leave_to(&mut world, &mut here, most / 4));
+}
+
+#[test]
 fn whoever_stays_is_served_as_before_and_no_id_comes_twice() {
     let mut world = world();
     let mut ids = BTreeSet::new();
